@@ -1,0 +1,8205 @@
+/* horus.h - crash-safe shared memory for robots: tensor pool, typed views, lock-free topics
+ *
+ * Version 0.1.0. Public domain or MIT, as you choose; see >>license at the end of the file.
+ *
+ * Contents (search for the tag)
+ *
+ *     the API         >>manual >>config >>result >>types >>pool >>topic >>message
+ *     implementation  >>layout >>atomics >>os >>slots >>repair >>context >>frames >>ring >>views
+ *     >>license
+ *
+ * ------------------------------------------------------------------------------------ >>manual
+ *
+ * In ONE C file of your program:
+ *
+ *     #define HORUS_IMPLEMENTATION
+ *     #include "horus.h"
+ *
+ * and in every other one just the include. Nothing to link but the C library (and -pthread on
+ * old ones). A publisher and a subscriber, in any two processes of one user:
+ *
+ *     horus_topic *t;
+ *     horus_topic_open(&t, "camera", &(horus_topic_desc){.type = &horus_image_type});
+ *
+ *     horus_image img;                                   | horus_image img;
+ *     horus_image_alloc(&img, NULL, 640, 480,            | while (horus_topic_receive_image(t,
+ * &img, HORUS_RGB8, HORUS_UNINIT);       |            NULL, HORUS_FOREVER) == 0) { draw(img.data,
+ * img.stride_bytes);                  |     look_at(img.data); horus_topic_send_image(t, &img, 0);
+ * |     horus_image_release(&img); horus_image_release(&img);                         | }
+ *
+ * What happens. The first process creates one file under /dev/shm; the others join it. The file is
+ * the namespace: the pool of slots that frames live in, the topics, and a row for each process.
+ * Sending a frame writes a descriptor into the publisher's own ring; receiving one records this
+ * process as a holder of the slot. No pixel is copied, and the price does not depend on the size.
+ *
+ * Lifetimes. A frame lives while anybody holds it: the handle you were given, a ring entry, another
+ * process. What you hold is never overwritten, reused, unmapped or zeroed, however many messages
+ * later. Release it once (horus_image_release), and do not use the view afterwards.
+ *
+ * Writing. A fresh frame is yours to write. Sending it publishes it: from then on everybody, you
+ * too, only reads it; horus_image_copy() gives a private writable copy.
+ *
+ * Crashes. A process may be killed between any two instructions. Its locks vanish with it, the next
+ * process that opens, allocates against a full pool, or calls horus_context_sweep() takes back what
+ * it held; messages that it had sent stay. A stopped process (SIGSTOP, a debugger) is not dead: it
+ * keeps all that it holds.
+ *
+ * Threads. A context, a pool and frames may be used by any thread. A topic handle belongs to one
+ * thread at a time: open one per thread (a second thread that calls meanwhile gets E_BUSY). A
+ * signal handler may send inline messages on a handle of its own.
+ *
+ *     what                            may run at the same time as
+ *     any call on a frame or pool     any other call
+ *     a call on a topic handle        calls on other handles, of the same topic too
+ *     horus_context_close             nothing that uses this context
+ *     writing into a fresh frame      nothing else on that frame
+ *
+ * fork(). The child keeps reading frames that it inherited, but does not hold them: they live as
+ * long as the parent holds them. Handles of the parent give E_DETACHED in the child; open new ones.
+ *
+ * Real time. After set-up (open; the first send of a handle unless HORUS_PUBLISHER was given) send,
+ * receive, alloc and release take no heap, no lock another process could hold, and no system call,
+ * but for a wake-up when somebody sleeps, the first use of a range of memory, and the look for dead
+ * processes before a call would fail for lack of room.
+ *
+ * Errors. Every call returns a horus_result; horus_last_error() says what exactly, and what to do.
+ * Outputs are zero after a failure.
+ *
+ * Names of topics, pools and namespaces: [A-Za-z0-9_.:/-], 1 to 96 bytes, no "..", no '/' at either
+ * end and no "//".
+ *
+ * Environment: HORUS_NAMESPACE (which namespace; default: one per user), HORUS_DIR (where; default
+ * /dev/shm), HORUS_GROUP (share the namespace with the members of this group).
+ */
+#ifndef HORUS_H
+#define HORUS_H
+
+#if defined(HORUS_IMPLEMENTATION) && !defined(_GNU_SOURCE)
+#define _GNU_SOURCE /* strict C modes hide POSIX otherwise; see the check in >>os */
+#endif
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------------------------ >>config
+ *
+ * Define before the include, the same in every file of a program:
+ *
+ *     HORUS_STATIC       every function static: one file uses the library, nothing is exported
+ *     HORUS_NO_OS        no operating system: one address space, contexts in memory that you give,
+ *                        time from HORUS_NOW_NS(); see examples/firmware.c
+ *     HORUS_NO_VIEWS     without images, clouds and depth (tensors stay)
+ *     HORUS_SHM_DIR      "/dev/shm"
+ *     HORUS_MALLOC(n)    and HORUS_FREE(p): the heap for handles (set-up only); default calloc,
+ * free HORUS_STB_IMAGE_WRITE "path/stb_image_write.h"   for horus_image_write, if it is not found
+ *                        as <stb/stb_image_write.h> or <stb_image_write.h>
+ *
+ * For HORUS_NO_OS also HORUS_NOW_NS() (a uint64_t clock that never goes back), and on processors
+ * without 64-bit atomics HORUS_CRITICAL_ENTER() and HORUS_CRITICAL_LEAVE(). */
+#define HORUS_VERSION_MAJOR 0
+#define HORUS_VERSION_MINOR 1
+#define HORUS_VERSION_PATCH 0
+
+#ifdef HORUS_STATIC
+#define HORUS_API static
+#else
+#define HORUS_API extern
+#endif
+
+#define HORUS_NO_WAIT 0         /* timeout: return at once */
+#define HORUS_FOREVER INT64_MAX /* timeout: wait until it happens */
+#define HORUS_NAME_BYTES 97     /* a name with its NUL */
+#define HORUS_FRAME_ID_BYTES 64 /* a frame id with its NUL */
+#define HORUS_MAX_DIMS 8        /* dimensions of a tensor */
+#define HORUS_MAX_INLINE 65536  /* largest message that may travel inside a ring, bytes */
+#define HORUS_MAX_PROCESSES 128 /* processes in one namespace at a time */
+
+/* ------------------------------------------------------------------------------------ >>result
+ *
+ * One list; codes are never renumbered. X(name, value, text) */
+/* clang-format off */
+#define HORUS_RESULTS(X)                                                                          \
+    X(OK,             0, "success")                                                               \
+    X(EMPTY,          1, "no message")                                                            \
+    X(FULL,           2, "the topic is full: its slowest reader has not caught up")               \
+    X(TIMEOUT,        3, "the time ran out")                                                      \
+    X(INTERRUPTED,    4, "a signal handler ran while waiting")                                    \
+    X(E_ARG,         -1, "bad argument")                                                          \
+    X(E_NAME,        -2, "bad name")                                                              \
+    X(E_TYPE,        -3, "wrong message type")                                                    \
+    X(E_POLICY,      -4, "wrong delivery policy")                                                 \
+    X(E_SIZE,        -5, "wrong size")                                                            \
+    X(E_MEMORY,      -6, "out of heap memory or address space")                                   \
+    X(E_POOL_FULL,   -7, "the pool is full")                                                      \
+    X(E_LIMIT,       -8, "a fixed limit was reached")                                             \
+    X(E_BUSY,        -9, "in use by another thread or process")                                   \
+    X(E_CLOSED,     -10, "the object is closed or was released")                                  \
+    X(E_READONLY,   -11, "the frame is published; copy() gives a writable one")                   \
+    X(E_NOT_FOUND,  -12, "no such thing")                                                         \
+    X(E_PERMISSION, -13, "permission denied")                                                     \
+    X(E_VERSION,    -14, "another version of the shared layout")                                  \
+    X(E_CORRUPT,    -15, "shared memory holds impossible values")                                 \
+    X(E_SYSTEM,     -16, "the operating system refused")                                          \
+    X(E_UNSUPPORTED,-17, "not available in this build or on this system")                         \
+    X(E_GONE,       -18, "the namespace's file was removed from under us")                        \
+    X(E_DETACHED,   -19, "opened before fork(): open it again in the child")
+/* clang-format on */
+
+typedef enum horus_result {
+#define HORUSI_X(name, value, text) HORUS_##name = value,
+    HORUS_RESULTS(HORUSI_X)
+#undef HORUSI_X
+} horus_result;
+
+/* The fixed text of a code, never NULL. Any thread, any time. */
+HORUS_API const char *horus_result_text(horus_result result);
+
+/* What went wrong in this thread's last failed call: the object, the value, the fix. Never NULL; ""
+ * if nothing failed yet. Valid until this thread's next failing call. */
+HORUS_API const char *horus_last_error(void);
+
+/* ------------------------------------------------------------------------------------ >>types */
+
+typedef struct horus_context horus_context; /* this process's membership in one namespace */
+typedef struct horus_pool horus_pool;       /* a pool of slots in it */
+typedef struct horus_topic horus_topic;     /* one thread's handle to a topic */
+
+/* Element types. X(NAME, value, bytes, NumPy name, DLPack code); sub-byte types do not exist here.
+ */
+/* clang-format off */
+#define HORUS_DTYPES(X)               \
+    X(F32,   0, 4, "float32",  2)     \
+    X(F64,   1, 8, "float64",  2)     \
+    X(F16,   2, 2, "float16",  2)     \
+    X(BF16,  3, 2, "bfloat16", 4)     \
+    X(U8,    4, 1, "uint8",    1)     \
+    X(U16,   5, 2, "uint16",   1)     \
+    X(U32,   6, 4, "uint32",   1)     \
+    X(U64,   7, 8, "uint64",   1)     \
+    X(I8,    8, 1, "int8",     0)     \
+    X(I16,   9, 2, "int16",    0)     \
+    X(I32,  10, 4, "int32",    0)     \
+    X(I64,  11, 8, "int64",    0)     \
+    X(BOOL, 12, 1, "bool",     6)
+
+/* Pixel encodings. X(NAME, value, name, channels, bytes per channel, dtype) */
+#define HORUS_ENCODINGS(X)                        \
+    X(RGB8,        0, "rgb8",        3, 1, U8)    \
+    X(BGR8,        1, "bgr8",        3, 1, U8)    \
+    X(RGBA8,       2, "rgba8",       4, 1, U8)    \
+    X(BGRA8,       3, "bgra8",       4, 1, U8)    \
+    X(MONO8,       4, "mono8",       1, 1, U8)    \
+    X(MONO16,      5, "mono16",      1, 2, U16)   \
+    X(MONO32F,     6, "mono32f",     1, 4, F32)   \
+    X(RGB32F,      7, "rgb32f",      3, 4, F32)   \
+    X(YUV422,      8, "yuv422",      2, 1, U8)    \
+    X(BAYER_RGGB8, 9, "bayer_rggb8", 1, 1, U8)    \
+    X(DEPTH16,    10, "depth16",     1, 2, U16)
+/* clang-format on */
+
+typedef enum horus_dtype {
+#define HORUSI_X(name, value, bytes, text, dl) HORUS_##name = value,
+    HORUS_DTYPES(HORUSI_X)
+#undef HORUSI_X
+} horus_dtype;
+
+typedef enum horus_encoding {
+#define HORUSI_X(name, value, text, channels, bytes, dtype) HORUS_##name = value,
+    HORUS_ENCODINGS(HORUSI_X)
+#undef HORUSI_X
+} horus_encoding;
+
+/* Bytes of one element; 0 for a value that is no dtype. */
+HORUS_API size_t horus_dtype_bytes(horus_dtype dtype);
+/* NumPy's name of a dtype ("float32"), NULL for none. */
+HORUS_API const char *horus_dtype_name(horus_dtype dtype);
+/* "rgb8" and so on, NULL for none; and the reverse: OK | E_ARG | E_NOT_FOUND, any letter case, with
+ * the aliases gray, rgb, bgr, rgba, bgra, yuyv and float. */
+HORUS_API const char *horus_encoding_name(horus_encoding encoding);
+HORUS_API horus_result horus_encoding_find(horus_encoding *out, const char *name);
+/* Channels (1 to 4) and bytes per channel (1, 2 or 4) of an encoding; 0 for none. */
+HORUS_API uint32_t horus_encoding_channels(horus_encoding encoding);
+HORUS_API uint32_t horus_encoding_elem_bytes(horus_encoding encoding);
+
+/* A handle to a slot of pool memory: plain data. Whoever got it from alloc, receive, copy or hold
+ * releases it once. Copying the struct does not hold the slot a second time.
+ *   zero       a zeroed handle holds nothing; releasing it is E_CLOSED */
+typedef struct horus_frame {
+    horus_pool *pool;
+    uint32_t slot;       /* which slot */
+    uint32_t generation; /* which use of that slot: stale handles are recognised by it */
+} horus_frame;
+
+/* A view of elements in a slot, or in memory of your own (frame.pool NULL).
+ *   address    (i0,i1,...): data + i0*strides_bytes[0] + i1*strides_bytes[1] + ...
+ *   zero       a zeroed tensor is a valid view of nothing */
+typedef struct horus_tensor {
+    horus_frame frame;
+    void *data;
+    int64_t shape[HORUS_MAX_DIMS];
+    int64_t strides_bytes[HORUS_MAX_DIMS];
+    uint32_t ndim; /* 0 to 8 */
+    uint8_t dtype; /* horus_dtype */
+    bool readonly; /* published: do not write */
+    uint8_t pad[2];
+} horus_tensor;
+
+/* A view of pixels.
+ *   shape      height x width x channels; row-major, channels interleaved
+ *   address    (y,x,c): data + y*stride_bytes + (x*channels + c)*elem_bytes
+ *   zero       a zeroed image is a valid, empty image */
+typedef struct horus_image {
+    horus_frame frame;
+    void *data;
+    uint32_t width_px, height_px;
+    uint32_t stride_bytes; /* from one row to the next, >= width*channels*elem_bytes */
+    uint8_t encoding;      /* horus_encoding */
+    uint8_t channels;      /* 1 to 4 */
+    uint8_t elem_bytes;    /* 1, 2 or 4 */
+    bool readonly;
+} horus_image;
+
+/* A view of a depth map: F32 holds metres, U16 holds units of scale metres (0.001: millimetres).
+ * A value of 0, NaN or infinity means "no measurement".
+ *   address    (y,x): data + y*stride_bytes + x*(dtype bytes) */
+typedef struct horus_depth {
+    horus_frame frame;
+    void *data;
+    uint32_t width_px, height_px;
+    uint32_t stride_bytes;
+    float scale;   /* metres per unit: 1 for F32, 0.001 for U16 unless set */
+    uint8_t dtype; /* HORUS_F32 or HORUS_U16 */
+    bool readonly;
+    uint8_t pad[2];
+} horus_depth;
+
+/* A view of points, each `fields` elements: 3 XYZ, 4 XYZI, 6 XYZRGB, or any other number.
+ *   address    point i, field f: data + (i*fields + f)*(dtype bytes) */
+typedef struct horus_cloud {
+    horus_frame frame;
+    void *data;
+    uint64_t point_count;
+    uint32_t fields; /* 1 to 65535 */
+    uint8_t dtype;   /* horus_dtype */
+    bool readonly;
+    uint8_t pad[2];
+} horus_cloud;
+
+/* CLOCK_MONOTONIC in nanoseconds. Any thread. */
+HORUS_API uint64_t horus_now_ns(void);
+
+/* ------------------------------------------------------------------------------------ >>pool
+ *
+ * Contexts: a process joins a namespace once (the default context does it on first use) and leaves
+ * it at exit or at horus_context_close. */
+
+enum {
+    HORUS_PRIVATE = 1 << 0,    /* context: heap memory, one process; pool_bytes says how much */
+    HORUS_HUGE_PAGES = 1 << 1, /* ask for transparent huge pages */
+    HORUS_MLOCK = 1 << 2,      /* lock pages in memory as they are first used */
+    HORUS_PREFAULT = 1 << 3,   /* commit and touch the whole pool now: no first-use cost later */
+    HORUS_PROTECT = 1 << 4 /* debug: published memory is mapped read-only, a stray write faults */
+};
+
+/* Everything is a wish that yields to what is there; zero picks the default. */
+typedef struct horus_context_desc {
+    const char *name;    /* namespace; NULL: HORUS_NAMESPACE, else one per user */
+    const char *dir;     /* a tmpfs directory; NULL: HORUS_DIR, else /dev/shm */
+    const char *label;   /* what audit calls this process, up to 31 bytes; NULL: program's name */
+    const char *group;   /* share with this group (mode 0660); NULL: HORUS_GROUP, else nobody */
+    uint64_t pool_bytes; /* data area; 0: 1 GiB. Capped by the free space of the tmpfs and a
+                            quarter of the container's memory limit */
+    uint32_t granule_bytes; /* power of two, 4096 to 16 MiB; 0: 64 KiB */
+    uint32_t block_bytes; /* smallest slot, power of two, 64 up, at most 64 to a granule; 0: 1/64 */
+    uint32_t max_topics;  /* 0: 1024 */
+    uint32_t flags;       /* HORUS_PRIVATE and so on */
+    void *memory;         /* your memory instead of a file: one process; 64-byte aligned */
+    size_t memory_bytes;
+} horus_context_desc;
+
+/* Joins a namespace, creating it if nobody is in it.
+ *   out       the context; close it with horus_context_close
+ *   desc      NULL: all defaults
+ *   returns   OK | E_ARG | E_NAME | E_MEMORY | E_LIMIT (128 processes are in) | E_BUSY (a process
+ *             holds the gate for over a second) | E_PERMISSION | E_VERSION | E_CORRUPT | E_SYSTEM
+ *   threads   any
+ *   cost      some 20 system calls, under 1 ms */
+HORUS_API horus_result horus_context_open(horus_context **out, const horus_context_desc *desc);
+
+/* Leaves: closes every topic and releases every frame of this context; sent messages stay while
+ * anybody is in the namespace, and the last one out removes its files. NULL is allowed.
+ *   threads   nothing else may use the context, its pools, topics or frames, now or later */
+HORUS_API void horus_context_close(horus_context *context);
+
+/* The context that NULL stands for, opened on first use with all defaults, closed at exit.
+ *   returns   as horus_context_open */
+HORUS_API horus_result horus_context_default(horus_context **out);
+
+typedef struct horus_context_info {
+    char name[HORUS_NAME_BYTES]; /* the namespace */
+    char path[336];              /* its file; "" for private ones */
+    uint32_t row;                /* this process's row, 0 to 127 */
+    uint32_t processes;          /* live processes in the namespace */
+    uint32_t topics;             /* topics in use */
+} horus_context_info;
+
+/* Says which namespace this is. OK | E_ARG | E_DETACHED. Any thread. */
+HORUS_API horus_result horus_context_get_info(horus_context *context, horus_context_info *out);
+
+/* Takes back what dead processes held. Rarely needed: opening, and allocating from a full pool, do
+ * it. Also redelivers what a dead queue consumer had claimed.
+ *   rows      how many dead processes were found; may be NULL
+ *   returns   OK | E_DETACHED | E_SYSTEM
+ *   cost      system calls; milliseconds for large pools */
+HORUS_API horus_result horus_context_sweep(horus_context *context, uint32_t *rows);
+
+typedef struct horus_pool_desc {
+    horus_context *context; /* NULL: the default one */
+    uint64_t pool_bytes;    /* as in horus_context_desc; used if this call creates the pool */
+    uint32_t granule_bytes;
+    uint32_t block_bytes;
+    uint32_t flags;
+} horus_pool_desc;
+
+/* Opens a named pool, creating it if it does not exist. NULL or "default" is the namespace's own
+ * pool. Close each opened pool once; the context closes those that are left.
+ *   returns   as horus_context_open */
+HORUS_API horus_result horus_pool_open(horus_pool **out, const char *name,
+                                       const horus_pool_desc *desc);
+HORUS_API void horus_pool_close(horus_pool *pool);
+
+typedef struct horus_pool_stats {
+    uint64_t data_bytes;      /* size of the data area */
+    uint64_t committed_bytes; /* memory that it occupies now */
+    uint64_t used_bytes;      /* held slots, rounded up to their size */
+    uint64_t free_bytes;      /* data_bytes - used_bytes */
+    uint32_t used_slots;      /* held slots, those of topics and rings included */
+    uint32_t max_slots;       /* if all were of the smallest size */
+    uint32_t granule_bytes;
+    uint32_t block_bytes;
+} horus_pool_stats;
+
+/* Counts what is held now by anybody: a scan, not atomic while others work.
+ *   pool      NULL: the default pool, in this and all calls below
+ *   returns   OK | E_ARG | E_DETACHED and what horus_context_default returns */
+HORUS_API horus_result horus_pool_get_stats(horus_pool *pool, horus_pool_stats *out);
+
+/* One holder of one slot, as the audit reports it. */
+typedef struct horus_holder {
+    uint32_t slot, generation;
+    uint64_t offset_bytes; /* where in the data area */
+    uint64_t bytes;        /* the slot's size */
+    uint32_t row;          /* whose row */
+    int32_t pid;           /* as that process saw itself */
+    char label[32];
+    bool alive;    /* false: dead, kept for its messages until they are passed or needed */
+    bool ring;     /* a ring entry of that process refers to the slot */
+    bool internal; /* a topic or a ring, not a frame */
+    char topic[HORUS_NAME_BYTES]; /* ring or internal: whose; else "" */
+} horus_holder;
+
+typedef struct horus_audit {
+    uint32_t slots, holders; /* slots that are held, and holders in all */
+    uint64_t bytes;          /* of those slots */
+    uint32_t leaked;         /* bits of dead rows that no ring accounts for */
+    uint32_t misshapen;      /* map entries that contradict each other or their headers */
+    uint32_t unpinned;       /* ring entries whose slot their publisher does not hold */
+    bool balanced;           /* the last three are 0 */
+    char first[160];         /* the first contradiction in words, or "" */
+} horus_audit;
+
+/* Lists every held slot with its holders and checks the books against each other. Exact when nobody
+ * allocates, sends or dies meanwhile; call horus_context_sweep first to count the dead out.
+ *   each      called for each holder; may be NULL. Must not call the library.
+ *   returns   OK (see out->balanced) | E_ARG | E_DETACHED */
+HORUS_API horus_result horus_pool_audit(horus_pool *pool, horus_audit *out,
+                                        void (*each)(void *user, const horus_holder *holder),
+                                        void *user);
+
+/* Gives the memory of free slots back to the system (hole punching).
+ *   freed     bytes given back; may be NULL
+ *   returns   OK | E_DETACHED | E_UNSUPPORTED (no file behind the pool) */
+HORUS_API horus_result horus_pool_trim(horus_pool *pool, uint64_t *freed);
+
+enum { HORUS_UNINIT = 1 }; /* alloc: the bytes are whatever they were, not zero */
+
+/* Takes a slot of at least `bytes`, zeroed unless HORUS_UNINIT, 64-byte aligned. Held once.
+ *   bytes     1 up to the data area's size
+ *   data      where it is; may be NULL (horus_frame_data tells later)
+ *   returns   OK | E_ARG | E_SIZE (larger than the pool) | E_POOL_FULL (last_error says who holds
+ *             what) | E_DETACHED
+ *   threads   any
+ *   cost      lock-free; no heap; system calls only at a range's first use and before E_POOL_FULL;
+ *             zeroing costs as memset does */
+HORUS_API horus_result horus_frame_alloc(horus_frame *out, horus_pool *pool, uint64_t bytes,
+                                         uint32_t flags, void **data);
+
+/* Holds the frame once more (another owner in this process). OK | E_CLOSED. Any thread. */
+HORUS_API horus_result horus_frame_hold(const horus_frame *frame);
+
+/* Gives back one hold and zeroes the handle. The last one frees the slot.
+ *   returns   OK | E_CLOSED (not held: released before, or zero)
+ *   threads   any; ordering: all reads before the call happen before the slot's next use */
+HORUS_API horus_result horus_frame_release(horus_frame *frame);
+
+/* Where the bytes are and how many were asked for. OK | E_CLOSED. data and bytes may be NULL. */
+HORUS_API horus_result horus_frame_data(const horus_frame *frame, void **data, uint64_t *bytes);
+
+/* True once the frame was sent: nobody may write any more. False for a zeroed handle. */
+HORUS_API bool horus_frame_published(const horus_frame *frame);
+
+/* Processes that hold the slot now, this one included; 0 for a closed handle. */
+HORUS_API uint32_t horus_frame_holders(const horus_frame *frame);
+
+/* The sensor's coordinate frame, UTF-8, up to 63 bytes, and the time of exposure. Both travel with
+ * the frame. The setters: OK | E_ARG | E_SIZE | E_CLOSED | E_READONLY once published.
+ * out of _get_id has HORUS_FRAME_ID_BYTES bytes and is always terminated. */
+HORUS_API horus_result horus_frame_set_id(const horus_frame *frame, const char *id);
+HORUS_API horus_result horus_frame_get_id(const horus_frame *frame, char *out);
+HORUS_API horus_result horus_frame_set_time(const horus_frame *frame, uint64_t timestamp_ns);
+HORUS_API horus_result horus_frame_get_time(const horus_frame *frame, uint64_t *timestamp_ns);
+
+/* Tensors. All `alloc` calls: pool NULL is the default one, flags 0 or HORUS_UNINIT, results as of
+ * horus_frame_alloc. All `release` calls zero the view; OK | E_CLOSED. */
+HORUS_API horus_result horus_tensor_alloc(horus_tensor *out, horus_pool *pool, horus_dtype dtype,
+                                          uint32_t ndim, const int64_t *shape, uint32_t flags);
+HORUS_API horus_result horus_tensor_release(horus_tensor *tensor);
+/* Elements (product of the shape), and whether they lie densely in row-major order. */
+HORUS_API uint64_t horus_tensor_numel(const horus_tensor *tensor);
+HORUS_API bool horus_tensor_is_contiguous(const horus_tensor *tensor);
+/* Another shape of the same elements; the result shares memory and holds the frame once more.
+ *   shape     one entry may be -1: worked out from the others
+ *   returns   OK | E_ARG | E_SIZE (element counts differ) | E_UNSUPPORTED (not contiguous) |
+ * E_CLOSED */
+HORUS_API horus_result horus_tensor_reshape(horus_tensor *out, const horus_tensor *tensor,
+                                            uint32_t ndim, const int64_t *shape);
+/* Rows start to end-1 of the first dimension, as NumPy's t[start:end]: negative counts from the
+ * end, too large is clipped. Shares memory and holds the frame once more. OK | E_ARG | E_CLOSED */
+HORUS_API horus_result horus_tensor_slice(horus_tensor *out, const horus_tensor *tensor,
+                                          int64_t start, int64_t end);
+/* A dense, private, writable copy in `pool`. Results as of alloc. */
+HORUS_API horus_result horus_tensor_copy(horus_tensor *out, const horus_tensor *tensor,
+                                         horus_pool *pool);
+
+#ifndef HORUS_NO_VIEWS
+/* Images. width and height: 1 up. stride_bytes is width*channels*elem_bytes. */
+HORUS_API horus_result horus_image_alloc(horus_image *out, horus_pool *pool, uint32_t width_px,
+                                         uint32_t height_px, horus_encoding encoding,
+                                         uint32_t flags);
+HORUS_API horus_result horus_image_release(horus_image *image);
+HORUS_API horus_result horus_image_copy(horus_image *out, const horus_image *image,
+                                        horus_pool *pool);
+/* A view of your own pixels, for the calls below. OK | E_ARG | E_SIZE (stride too small) */
+HORUS_API horus_result horus_image_wrap(horus_image *out, void *pixels, uint32_t width_px,
+                                        uint32_t height_px, uint32_t stride_bytes,
+                                        horus_encoding encoding);
+/* The same memory as a tensor: (H,W) or (H,W,C). Holds the frame once more. */
+HORUS_API horus_result horus_image_tensor(horus_tensor *out, const horus_image *image);
+/* One pixel. value has one entry per channel, in the encoding's own range (0 to 255, 0 to 65535, or
+ * float). OK | E_ARG (outside, or a value out of range) | E_SIZE (count differs) | E_READONLY */
+HORUS_API horus_result horus_image_pixel(const horus_image *image, uint32_t x, uint32_t y,
+                                         double *value, size_t count);
+HORUS_API horus_result horus_image_set_pixel(const horus_image *image, uint32_t x, uint32_t y,
+                                             const double *value, size_t count);
+/* Every pixel gets the value. Results as set_pixel. */
+HORUS_API horus_result horus_image_fill(const horus_image *image, const double *value,
+                                        size_t count);
+/* Replaces all pixels by dense rows; bytes must be width*height*channels*elem_bytes exactly.
+ * OK | E_ARG | E_SIZE | E_READONLY */
+HORUS_API horus_result horus_image_copy_from(const horus_image *image, const void *data,
+                                             size_t bytes);
+/* Copies the rectangle out as dense rows; bytes must be its size exactly.
+ * OK | E_ARG (not inside the image, or empty) | E_SIZE */
+HORUS_API horus_result horus_image_roi(const horus_image *image, uint32_t x, uint32_t y,
+                                       uint32_t width_px, uint32_t height_px, void *out,
+                                       size_t bytes);
+/* Writes a picture; the suffix picks PNG, BMP, TGA or JPG. Colours are put in order, 16-bit and
+ * float images and depth are mapped to 8 bits by their range, raw Bayer is shown as grey, YUV 4:2:2
+ * (YUYV) is converted.
+ *   returns   OK | E_ARG | E_MEMORY | E_SYSTEM | E_UNSUPPORTED (built without stb_image_write)
+ *   cost      heap and file I/O: not for a real-time loop */
+HORUS_API horus_result horus_image_write(const horus_image *image, const char *path);
+
+/* Depth maps: dtype HORUS_F32 (metres) or HORUS_U16 (millimetres). */
+HORUS_API horus_result horus_depth_alloc(horus_depth *out, horus_pool *pool, uint32_t width_px,
+                                         uint32_t height_px, horus_dtype dtype, uint32_t flags);
+HORUS_API horus_result horus_depth_release(horus_depth *depth);
+HORUS_API horus_result horus_depth_copy(horus_depth *out, const horus_depth *depth,
+                                        horus_pool *pool);
+HORUS_API horus_result horus_depth_tensor(horus_tensor *out, const horus_depth *depth);
+/* Metres at one place; 0, NaN or infinity as stored. OK | E_ARG */
+HORUS_API horus_result horus_depth_get(const horus_depth *depth, uint32_t x, uint32_t y,
+                                       double *metres);
+/* Rounds to the nearest unit. OK | E_ARG (outside; U16: negative or too far) | E_READONLY */
+HORUS_API horus_result horus_depth_set(const horus_depth *depth, uint32_t x, uint32_t y,
+                                       double metres);
+
+typedef struct horus_depth_stats {
+    double min_m, max_m, mean_m; /* metres, over valid pixels; 0 if there are none */
+    uint64_t valid;              /* pixels that are positive and finite */
+} horus_depth_stats;
+/* OK | E_ARG | EMPTY (no valid pixel; out is zero). One pass. */
+HORUS_API horus_result horus_depth_statistics(const horus_depth *depth, horus_depth_stats *out);
+/* Writes a picture, near is bright, invalid is black. As horus_image_write. */
+HORUS_API horus_result horus_depth_write(const horus_depth *depth, const char *path);
+
+/* Point clouds. points: 1 up; fields: 1 to 65535. */
+HORUS_API horus_result horus_cloud_alloc(horus_cloud *out, horus_pool *pool, uint64_t points,
+                                         uint32_t fields, horus_dtype dtype, uint32_t flags);
+HORUS_API horus_result horus_cloud_release(horus_cloud *cloud);
+HORUS_API horus_result horus_cloud_copy(horus_cloud *out, const horus_cloud *cloud,
+                                        horus_pool *pool);
+HORUS_API horus_result horus_cloud_tensor(horus_tensor *out, const horus_cloud *cloud);
+/* Point i as doubles; F32 and F64 clouds. OK | E_ARG | E_SIZE (count is not fields) | E_TYPE */
+HORUS_API horus_result horus_cloud_point(const horus_cloud *cloud, uint64_t i, double *out,
+                                         size_t count);
+HORUS_API bool horus_cloud_is_xyz(const horus_cloud *cloud);        /* 3 fields */
+HORUS_API bool horus_cloud_has_intensity(const horus_cloud *cloud); /* 4 or more */
+HORUS_API bool horus_cloud_has_color(const horus_cloud *cloud);     /* 6 or more */
+#endif
+
+/* Tensors as wire descriptors: at most 168 bytes that any process of the namespace can open while
+ * somebody holds the frame.
+ *   bytes     in: room in out; out: bytes written
+ *   returns   OK | E_ARG | E_SIZE | E_CLOSED; open: also E_CORRUPT | E_NOT_FOUND (slot reused) */
+enum { HORUS_DESCRIPTOR_BYTES = 168 };
+HORUS_API horus_result horus_tensor_describe(const horus_tensor *tensor, void *out, size_t *bytes);
+HORUS_API horus_result horus_tensor_from_descriptor(horus_tensor *out, horus_context *context,
+                                                    const void *descriptor, size_t bytes);
+
+/* DLPack (https://dmlc.github.io/dlpack): ABI-equal declarations of its structs. */
+typedef struct horus_dl_device {
+    int32_t device_type; /* 1: CPU */
+    int32_t device_id;
+} horus_dl_device;
+typedef struct horus_dl_dtype {
+    uint8_t code, bits;
+    uint16_t lanes;
+} horus_dl_dtype;
+typedef struct horus_dl_tensor {
+    void *data;
+    horus_dl_device device;
+    int32_t ndim;
+    horus_dl_dtype dtype;
+    int64_t *shape;
+    int64_t *strides; /* in elements; NULL: row-major and dense */
+    uint64_t byte_offset;
+} horus_dl_tensor;
+typedef struct horus_dl_managed {
+    horus_dl_tensor dl_tensor;
+    void *manager_ctx;
+    void (*deleter)(struct horus_dl_managed *self);
+} horus_dl_managed;
+typedef struct horus_dl_managed_versioned {
+    uint32_t major, minor;
+    void *manager_ctx;
+    void (*deleter)(struct horus_dl_managed_versioned *self);
+    uint64_t flags; /* bit 0: read only; bit 1: a copy */
+    horus_dl_tensor dl_tensor;
+} horus_dl_managed_versioned;
+
+/* Hands the tensor out; the result holds the frame until its deleter is called (any thread).
+ *   returns   OK | E_ARG | E_CLOSED | E_MEMORY | E_READONLY (unversioned cannot say read-only) */
+HORUS_API horus_result horus_dlpack_export(horus_dl_managed **out, const horus_tensor *tensor);
+HORUS_API horus_result horus_dlpack_export_versioned(horus_dl_managed_versioned **out,
+                                                     const horus_tensor *tensor);
+/* Copies a CPU tensor of any producer into the pool. The producer's object is left alone.
+ *   returns   OK | E_ARG | E_UNSUPPORTED (device, lanes, dtype, version, over 8 dims) and alloc's
+ */
+HORUS_API horus_result horus_dlpack_import(horus_tensor *out, const horus_dl_tensor *source,
+                                           horus_pool *pool);
+
+/* ------------------------------------------------------------------------------------ >>topic
+ *
+ * A topic is a broadcast: each handle sees every message sent since it was opened, its own too, in
+ * order per publisher. What happens when a reader is slow is the topic's policy. */
+
+typedef enum horus_policy {
+    HORUS_POLICY_ANY = 0, /* the topic's; OVERWRITE if nobody says */
+    HORUS_OVERWRITE = 1, /* the publisher never waits; a slow reader loses the oldest and is told */
+    HORUS_RELIABLE = 2, /* nothing is lost; send waits, or says FULL, for the slowest live reader */
+    HORUS_QUEUE = 3     /* each message goes to one consumer; unfinished ones are redelivered */
+} horus_policy;
+
+typedef enum horus_kind {
+    HORUS_KIND_MESSAGE = 0, /* bytes: a struct or anything else */
+    HORUS_KIND_TENSOR = 1,
+    HORUS_KIND_IMAGE = 2,
+    HORUS_KIND_DEPTH = 3,
+    HORUS_KIND_CLOUD = 4
+} horus_kind;
+
+/* A field of a message. */
+typedef enum horus_scalar {
+    HORUS_SCALAR_u8,
+    HORUS_SCALAR_i8,
+    HORUS_SCALAR_u16,
+    HORUS_SCALAR_i16,
+    HORUS_SCALAR_u32,
+    HORUS_SCALAR_i32,
+    HORUS_SCALAR_u64,
+    HORUS_SCALAR_i64,
+    HORUS_SCALAR_f32,
+    HORUS_SCALAR_f64,
+    HORUS_SCALAR_bool8,
+    HORUS_SCALAR_text,
+    HORUS_SCALAR_message
+} horus_scalar;
+typedef struct horus_field {
+    const char *name;
+    const struct horus_type *nested; /* HORUS_SCALAR_message: which */
+    uint32_t offset;                 /* bytes into the fixed part */
+    uint32_t count;                  /* elements; bytes of a text; 0: variable, a horus_array */
+    uint32_t scalar;                 /* horus_scalar */
+} horus_field;
+
+/* A message type: made by HORUS_MESSAGE (see >>message), or one of the four frame types. */
+typedef struct horus_type {
+    const char *name;                              /* "CmdVel" */
+    const char *topic;                             /* where it usually goes: "cmd_vel" */
+    const horus_field *(*fields)(uint32_t *count); /* NULL for frames */
+    uint32_t size;                                 /* bytes of the fixed part; 0 for frames */
+    uint32_t kind;                                 /* horus_kind */
+} horus_type;
+HORUS_API const horus_type horus_image_type, horus_depth_type, horus_cloud_type, horus_tensor_type;
+/* The tag that travels with each message: two programs whose fields differ get different ones.
+ * Never 0 but for NULL. Any thread; costs a pass over the fields. */
+HORUS_API uint32_t horus_type_tag(const horus_type *type);
+
+enum {
+    HORUS_PUBLISHER = 1 << 0,   /* make the ring now, not at the first send */
+    HORUS_AT_MOST_ONCE = 1 << 1 /* queue: what a dead consumer had claimed is dropped */
+};
+
+typedef struct horus_topic_desc {
+    const horus_type *type;  /* NULL: carries anything */
+    horus_policy policy;     /* fixed by the first one given, at latest by the first message */
+    uint32_t capacity;       /* messages that this handle's ring keeps, 1 to 2^20; 0: 1024, of which
+                                at most 8 are frames. Frames of one ring never pin over 1/8 of the pool */
+    uint32_t message_bytes;  /* larger ones travel as pool blocks; 0: the type's size, else 104;
+                                at most HORUS_MAX_INLINE. Of the topic: the first one decides */
+    uint32_t history;        /* also get the k newest messages sent before the opening */
+    uint32_t flags;          /* HORUS_PUBLISHER, HORUS_AT_MOST_ONCE */
+    uint32_t max_publishers; /* handles that send, at a time; 0: 64. The first one decides */
+    uint32_t max_subscribers; /* open handles at a time; 0: 128 */
+    horus_context *context;   /* NULL: the default one */
+} horus_topic_desc;
+
+/* Opens a handle, creating the topic if it does not exist.
+ *   returns   OK | E_ARG | E_NAME | E_TYPE, E_POLICY (differs from the topic's; last_error names
+ *             both) | E_LIMIT | E_POOL_FULL | E_MEMORY and what horus_context_open returns
+ *   threads   any; the handle then belongs to one thread at a time
+ *   cost      set-up */
+HORUS_API horus_result horus_topic_open(horus_topic **out, const char *name,
+                                        const horus_topic_desc *desc);
+/* Closes the handle. Its messages stay for the others. NULL is allowed. */
+HORUS_API void horus_topic_close(horus_topic *topic);
+
+/* What came with a message. */
+typedef struct horus_info {
+    uint64_t sequence;   /* of its publisher, from 1 */
+    uint64_t publish_ns; /* CLOCK_MONOTONIC at the send */
+    uint64_t lost;       /* messages lost on this handle since the last receive */
+    uint32_t publisher;  /* row << 16 | ring: tells publishers of a topic apart */
+    uint32_t type_tag;   /* horus_type_tag of its type; 0: sent untyped */
+    uint32_t size;       /* bytes of a message; 0 for frames */
+    uint8_t kind;        /* horus_kind */
+    bool redelivered;    /* queue: a consumer died with it before */
+    uint8_t pad[2];
+} horus_info;
+
+/* Sends bytes. A typed topic takes its type's size (or more, where the type has variable fields).
+ *   timeout_ns  how long to wait where a `reliable` or `queue` topic is full: HORUS_NO_WAIT,
+ *               HORUS_FOREVER or nanoseconds; never waits with `overwrite`
+ *   returns   OK | FULL (no wait) | TIMEOUT | INTERRUPTED | E_ARG | E_SIZE | E_TYPE | E_BUSY |
+ * E_CLOSED | E_DETACHED | E_POOL_FULL (larger than message_bytes and no room) | E_LIMIT, E_MEMORY,
+ *             E_POLICY at the first send. Nothing is sent unless OK.
+ *   ordering  all this thread did before happens-before the return of the receive that gets it
+ *             (edge P1 -> C1)
+ *   cost      wait-free for overwrite; one copy; a futex wake only if somebody sleeps */
+HORUS_API horus_result horus_topic_send(horus_topic *topic, const void *message, size_t bytes,
+                                        int64_t timeout_ns);
+/* The same on an untyped topic, marked with a type. E_TYPE if the topic's type is another. */
+HORUS_API horus_result horus_topic_send_typed(horus_topic *topic, const horus_type *type,
+                                              const void *message, size_t bytes,
+                                              int64_t timeout_ns);
+/* Publishes the frame: only a descriptor travels. The caller keeps its hold, read-only from now on;
+ * sending it again is allowed. Results as horus_topic_send. */
+HORUS_API horus_result horus_topic_send_tensor(horus_topic *topic, horus_tensor *tensor,
+                                               int64_t timeout_ns);
+
+/* Gets the next message into `buffer`.
+ *   info        may be NULL
+ *   timeout_ns  as above; HORUS_NO_WAIT polls without any system call
+ *   returns   OK | EMPTY (no wait) | TIMEOUT | INTERRUPTED | E_SIZE (buffer too small: info->size
+ * says how much it takes; the message stays) | E_TYPE (the next one is a frame, info->kind says
+ * which; it stays) | E_ARG | E_BUSY | E_CLOSED | E_DETACHED | E_GONE cost      wait-free polls; one
+ * copy */
+HORUS_API horus_result horus_topic_receive(horus_topic *topic, void *buffer, size_t buffer_bytes,
+                                           horus_info *info, int64_t timeout_ns);
+/* Gets the next frame; release it when done. E_TYPE if the next message is something else (it
+ * stays). E_POOL_FULL, E_NOT_FOUND, E_SYSTEM: the frame's own pool could not be opened here. */
+HORUS_API horus_result horus_topic_receive_tensor(horus_topic *topic, horus_tensor *out,
+                                                  horus_info *info, int64_t timeout_ns);
+#ifndef HORUS_NO_VIEWS
+HORUS_API horus_result horus_topic_send_image(horus_topic *topic, horus_image *image,
+                                              int64_t timeout_ns);
+HORUS_API horus_result horus_topic_send_depth(horus_topic *topic, horus_depth *depth,
+                                              int64_t timeout_ns);
+HORUS_API horus_result horus_topic_send_cloud(horus_topic *topic, horus_cloud *cloud,
+                                              int64_t timeout_ns);
+HORUS_API horus_result horus_topic_receive_image(horus_topic *topic, horus_image *out,
+                                                 horus_info *info, int64_t timeout_ns);
+HORUS_API horus_result horus_topic_receive_depth(horus_topic *topic, horus_depth *out,
+                                                 horus_info *info, int64_t timeout_ns);
+HORUS_API horus_result horus_topic_receive_cloud(horus_topic *topic, horus_cloud *out,
+                                                 horus_info *info, int64_t timeout_ns);
+#endif
+
+/* Looks at the next message without taking it. OK | EMPTY | E_... as receive. buffer may be NULL
+ * (or too small for frames and large messages: then only info is filled). */
+HORUS_API horus_result horus_topic_peek(horus_topic *topic, void *buffer, size_t buffer_bytes,
+                                        horus_info *info);
+/* Drops all but the newest pending message, so that the next receive gets that one. What is dropped
+ * does not count as lost. OK | EMPTY. Not for queues (E_POLICY).
+ *   skipped   messages dropped; may be NULL */
+HORUS_API horus_result horus_topic_skip_to_latest(horus_topic *topic, uint64_t *skipped);
+/* Drops everything pending. OK | EMPTY (there was nothing). count may be NULL. */
+HORUS_API horus_result horus_topic_drain(horus_topic *topic, uint64_t *count);
+/* Queue: the message got last is done; without it, the next receive or close says so.
+ * OK | EMPTY (nothing claimed) | E_POLICY */
+HORUS_API horus_result horus_topic_ack(horus_topic *topic);
+/* Waits until a receive would get something. OK | EMPTY (no wait) | TIMEOUT | INTERRUPTED | E_...
+ */
+HORUS_API horus_result horus_topic_wait(horus_topic *topic, int64_t timeout_ns);
+/* Waits on up to 64 handles of one context; *ready is the index of one that has a message.
+ * OK | EMPTY | TIMEOUT | E_ARG | E_BUSY | E_GONE */
+HORUS_API horus_result horus_wait(horus_topic *const *topics, size_t count, int64_t timeout_ns,
+                                  size_t *ready);
+
+typedef struct horus_topic_stats {
+    char name[HORUS_NAME_BYTES];
+    char type[64]; /* "" if untyped */
+    horus_policy policy;
+    uint32_t message_bytes; /* inline limit */
+    uint32_t capacity;      /* of this handle's ring; 0 if it has none yet */
+    uint32_t publishers;    /* live rings */
+    uint32_t subscribers;   /* open handles that receive */
+    uint64_t sent;          /* messages of all live rings */
+    uint64_t received;      /* messages taken by all open handles */
+    uint64_t lost;          /* messages lost by all open handles */
+    uint64_t pending;       /* messages that this handle has not yet taken */
+    uint64_t last_ns;       /* publish time of the newest message; 0: none */
+    uint32_t frames;        /* frames that this topic's rings hold now */
+} horus_topic_stats;
+/* Counters of the topic, from shared memory: those of other processes too. OK | E_ARG | E_DETACHED
+ */
+HORUS_API horus_result horus_topic_get_stats(horus_topic *topic, horus_topic_stats *out);
+/* The same for every topic of a namespace: calls `each` for those in use. */
+HORUS_API horus_result horus_context_topics(
+    horus_context *context, void (*each)(void *user, const horus_topic_stats *stats), void *user);
+
+/* ------------------------------------------------------------------------------------ >>message
+ *
+ * One table: a list of fields makes the C struct, its type, and whatever else reads the table. Your
+ * own message works the same way:
+ *
+ *     #define WHEEL_FIELDS(F, A, S, N, V, W)                                                      \
+ *         F(u64, timestamp_ns) F(f32, speed) A(f32, slip, 4) N(vector3, force) V(f32, samples)
+ *     HORUS_MESSAGE(wheel, "Wheel", "wheel", WHEEL_FIELDS)      makes horus_wheel, horus_wheel_type
+ *
+ *     F(type, name)     u8 i8 u16 i16 u32 i32 u64 i64 f32 f64 bool8
+ *     A(type, name, n)  n of them
+ *     S(name, n)        text, n bytes with its NUL
+ *     N(message, name)  a message defined before
+ *     V(type, name)     any number of scalars: a horus_array here, the elements behind the struct
+ *     W(message, name)  any number of messages, likewise
+ *
+ * The layout is the same for 32- and 64-bit programs. Fill variable fields with
+ * horus_message_append, read them with horus_message_array. */
+typedef uint8_t horus_u8;
+typedef int8_t horus_i8;
+typedef uint16_t horus_u16;
+typedef int16_t horus_i16;
+typedef uint32_t horus_u32;
+typedef int32_t horus_i32;
+typedef float horus_f32;
+typedef uint8_t horus_bool8; /* 0 or 1 */
+/* 32-bit x86 would align these to 4 */
+typedef uint64_t horus_u64 __attribute__((aligned(8)));
+typedef int64_t horus_i64 __attribute__((aligned(8)));
+typedef double horus_f64 __attribute__((aligned(8)));
+
+/* Where the elements of a variable field are: bytes from the message's start, and how many. */
+typedef struct horus_array {
+    uint32_t offset, count;
+} horus_array;
+
+#define HORUSI_STRUCT_F(type, name) horus_##type name;
+#define HORUSI_STRUCT_A(type, name, n) horus_##type name[n];
+#define HORUSI_STRUCT_S(name, n) char name[n];
+#define HORUSI_STRUCT_N(message, name) horus_##message name;
+#define HORUSI_STRUCT_V(type, name) horus_array name;
+#define HORUSI_STRUCT_W(message, name) horus_array name;
+
+#define HORUSI_FIELD(name, nested, count, scalar)                                                  \
+    {#name, nested, (uint32_t)offsetof(horusi_self, name), count, HORUS_SCALAR_##scalar},
+#define HORUSI_FIELD_F(type, name) HORUSI_FIELD(name, NULL, 1, type)
+#define HORUSI_FIELD_A(type, name, n) HORUSI_FIELD(name, NULL, n, type)
+#define HORUSI_FIELD_S(name, n) HORUSI_FIELD(name, NULL, n, text)
+#define HORUSI_FIELD_N(message_, name) HORUSI_FIELD(name, &horus_##message_##_type, 1, message)
+#define HORUSI_FIELD_V(type, name) HORUSI_FIELD(name, NULL, 0, type)
+#define HORUSI_FIELD_W(message_, name) HORUSI_FIELD(name, &horus_##message_##_type, 0, message)
+
+#define HORUSI_MESSAGE_STRUCT(snake, FIELDS)                                                       \
+    typedef struct horus_##snake {                                                                 \
+        FIELDS(HORUSI_STRUCT_F, HORUSI_STRUCT_A, HORUSI_STRUCT_S, HORUSI_STRUCT_N,                 \
+               HORUSI_STRUCT_V, HORUSI_STRUCT_W)                                                   \
+    } horus_##snake;
+#define HORUSI_MESSAGE_TYPE(storage, snake, name, topic, FIELDS)                                   \
+    static inline const horus_field *horusi_##snake##_fields(uint32_t *count)                      \
+    {                                                                                              \
+        typedef horus_##snake horusi_self;                                                         \
+        static const horus_field fields[] = {FIELDS(HORUSI_FIELD_F, HORUSI_FIELD_A,                \
+                                                    HORUSI_FIELD_S, HORUSI_FIELD_N,                \
+                                                    HORUSI_FIELD_V, HORUSI_FIELD_W)};              \
+        *count = (uint32_t)(sizeof fields / sizeof fields[0]);                                     \
+        return fields;                                                                             \
+    }                                                                                              \
+    storage const horus_type horus_##snake##_type = {name, topic, horusi_##snake##_fields,         \
+                                                     (uint32_t)sizeof(horus_##snake),              \
+                                                     HORUS_KIND_MESSAGE};
+
+/* Declares a message of your own: struct horus_<snake> and the type horus_<snake>_type. */
+#define HORUS_MESSAGE(snake, name, topic, FIELDS)                                                  \
+    HORUSI_MESSAGE_STRUCT(snake, FIELDS)                                                           \
+    HORUSI_MESSAGE_TYPE(static, snake, name, topic, FIELDS)
+
+/* Appends `count` elements to a message under construction and notes them in its field.
+ *   message   the fixed part first, zeroed; room bytes in all
+ *   bytes     in: bytes so far (begin with the struct's size); out: with the elements
+ *   field     which field of the message
+ *   returns   OK | E_ARG | E_SIZE (room is too small; nothing changed) */
+HORUS_API horus_result horus_message_append(void *message, size_t room, size_t *bytes,
+                                            horus_array *field, const void *elements, size_t count,
+                                            size_t elem_bytes);
+/* Finds the elements of a variable field of a received message, bounds-checked.
+ *   out       the elements inside the message (8-byte aligned if the message is); NULL if none
+ *   returns   OK | E_ARG | E_CORRUPT (they do not lie inside the message) */
+HORUS_API horus_result horus_message_array(const void *message, size_t bytes,
+                                           const horus_array *field, size_t elem_bytes,
+                                           const void **out, size_t *count);
+
+/* clang-format off */
+/* Quaternions are x, y, z, w; covariances and matrices row-major. A nested message brings its own
+ * timestamp_ns, 0 where unused. Units are SI (m, rad, s, N, N m) unless a comment says otherwise.
+ * A fields macro is named after the C name, so that the table can paste HORUS_##name##_FIELDS. */
+
+/* A free vector; units by use. */
+#define HORUS_vector3_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) F(f64, x) F(f64, y) F(f64, z)
+
+/* A position in m. */
+#define HORUS_point3_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) F(f64, x) F(f64, y) F(f64, z)
+
+/* A rotation as a unit quaternion; 0, 0, 0, 1 is none. */
+#define HORUS_quaternion_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) F(f64, x) F(f64, y) F(f64, z) F(f64, w)
+
+/* Speed wanted of a wheeled base: linear m/s, forward positive; angular rad/s, left positive. */
+#define HORUS_cmd_vel_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) F(f32, linear) F(f32, angular)
+
+/* Velocity in six degrees of freedom: linear m/s, angular rad/s. */
+#define HORUS_twist_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f64, linear_x) F(f64, linear_y) F(f64, linear_z) \
+    F(f64, angular_x) F(f64, angular_y) F(f64, angular_z)
+
+/* A Twist in a named frame, with the 6x6 covariance of linear x, y, z, angular x, y, z. */
+#define HORUS_twist_with_covariance_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f64, linear_x) F(f64, linear_y) F(f64, linear_z) \
+    F(f64, angular_x) F(f64, angular_y) F(f64, angular_z) \
+    S(frame_id, 64) A(f64, covariance, 36)
+
+/* Acceleration in six degrees of freedom: linear m/s^2, angular rad/s^2. */
+#define HORUS_accel_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f64, linear_x) F(f64, linear_y) F(f64, linear_z) \
+    F(f64, angular_x) F(f64, angular_y) F(f64, angular_z)
+
+/* An Accel in a named frame. */
+#define HORUS_accel_stamped_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f64, linear_x) F(f64, linear_y) F(f64, linear_z) \
+    F(f64, angular_x) F(f64, angular_y) F(f64, angular_z) \
+    S(frame_id, 64)
+
+/* A pose in the plane: x, y m; theta rad, counter-clockwise. */
+#define HORUS_pose2d_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) F(f64, x) F(f64, y) F(f64, theta)
+
+/* A pose in space: x, y, z m and a unit quaternion. */
+#define HORUS_pose3d_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f64, x) F(f64, y) F(f64, z) \
+    F(f64, qx) F(f64, qy) F(f64, qz) F(f64, qw)
+
+/* A Pose3D in a named frame. */
+#define HORUS_pose_stamped_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f64, x) F(f64, y) F(f64, z) \
+    F(f64, qx) F(f64, qy) F(f64, qz) F(f64, qw) \
+    S(frame_id, 64)
+
+/* A Pose3D in a named frame, with the 6x6 covariance of x, y, z, roll, pitch, yaw. */
+#define HORUS_pose_with_covariance_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f64, x) F(f64, y) F(f64, z) \
+    F(f64, qx) F(f64, qy) F(f64, qz) F(f64, qw) \
+    S(frame_id, 64) A(f64, covariance, 36)
+
+/* A rigid transform: translation tx, ty, tz m and rotation rx, ry, rz, rw, a unit quaternion. */
+#define HORUS_transform_stamped_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f64, tx) F(f64, ty) F(f64, tz) \
+    F(f64, rx) F(f64, ry) F(f64, rz) F(f64, rw)
+
+/* Planar odometry: x, y m, theta rad in frame_id; linear m/s, angular rad/s in child_frame_id. */
+#define HORUS_odometry_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f64, x) F(f64, y) F(f64, theta) \
+    F(f64, linear_velocity) F(f64, angular_velocity) \
+    S(frame_id, 64) S(child_frame_id, 64)
+
+/* Inertial sample: accel m/s^2, gyro rad/s, orientation (0, 0, 0, 1 where not measured), 3x3
+ * covariances about x, y, z; a covariance of -1 means unknown. */
+#define HORUS_imu_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f64, accel_x) F(f64, accel_y) F(f64, accel_z) \
+    F(f64, gyro_x) F(f64, gyro_y) F(f64, gyro_z) \
+    F(f64, qx) F(f64, qy) F(f64, qz) F(f64, qw) \
+    A(f64, orientation_covariance, 9) A(f64, angular_velocity_covariance, 9) \
+    A(f64, linear_acceleration_covariance, 9)
+
+/* One sweep of a planar lidar: angles rad, ranges m; range i is at angle_min + i * angle_increment
+ * and is good from range_min to range_max. Any number of ranges. */
+#define HORUS_laser_scan_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f32, angle_min) F(f32, angle_max) F(f32, angle_increment) \
+    F(f32, range_min) F(f32, range_max) \
+    V(f32, ranges)
+
+/* One distance: range, min_range, max_range m; field_of_view rad.
+ * sensor_type: 0 ultrasonic, 1 infrared. */
+#define HORUS_range_sensor_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f32, range) F(u8, sensor_type) F(f32, field_of_view) F(f32, min_range) F(f32, max_range)
+
+/* A battery: volts, percentage 0..100, amperes (negative: discharging), degrees Celsius.
+ * power_supply_status: 0 unknown, 1 charging, 2 discharging, 3 idle, 4 full. */
+#define HORUS_battery_state_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f32, voltage) F(f32, percentage) F(f32, current) F(f32, temperature) \
+    F(u8, power_supply_status)
+
+/* Satellite fix: latitude, longitude, heading degrees; altitude m; speed m/s; hdop has no unit.
+ * status: 0 no fix, from 1 a fix. */
+#define HORUS_nav_sat_fix_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f64, latitude) F(f64, longitude) F(f64, altitude) \
+    F(u8, status) F(u16, satellites_visible) F(f32, hdop) F(f32, speed) F(f32, heading)
+
+/* Magnetometer sample in tesla. */
+#define HORUS_magnetic_field_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) F(f64, x) F(f64, y) F(f64, z)
+
+/* Temperature in degrees Celsius; variance in its square, 0 where unknown. */
+#define HORUS_temperature_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) F(f64, temperature) F(f64, variance)
+
+/* Pressure in Pa; variance in Pa^2, 0 where unknown. */
+#define HORUS_fluid_pressure_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) F(f64, pressure) F(f64, variance)
+
+/* Light level in lux; variance in lux^2, 0 where unknown. */
+#define HORUS_illuminance_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) F(f64, illuminance) F(f64, variance)
+
+/* Microphone samples, nominally -1..1, channels interleaved; sample_rate Hz per channel. */
+#define HORUS_audio_frame_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(u32, sample_rate) F(u8, channels) S(frame_id, 64) V(f32, samples)
+
+/* Measured joints: rad, rad/s, N m (m, m/s, N where prismatic); an empty array means not measured.
+ * names: one text per joint, each ended by a NUL. */
+#define HORUS_joint_state_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    V(u8, names) V(f64, positions) V(f64, velocities) V(f64, efforts)
+
+/* Wanted joints, arrays and names as in JointState.
+ * modes, one per joint: 0 position, 1 velocity, 2 effort. */
+#define HORUS_joint_command_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    V(u8, names) V(f64, positions) V(f64, velocities) V(f64, efforts) V(u8, modes)
+
+/* One motor: mode 0 velocity rad/s, 1 position rad, 2 torque N m, 3 voltage V (the unit of target);
+ * max_velocity rad/s, max_acceleration rad/s^2, infinity for no limit. */
+#define HORUS_motor_command_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(u8, motor_id) F(u8, mode) F(f64, target) F(f64, max_velocity) F(f64, max_acceleration) \
+    F(f64, feed_forward) F(bool8, enable)
+
+/* One servo: position rad; speed 0..1 of its fastest. */
+#define HORUS_servo_command_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(u8, servo_id) F(f32, position) F(f32, speed) F(bool8, enable)
+
+/* Wheel speeds rad/s; max_acceleration rad/s^2, infinity for no limit. */
+#define HORUS_differential_drive_command_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f64, left_velocity) F(f64, right_velocity) F(f64, max_acceleration) F(bool8, enable)
+
+/* Gains of one controller; limits in the units of its output, infinity for none. */
+#define HORUS_pid_config_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f64, kp) F(f64, ki) F(f64, kd) F(u8, controller_id) \
+    F(f64, integral_limit) F(f64, output_limit) F(bool8, anti_windup)
+
+/* A point of a trajectory: m, m/s, m/s^2, a quaternion, rad/s; time_from_start s. */
+#define HORUS_trajectory_point_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    A(f64, position, 3) A(f64, velocity, 3) A(f64, acceleration, 3) \
+    A(f64, orientation, 4) A(f64, angular_velocity, 3) F(f64, time_from_start)
+
+/* Time that a simulation or replay shows. source: 0 wall, 1 simulation, 2 replay;
+ * sim_speed: 1 is real time; the times are ns. */
+#define HORUS_clock_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(u64, clock_ns) F(u64, realtime_ns) F(f64, sim_speed) F(bool8, paused) F(u8, source)
+
+/* An outer time source (GPS, NTP, PTP): offset_ns is local time minus reference time. */
+#define HORUS_time_reference_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(u64, time_ref_ns) S(source, 64) F(i64, offset_ns)
+
+/* Sign of life of a process: uptime s. */
+#define HORUS_heartbeat_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    S(node_name, 64) F(u32, node_id) F(u64, sequence) F(f64, uptime) F(bool8, alive)
+
+/* One node: rates Hz, timestamps s since 1970, health 0 good, higher is worse. state: 0
+ * uninitialized, 1 initializing, 2 running, 3 stopping, 4 stopped, 5 error, 6 crashed. */
+#define HORUS_node_heartbeat_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(u8, state) F(u8, health) F(u32, error_count) F(u64, tick_count) \
+    F(u32, target_rate_hz) F(u32, actual_rate_hz) \
+    F(u64, heartbeat_timestamp) F(u64, last_tick_timestamp)
+
+/* One report of a component. level: 0 ok, 1 warning, 2 error, 3 fatal. */
+#define HORUS_diagnostic_status_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(u8, level) F(u32, code) S(message, 256) S(component, 64)
+
+/* A key and a value as text. value_type: 0 text, 1 integer, 2 float, 3 boolean. */
+#define HORUS_diagnostic_value_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) S(key, 64) S(value, 256) F(u8, value_type)
+
+/* Any number of values that one component reports; level as in DiagnosticStatus. */
+#define HORUS_diagnostic_report_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) S(component, 64) F(u8, level) W(diagnostic_value, values)
+
+/* Stop everything (engaged) or go on: why, and who asked. auto_reset: ends without an operator. */
+#define HORUS_emergency_stop_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(bool8, engaged) S(reason, 256) S(source, 64) F(bool8, auto_reset)
+
+/* Load of a machine: percentages 0..100, bytes, temperature in degrees Celsius. */
+#define HORUS_resource_usage_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f32, cpu_percent) F(u64, memory_bytes) F(f32, memory_percent) \
+    F(u64, disk_bytes) F(f32, disk_percent) \
+    F(u64, network_rx_bytes) F(u64, network_tx_bytes) F(f32, temperature) F(u32, thread_count)
+
+/* Safety controller. mode: 0 normal, 1 reduced, 2 stopped by a fault; fault_code: 0 is none. */
+#define HORUS_safety_status_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(bool8, enabled) F(bool8, estop_engaged) F(bool8, watchdog_ok) F(bool8, limits_ok) \
+    F(bool8, comms_ok) F(u8, mode) F(u32, fault_code)
+
+/* Where to go: x, y, tolerance_position m; theta, tolerance_angle rad; timeout_seconds s.
+ * priority: 0 is the most urgent. */
+#define HORUS_nav_goal_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f64, x) F(f64, y) F(f64, theta) F(f64, tolerance_position) F(f64, tolerance_angle) \
+    F(f64, timeout_seconds) F(u32, goal_id) F(u8, priority)
+
+/* Progress 0..1 of a goal, distance m, time left s.
+ * status: 0 pending, 1 active, 2 succeeded, 3 aborted, 4 cancelled. */
+#define HORUS_goal_result_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(u32, goal_id) F(u8, status) F(f32, progress) \
+    F(f64, distance_to_goal) F(f64, eta_seconds) S(error_message, 256)
+
+/* A stop on a path: pose, velocity there, time_from_start s, curvature 1/m. */
+#define HORUS_waypoint_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    N(pose2d, pose) N(twist, velocity) F(f64, time_from_start) F(f32, curvature) \
+    F(bool8, stop_required)
+
+/* A path of any length: total_length m, duration_seconds s. */
+#define HORUS_nav_path_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) F(f64, total_length) F(f64, duration_seconds) W(waypoint, waypoints)
+
+/* A planner's answer: goal_pose and poses on the way, each x m, y m, theta rad. */
+#define HORUS_path_plan_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) A(f64, goal_pose, 3) W(pose2d, waypoints)
+
+/* A map of width x height cells of resolution m, cell (0, 0) at origin; data is row-major, a value
+ * per cell: -1 unknown, 0 free .. 100 occupied. */
+#define HORUS_occupancy_grid_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(u32, width) F(u32, height) F(f32, resolution) N(pose2d, origin) V(i8, data)
+
+/* An OccupancyGrid (the same first fields and data) with a cost per cell: 0 free, lethal_cost and
+ * above blocked, 255 unknown. inflation_radius m, cost_scaling_factor 1/m. */
+#define HORUS_cost_map_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(u32, width) F(u32, height) F(f32, resolution) N(pose2d, origin) \
+    F(f32, inflation_radius) F(f32, cost_scaling_factor) F(u8, lethal_cost) \
+    V(i8, data) V(u8, costs)
+
+/* A moving disc to avoid: position m, velocity m/s, radius m, time_horizon s. */
+#define HORUS_velocity_obstacle_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    A(f64, position, 2) A(f64, velocity, 2) F(f32, radius) F(f32, time_horizon) \
+    F(u32, obstacle_id)
+
+/* Any number of moving discs. */
+#define HORUS_velocity_obstacles_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) W(velocity_obstacle, obstacles)
+
+/* Force N and torque N m at a sensor. */
+#define HORUS_wrench_stamped_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f64, fx) F(f64, fy) F(f64, fz) F(f64, tx) F(f64, ty) F(f64, tz)
+
+/* Wanted force N and torque N m; timeout_seconds s, 0 for none. */
+#define HORUS_force_command_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f64, fx) F(f64, fy) F(f64, fz) F(f64, tx) F(f64, ty) F(f64, tz) F(f64, timeout_seconds)
+
+/* A touch: force N, confidence 0..1, stiffness N/m, damping N s/m; contact_start_ns: 0 is none.
+ * state: 0 none, 1 begun, 2 steady, 3 lost, 4 sliding. */
+#define HORUS_contact_info_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(u8, state) F(f64, contact_force) F(f32, confidence) F(f64, stiffness) F(f64, damping) \
+    F(u64, contact_start_ns)
+
+/* Impedance along x, y, z, about x, y, z: stiffness N/m, N m/rad; damping N s/m, N m s/rad;
+ * inertia kg, kg m^2; force_limits N, N m. */
+#define HORUS_impedance_parameters_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    A(f64, stiffness, 6) A(f64, damping, 6) A(f64, inertia, 6) A(f64, force_limits, 6) \
+    F(bool8, enabled)
+
+/* Feedback to a hand: intensity 0..1, Hz, s, and a force N. pattern_type: 0 constant, 1 pulse. */
+#define HORUS_haptic_feedback_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f32, vibration_intensity) F(f32, vibration_frequency) F(f32, duration_seconds) \
+    F(u8, pattern_type) F(bool8, enabled) N(vector3, force)
+
+/* rows x cols taxels, forces N row-major; total_force N; center_of_pressure and physical_size m. */
+#define HORUS_tactile_array_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(u32, rows) F(u32, cols) A(f32, physical_size, 2) A(f32, center_of_pressure, 2) \
+    A(f32, total_force, 3) F(bool8, in_contact) V(f32, forces)
+
+/* One event. event_type: "axis", "button", "hat" or "connection"; value -1..1 for an axis. */
+#define HORUS_joystick_input_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(u32, joystick_id) F(u32, element_id) F(f32, value) F(bool8, pressed) \
+    S(event_type, 16) S(element_name, 64)
+
+/* One key. modifier_flags: 1 ctrl, 2 alt, 4 shift. */
+#define HORUS_keyboard_input_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    S(key_name, 64) F(u32, code) F(bool8, pressed) F(u32, modifier_flags)
+
+/* An encoded picture: format names the codec ("jpeg", "png"); width, height px, 0 where unknown. */
+#define HORUS_compressed_image_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    S(format, 64) F(u32, width) F(u32, height) V(u8, data)
+
+/* Calibration of a camera of width x height px: K 3x3, R 3x3, P 3x4, all px where they have a unit;
+ * distortion_coefficients in the order of distortion_model, unused ones 0. */
+#define HORUS_camera_info_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(u32, width) F(u32, height) S(distortion_model, 64) A(f64, distortion_coefficients, 8) \
+    A(f64, camera_matrix, 9) A(f64, rectification_matrix, 9) A(f64, projection_matrix, 12)
+
+/* A calibrated pair: baseline m; depth_scale multiplies a depth in m. */
+#define HORUS_stereo_info_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    N(camera_info, left_camera) N(camera_info, right_camera) F(f64, baseline) F(f64, depth_scale)
+
+/* A rectangle of an image, px. */
+#define HORUS_region_of_interest_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(u32, x_offset) F(u32, y_offset) F(u32, width) F(u32, height) F(bool8, do_rectify)
+
+/* A box in an image: its top left corner and size, px. */
+#define HORUS_bounding_box2d_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) F(f32, x) F(f32, y) F(f32, width) F(f32, height)
+
+/* A box in space: centre and size m (length along x, width y, height z), rotation rad. */
+#define HORUS_bounding_box3d_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(f32, cx) F(f32, cy) F(f32, cz) F(f32, length) F(f32, width) F(f32, height) \
+    F(f32, yaw) F(f32, roll) F(f32, pitch)
+
+/* An object found in an image: confidence 0..1; instance_id tells objects of a class apart. */
+#define HORUS_detection_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    S(class_name, 64) F(f32, confidence) N(bounding_box2d, bbox) F(u32, class_id) \
+    F(u32, instance_id)
+
+/* All that was found in one frame: timestamp_ns and frame_id are the frame's, image_seq is the
+ * sequence number with which it was received, 0 where unknown. */
+#define HORUS_detections_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) F(u64, image_seq) S(frame_id, 64) W(detection, items)
+
+/* An object found in space: confidence 0..1, velocity m/s. */
+#define HORUS_detection3d_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    S(class_name, 64) F(f32, confidence) N(bounding_box3d, bbox) F(u32, class_id) \
+    F(u32, instance_id) F(f32, velocity_x) F(f32, velocity_y) F(f32, velocity_z)
+
+/* A label per pixel, row-major. mask_type: 0 semantic (one byte each), 1 instance, 2 panoptic (two
+ * bytes each, little-endian). data may be empty where the labels travel as an Image. */
+#define HORUS_segmentation_mask_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(u32, width) F(u32, height) F(u32, mask_type) F(u32, num_classes) F(u64, seq) \
+    S(frame_id, 64) V(u8, data)
+
+/* An object followed over frames: velocity px per frame, acceleration px per frame^2, ages frames.
+ * state: 0 tentative, 1 confirmed, 2 deleted. */
+#define HORUS_tracked_object_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(u64, track_id) N(bounding_box2d, bbox) F(u32, class_id) F(f32, confidence) \
+    S(class_name, 64) N(bounding_box2d, predicted_bbox) \
+    F(f32, velocity_x) F(f32, velocity_y) F(f32, accel_x) F(f32, accel_y) \
+    F(u32, age) F(u32, hits) F(u32, time_since_update) F(u8, state)
+
+/* The tracks of one frame. frame_id is the number of the frame, num_tracks what the tracker counts;
+ * tracks may be empty where they travel one by one. */
+#define HORUS_tracking_header_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(u32, num_tracks) F(u32, frame_id) F(u32, active_tracks) F(u64, total_tracks) \
+    W(tracked_object, tracks)
+
+/* A keypoint in an image: x, y px or 0..1, visibility 0..1, index in its skeleton. */
+#define HORUS_landmark_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) F(f32, x) F(f32, y) F(f32, visibility) F(u32, index)
+
+/* A keypoint in space: x, y, z m or 0..1, visibility 0..1, index in its skeleton. */
+#define HORUS_landmark3d_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) F(f32, x) F(f32, y) F(f32, z) F(f32, visibility) F(u32, index)
+
+/* The keypoints of one body: dimension 2 (z is 0) or 3, confidence 0..1, box px. num_landmarks is
+ * the size of the skeleton; landmarks may be empty. */
+#define HORUS_landmark_array_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    F(u32, num_landmarks) F(u32, dimension) F(u32, instance_id) F(f32, confidence) \
+    F(f32, bbox_x) F(f32, bbox_y) F(f32, bbox_width) F(f32, bbox_height) \
+    W(landmark3d, landmarks)
+
+/* A plane ax + by + cz + d = 0 (coefficients a, b, c, d; m), a point on it, its unit normal;
+ * confidence 0..1; plane_type is a free word ("floor"). */
+#define HORUS_plane_detection_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) \
+    A(f64, coefficients, 4) N(point3, center) N(vector3, normal) F(f32, confidence) \
+    F(u32, inlier_count) S(plane_type, 64)
+
+/* Any number of planes of one frame. */
+#define HORUS_plane_array_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) S(frame_id, 64) W(plane_detection, planes)
+
+/* One field of a point record: offset bytes from its start, count values. datatype: 0 f32, 1 f64,
+ * 2 f16, 3 bf16, 4 i8, 5 i16, 6 i32, 7 i64, 8 u8, 9 u16, 10 u32. */
+#define HORUS_point_field_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) S(name, 64) F(u32, offset) F(u8, datatype) F(u32, count)
+
+/* X(name in C, name in Python, default topic): a message comes after those that it nests. */
+#define HORUS_MESSAGES(X) \
+    X(vector3, Vector3, "vector3") \
+    X(point3, Point3, "point3") \
+    X(quaternion, Quaternion, "quaternion") \
+    X(cmd_vel, CmdVel, "cmd_vel") \
+    X(twist, Twist, "twist") \
+    X(twist_with_covariance, TwistWithCovariance, "twist_cov") \
+    X(accel, Accel, "accel") \
+    X(accel_stamped, AccelStamped, "accel_stamped") \
+    X(pose2d, Pose2D, "pose") \
+    X(pose3d, Pose3D, "pose3d") \
+    X(pose_stamped, PoseStamped, "pose_stamped") \
+    X(pose_with_covariance, PoseWithCovariance, "pose_cov") \
+    X(transform_stamped, TransformStamped, "transform") \
+    X(odometry, Odometry, "odom") \
+    X(imu, Imu, "imu") \
+    X(laser_scan, LaserScan, "scan") \
+    X(range_sensor, RangeSensor, "range") \
+    X(battery_state, BatteryState, "battery") \
+    X(nav_sat_fix, NavSatFix, "gps") \
+    X(magnetic_field, MagneticField, "mag") \
+    X(temperature, Temperature, "temperature") \
+    X(fluid_pressure, FluidPressure, "pressure") \
+    X(illuminance, Illuminance, "illuminance") \
+    X(audio_frame, AudioFrame, "audioframe") \
+    X(joint_state, JointState, "joint_states") \
+    X(joint_command, JointCommand, "joint_cmd") \
+    X(motor_command, MotorCommand, "motor_cmd") \
+    X(servo_command, ServoCommand, "servo_cmd") \
+    X(differential_drive_command, DifferentialDriveCommand, "diff_drive_cmd") \
+    X(pid_config, PidConfig, "pid_config") \
+    X(trajectory_point, TrajectoryPoint, "trajectory_point") \
+    X(clock, Clock, "clock") \
+    X(time_reference, TimeReference, "time_reference") \
+    X(heartbeat, Heartbeat, "heartbeat") \
+    X(node_heartbeat, NodeHeartbeat, "node_heartbeat") \
+    X(diagnostic_status, DiagnosticStatus, "diagnostics") \
+    X(diagnostic_value, DiagnosticValue, "diagnostic_value") \
+    X(diagnostic_report, DiagnosticReport, "diagnostic_report") \
+    X(emergency_stop, EmergencyStop, "estop") \
+    X(resource_usage, ResourceUsage, "resources") \
+    X(safety_status, SafetyStatus, "safety_status") \
+    X(nav_goal, NavGoal, "nav_goal") \
+    X(goal_result, GoalResult, "nav_result") \
+    X(waypoint, Waypoint, "waypoint") \
+    X(nav_path, NavPath, "nav_path") \
+    X(path_plan, PathPlan, "path_plan") \
+    X(occupancy_grid, OccupancyGrid, "occupancy_grid") \
+    X(cost_map, CostMap, "cost_map") \
+    X(velocity_obstacle, VelocityObstacle, "velocity_obstacle") \
+    X(velocity_obstacles, VelocityObstacles, "velocity_obstacles") \
+    X(wrench_stamped, WrenchStamped, "wrench") \
+    X(force_command, ForceCommand, "force_cmd") \
+    X(contact_info, ContactInfo, "contact") \
+    X(impedance_parameters, ImpedanceParameters, "impedance_parameters") \
+    X(haptic_feedback, HapticFeedback, "haptic_feedback") \
+    X(tactile_array, TactileArray, "tactile_array") \
+    X(joystick_input, JoystickInput, "joystick") \
+    X(keyboard_input, KeyboardInput, "keyboard") \
+    X(compressed_image, CompressedImage, "compressed_image") \
+    X(camera_info, CameraInfo, "camera_info") \
+    X(stereo_info, StereoInfo, "stereo_info") \
+    X(region_of_interest, RegionOfInterest, "region_of_interest") \
+    X(bounding_box2d, BoundingBox2D, "bbox2d") \
+    X(bounding_box3d, BoundingBox3D, "bbox3d") \
+    X(detection, Detection, "detection") \
+    X(detections, DetectionList, "detections") \
+    X(detection3d, Detection3D, "detection3d") \
+    X(segmentation_mask, SegmentationMask, "segmentation_mask") \
+    X(tracked_object, TrackedObject, "tracked_object") \
+    X(tracking_header, TrackingHeader, "tracking_header") \
+    X(landmark, Landmark, "landmark") \
+    X(landmark3d, Landmark3D, "landmark3d") \
+    X(landmark_array, LandmarkArray, "landmark_array") \
+    X(plane_detection, PlaneDetection, "plane_detection") \
+    X(plane_array, PlaneArray, "plane_array") \
+    X(point_field, PointField, "point_field")
+/* clang-format on */
+
+#define HORUSI_X(snake, name, topic)                                                               \
+    HORUSI_MESSAGE_STRUCT(snake, HORUS_##snake##_FIELDS)                                           \
+    HORUS_API const horus_type horus_##snake##_type;
+HORUS_MESSAGES(HORUSI_X)
+#undef HORUSI_X
+
+/* ------------------------------------------------------------------------------------ */
+#ifdef __cplusplus
+}
+#endif
+#endif /* HORUS_H: the API ends here */
+
+#if defined(HORUS_IMPLEMENTATION) && !defined(HORUS_IMPLEMENTATION_DONE)
+#define HORUS_IMPLEMENTATION_DONE
+#ifdef __cplusplus
+#error "horus.h: HORUS_IMPLEMENTATION belongs in a C file; C++ files include horus.h without it"
+#endif
+
+/* ------------------------------------------------------------------------------------ >>layout
+ *
+ * Every byte that processes share. It is a file format: 32- and 64-bit programs see the same.
+ *
+ *     header | rows[128] | directory[max_topics] | granules[] | slots[] | data[]
+ *
+ * A named pool's file has the same layout with rows and directory unused: its holders are rows of
+ * the namespace's own file ("primary").
+ *
+ * Who writes what. Geometry: the creator, before the file has a name. A row: its owner, or whoever
+ * holds the row's lock. A slot header: `word` and `holders` by anybody, as >>slots says; the rest
+ * by the one process that holds the slot and has not published it. A ring: its publisher.
+ * Everything is read as input: copied, range-checked, and only the copy used.
+ *
+ * Recovery in one sentence: recorded holders are always a superset of true holders, and each
+ * repair only shrinks the record to the truth, so it may be repeated and abandoned anywhere. */
+#include <stdatomic.h>
+
+#if defined(HORUS_CRITICAL_ENTER) != defined(HORUS_CRITICAL_LEAVE)
+#error "horus.h: define both HORUS_CRITICAL_ENTER() and HORUS_CRITICAL_LEAVE()"
+#endif
+
+typedef _Atomic uint32_t horusi_a32;
+#ifdef HORUS_CRITICAL_ENTER
+typedef uint64_t horusi_a64 __attribute__((aligned(8)));
+#else
+typedef _Atomic uint64_t horusi_a64;
+#endif
+
+#define HORUSI_LAYOUT 1u
+#define HORUSI_MAGIC (0x53555245484f5200ull | HORUSI_LAYOUT) /* also tells byte order */
+#define HORUSI_ROWS HORUS_MAX_PROCESSES
+#define HORUSI_MASKS (HORUSI_ROWS / 64)
+#define HORUSI_MAX_GRANULES (1u << 24)
+#define HORUSI_MAX_SLOTS (1u << 24) /* a directory word has 24 bits for one */
+
+typedef struct horusi_header {
+    uint64_t magic;
+    uint64_t domain; /* random; a named pool carries that of its primary */
+    uint64_t file_bytes;
+    uint32_t granule_bytes, block_bytes, granules;
+    uint32_t max_topics;              /* 0 in a named pool's file */
+    uint32_t pool_id;                 /* 0: the primary's own; else a hash of the name */
+    uint32_t clock;                   /* 0: stamps are CLOCK_MONOTONIC ns, 1: the CPU's counter */
+    horusi_a64 clock_ticks, clock_ns; /* one pair of readings */
+    char name[104];                   /* of the named pool */
+    uint8_t pad[24];
+    /* a line of its own */
+    horusi_a32 changes; /* grows whenever a tentative claim is undone or memory changes shape */
+    uint8_t pad2[60];
+} horusi_header;
+
+enum { HORUSI_ROW_FREE = 0, HORUSI_ROW_LIVE = 1, HORUSI_ROW_DEAD = 2 };
+typedef struct horusi_row {
+    horusi_a64 word; /* incarnation:32 | state:32 */
+    horusi_a32 pid;
+    uint32_t pad;
+    horusi_a64 label[4]; /* text */
+    uint8_t pad2[16];
+    horusi_a32 doorbell; /* futex */
+    horusi_a32 sleepers; /* threads of this process on the futex */
+    uint8_t pad3[56];
+} horusi_row;
+
+/* What a granule of the data area is. `own` is kind << 30 | value:
+ *     FREE; SPLIT | class: equal blocks of block_bytes << class; HEAD | n: first of a run of n;
+ *     BODY | s: in the run that starts at s. */
+enum { HORUSI_FREE = 0, HORUSI_SPLIT = 1, HORUSI_HEAD = 2, HORUSI_BODY = 3 };
+enum { HORUSI_EMPTY = 0, HORUSI_BACKED = 1, HORUSI_UNKNOWN = 2 };
+typedef struct horusi_granule {
+    horusi_a32 own;
+    horusi_a32 used;   /* headers [0, used) of this granule are backed by memory */
+    horusi_a32 commit; /* EMPTY, BACKED by memory, or UNKNOWN: neither is sure */
+    horusi_a32 full;   /* hint: a scan found no free block */
+} horusi_granule;
+
+typedef struct horusi_slot {
+    horusi_a64 word;                  /* generation:32 | epoch:32 */
+    horusi_a64 holders[HORUSI_MASKS]; /* a bit per row; none set means free */
+    horusi_a64 bytes;                 /* asked for */
+    horusi_a64 time_ns;
+    horusi_a32 flags; /* HORUSI_PUBLISHED ... */
+    uint8_t pad[20];
+    horusi_a64 frame_id[HORUS_FRAME_ID_BYTES / 8];
+} horusi_slot;
+enum { HORUSI_PUBLISHED = 1, HORUSI_INTERNAL = 2 };
+
+/* A topic: one slot that holds this, lanes[max_lanes], subs[max_subs]. It exists while a directory
+ * word names its slot and generation; whoever closes the last handle moves the generation on. */
+#define HORUSI_TOPIC_MAGIC 0x4349504f54535248ull
+typedef struct horusi_topic {
+    uint64_t magic;
+    uint32_t max_lanes, max_subs;
+    uint32_t message_bytes; /* inline limit */
+    uint32_t type_tag;      /* 0: untyped */
+    char name[104];
+    char type_name[64];
+    horusi_a32 policy; /* horus_policy; ANY until somebody gives one */
+    horusi_a32 flags;  /* HORUS_AT_MOST_ONCE */
+    /* a line that everybody polls and nobody writes but on a change */
+    uint8_t pad[56];
+    horusi_a32 version;   /* grows when a lane comes or goes */
+    horusi_a32 may_sleep; /* 1: a reader has slept here, so publishers must look */
+    horusi_a32 may_wait;  /* 1: a sender has waited here, so readers must look */
+    horusi_a32 redeliver; /* grows when a claim is given back */
+    uint8_t pad2[48];
+    horusi_a64 sleepers[HORUSI_MASKS]; /* rows to ring after a send */
+    uint8_t pad3[64 - 8 * HORUSI_MASKS];
+    horusi_a64 waiters[HORUSI_MASKS]; /* rows to ring when there is room */
+    uint8_t pad4[64 - 8 * HORUSI_MASKS];
+} horusi_topic;
+
+/* A publisher's ring: entries in a slot of its own, then max_subs cursors, then claims[capacity].
+ */
+enum {
+    HORUSI_LANE_FREE = 0,
+    HORUSI_LANE_CLAIMED,
+    HORUSI_LANE_LIVE,
+    HORUSI_LANE_CLOSED,
+    HORUSI_LANE_ORPHAN
+};
+typedef struct horusi_lane {
+    horusi_a64 word;     /* incarnation:32 | row:16 | state:16 */
+    horusi_a64 ring;     /* slot:32 | generation:32 */
+    horusi_a32 capacity; /* entries */
+    uint32_t pad[11];
+    horusi_a64 head;   /* newest sequence; behind the truth by at most one */
+    horusi_a64 tail;   /* queue: all before it are done */
+    horusi_a64 last;   /* stamp of the newest */
+    horusi_a32 frames; /* frames that the ring holds */
+    uint32_t pad2[9];
+} horusi_lane;
+
+/* An open handle. word as a lane's; ACTIVE ones hold a reliable publisher back. */
+enum { HORUSI_SUB_FREE = 0, HORUSI_SUB_IDLE, HORUSI_SUB_ACTIVE };
+typedef struct horusi_sub {
+    horusi_a64 word;
+    horusi_a64 received, lost;
+    uint8_t pad[40];
+} horusi_sub;
+
+/* A ring entry: header and payload, a multiple of 64 bytes. Message n of a ring lives at entry
+ * (n-1) % capacity. A dirty read is detected by `seq`: it is 2n while message n is there, and
+ * 2n+1 from the moment message n may no longer be used. */
+typedef struct horusi_entry {
+    horusi_a64 seq;
+    horusi_a64 stamp;
+    horusi_a32 tag;
+    horusi_a32 size; /* size:24 | kind:8; see HORUSI_WIRE */
+    /* payload follows */
+} horusi_entry;
+#define HORUSI_ENTRY_HEAD 24u
+#define HORUSI_WIRE_BLOB 0x80u /* in kind: the payload is the descriptor of a slot of bytes */
+
+/* A queue entry's claim: sequence:24 | incarnation:24 | row:8 | state:8. */
+enum {
+    HORUSI_CLAIM_NONE = 0,
+    HORUSI_CLAIM_READY,
+    HORUSI_CLAIM_AGAIN,
+    HORUSI_CLAIM_TAKEN,
+    HORUSI_CLAIM_DONE
+};
+
+/* The descriptor of pool memory: this head, then by kind
+ *     tensor   shape[ndim], strides_bytes[ndim], 8 bytes each
+ *     image    width, height, stride, 4 bytes each     depth   the same, then scale
+ *     cloud    points, 8 bytes; fields, 4 bytes        blob    bytes, 8 bytes */
+typedef struct horusi_wire {
+    uint32_t pool_id, slot, generation;
+    uint8_t kind, dtype, encoding, ndim;
+    uint64_t offset_bytes; /* of the first element in the slot */
+} horusi_wire;
+
+_Static_assert(sizeof(horusi_header) == 256 && offsetof(horusi_header, changes) == 192, "layout");
+_Static_assert(sizeof(horusi_row) == 128 && offsetof(horusi_row, doorbell) == 64, "layout");
+_Static_assert(sizeof(horusi_granule) == 16, "layout");
+_Static_assert(sizeof(horusi_slot) == 128 && offsetof(horusi_slot, frame_id) == 64, "layout");
+_Static_assert(sizeof(horusi_topic) == 448 && offsetof(horusi_topic, version) == 256, "layout");
+_Static_assert(sizeof(horusi_lane) == 128 && offsetof(horusi_lane, head) == 64, "layout");
+_Static_assert(sizeof(horusi_sub) == 64 && sizeof(horusi_wire) == 24, "layout");
+_Static_assert(sizeof(horusi_entry) == HORUSI_ENTRY_HEAD, "layout");
+
+/* ------------------------------------------------------------------------------------ >>atomics
+ *
+ * The memory order is part of the name, and each use names its edge: A1 and A2 in different places
+ * are two ends of one "synchronizes with". A test build replaces this section by its own file
+ * (HORUSI_ATOMICS) and so sees, delays, reorders or ends a process at every access.
+ *
+ *     P1 -> C1    a message: all before the send, to the receive that gets it
+ *     P2 -> C2    a payload word that is newer than the sequence read before it, to the second look
+ *     S1 -> S2    a holder's bit: set before the word moves on, seen by whoever read the moved word
+ *     S3 -> S4    a cleared bit: all that the holder read or wrote, to the slot's next taker
+ *     G1 -> G2    a granule's new shape, to whoever finds it
+ *     L1 -> L2    a ring that is ready to be read
+ *     K1 -> K2    a cursor or claim that lets a publisher overwrite
+ *     N1 -> N2    a process-private lock
+ *     R1 -> R2    a row's state
+ *     D           the directory, Dekker-like: sequentially consistent
+ *     W           falling asleep against waking, Dekker-like: sequentially consistent */
+#ifdef HORUSI_ATOMICS
+#include HORUSI_ATOMICS
+#else
+#define horusi_ld32_rlx(label, p) atomic_load_explicit(p, memory_order_relaxed)
+#define horusi_ld32_acq(label, p) atomic_load_explicit(p, memory_order_acquire)
+#define horusi_ld32_seq(label, p) atomic_load_explicit(p, memory_order_seq_cst)
+#define horusi_st32_rlx(label, p, v) atomic_store_explicit(p, v, memory_order_relaxed)
+#define horusi_st32_rel(label, p, v) atomic_store_explicit(p, v, memory_order_release)
+#define horusi_st32_seq(label, p, v) atomic_store_explicit(p, v, memory_order_seq_cst)
+#define horusi_add32_rlx(label, p, v) atomic_fetch_add_explicit(p, v, memory_order_relaxed)
+#define horusi_add32_acqrel(label, p, v) atomic_fetch_add_explicit(p, v, memory_order_acq_rel)
+#define horusi_xchg32_acqrel(label, p, v) atomic_exchange_explicit(p, v, memory_order_acq_rel)
+/* *expected gets the value found when the swap fails */
+#define horusi_cas32_acqrel(label, p, expected, v)                                                 \
+    atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_acq_rel,                  \
+                                            memory_order_acquire)
+#ifndef HORUS_CRITICAL_ENTER
+#define horusi_ld64_rlx(label, p) atomic_load_explicit(p, memory_order_relaxed)
+#define horusi_ld64_acq(label, p) atomic_load_explicit(p, memory_order_acquire)
+#define horusi_ld64_seq(label, p) atomic_load_explicit(p, memory_order_seq_cst)
+#define horusi_st64_rlx(label, p, v) atomic_store_explicit(p, v, memory_order_relaxed)
+#define horusi_st64_rel(label, p, v) atomic_store_explicit(p, v, memory_order_release)
+#define horusi_st64_seq(label, p, v) atomic_store_explicit(p, v, memory_order_seq_cst)
+#define horusi_or64_rlx(label, p, v) atomic_fetch_or_explicit(p, v, memory_order_relaxed)
+#define horusi_or64_seq(label, p, v) atomic_fetch_or_explicit(p, v, memory_order_seq_cst)
+#define horusi_and64_rel(label, p, v) atomic_fetch_and_explicit(p, v, memory_order_release)
+#define horusi_xchg64_seq(label, p, v) atomic_exchange_explicit(p, v, memory_order_seq_cst)
+#define horusi_cas64_acqrel(label, p, expected, v)                                                 \
+    atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_acq_rel,                  \
+                                            memory_order_acquire)
+#define horusi_cas64_seq(label, p, expected, v)                                                    \
+    atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_seq_cst,                  \
+                                            memory_order_seq_cst)
+#else
+/* No 64-bit atomics: one critical section each, which orders everything. */
+static uint64_t horusi_critical(horusi_a64 *p, uint64_t keep, uint64_t add)
+{
+    HORUS_CRITICAL_ENTER();
+    uint64_t old = *p;
+    *p = (old & keep) | add;
+    HORUS_CRITICAL_LEAVE();
+    return old;
+}
+static bool horusi_critical_cas(horusi_a64 *p, uint64_t *expected, uint64_t v)
+{
+    HORUS_CRITICAL_ENTER();
+    bool same = *p == *expected;
+    if (same)
+        *p = v;
+    else
+        *expected = *p;
+    HORUS_CRITICAL_LEAVE();
+    return same;
+}
+#define horusi_ld64_rlx(label, p) horusi_critical(p, UINT64_MAX, 0)
+#define horusi_ld64_acq(label, p) horusi_critical(p, UINT64_MAX, 0)
+#define horusi_ld64_seq(label, p) horusi_critical(p, UINT64_MAX, 0)
+#define horusi_st64_rlx(label, p, v) ((void)horusi_critical(p, 0, v))
+#define horusi_st64_rel(label, p, v) ((void)horusi_critical(p, 0, v))
+#define horusi_st64_seq(label, p, v) ((void)horusi_critical(p, 0, v))
+#define horusi_or64_rlx(label, p, v) horusi_critical(p, UINT64_MAX, v)
+#define horusi_or64_seq(label, p, v) horusi_critical(p, UINT64_MAX, v)
+#define horusi_and64_rel(label, p, v) horusi_critical(p, v, 0)
+#define horusi_xchg64_seq(label, p, v) horusi_critical(p, 0, v)
+#define horusi_cas64_acqrel(label, p, expected, v) horusi_critical_cas(p, expected, v)
+#define horusi_cas64_seq(label, p, expected, v) horusi_critical_cas(p, expected, v)
+#endif
+#endif
+
+/* Payloads travel as atomic words: a reader may look while the publisher overwrites. */
+#if UINTPTR_MAX > 0xffffffffu && !defined(HORUS_CRITICAL_ENTER)
+typedef uint64_t horusi_word;
+typedef horusi_a64 horusi_aword;
+#define horusi_ldw_acq horusi_ld64_acq
+#define horusi_stw_rel horusi_st64_rel
+#else
+typedef uint32_t horusi_word;
+typedef horusi_a32 horusi_aword;
+#define horusi_ldw_acq horusi_ld32_acq
+#define horusi_stw_rel horusi_st32_rel
+#endif
+
+/* ------------------------------------------------------------------------------------ >>os
+ *
+ * All that asks the system for something. Locks here are kernel locks on bytes of the namespace's
+ * file, held by an open file description: they end with their process, at whatever instruction. */
+#include <string.h>
+#ifndef HORUS_NO_OS
+#if defined(__linux__) && !defined(__USE_MISC)
+#error "horus.h: include it with HORUS_IMPLEMENTATION before any system header, or use -std=gnu11"
+#endif
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#endif
+#endif
+
+#ifdef HORUS_NO_OS
+#define HORUSI_THREAD
+#ifndef HORUS_NOW_NS
+#error "horus.h: HORUS_NO_OS needs HORUS_NOW_NS(), a uint64_t clock in nanoseconds"
+#endif
+#else
+#define HORUSI_THREAD _Thread_local
+#ifndef HORUS_MALLOC
+#define HORUS_MALLOC(n) calloc(1, n)
+#define HORUS_FREE(p) free(p)
+#endif
+#endif
+#ifndef HORUS_SHM_DIR
+#define HORUS_SHM_DIR "/dev/shm"
+#endif
+
+static HORUSI_THREAD char horusi_error_text[256];
+
+/* Notes what went wrong and returns the code. */
+#ifdef HORUS_NO_OS
+static horus_result horusi_fail(horus_result code, const char *format, ...)
+{
+    (void)format; /* no printf in firmware: the code's own text */
+    size_t i = 0;
+    for (const char *s = horus_result_text(code); s[i] && i + 1 < sizeof horusi_error_text; i++)
+        horusi_error_text[i] = s[i];
+    horusi_error_text[i] = 0;
+    return code;
+}
+#else
+#ifdef __GNUC__
+__attribute__((format(printf, 2, 3)))
+#endif
+static horus_result
+horusi_fail(horus_result code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(horusi_error_text, sizeof horusi_error_text, format, args);
+    va_end(args);
+    return code;
+}
+#endif
+
+/* Copies at most room-1 bytes of text and terminates it. */
+static void horusi_text(char *out, size_t room, const char *text)
+{
+    size_t n = 0;
+    while (n + 1 < room && text[n]) {
+        out[n] = text[n];
+        n++;
+    }
+    out[n] = 0;
+}
+
+#ifdef HORUS_NO_OS
+typedef struct horusi_files {
+    int unused;
+} horusi_files;
+static uint64_t horusi_now(void) { return HORUS_NOW_NS(); }
+static uint32_t horusi_thread_id(void) { return 1; }
+static void horusi_lock(horusi_a32 *word)
+{
+    uint32_t free_word;
+    do {
+        free_word = 0;
+    } while (!horusi_cas32_acqrel(N2, word, &free_word, 1));
+}
+static void horusi_unlock(horusi_a32 *word) { horusi_st32_rel(N1, word, 0); }
+static void horusi_pause(void) {}
+static int horusi_sleep_on(horusi_a32 *word, uint32_t seen, uint64_t ns)
+{
+    (void)word, (void)seen, (void)ns;
+    return 0;
+}
+static void horusi_wake(horusi_a32 *word) { (void)word; }
+#define horusi_no_memory(bytes) horusi_fail(HORUS_E_MEMORY, "out of memory")
+#else
+
+#define horusi_no_memory(bytes)                                                                    \
+    horusi_fail(HORUS_E_MEMORY, "no memory for %llu bytes", (unsigned long long)(bytes))
+
+static uint64_t horusi_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static HORUSI_THREAD uint32_t horusi_tid; /* 0: not asked yet; reset in a forked child */
+static uint32_t horusi_thread_id(void)
+{
+    if (horusi_tid == 0) {
+#ifdef __linux__
+        horusi_tid = (uint32_t)syscall(SYS_gettid);
+#else
+        static horusi_a32 next;
+        horusi_tid = horusi_add32_rlx(ids, &next, 1) + 1;
+#endif
+    }
+    return horusi_tid;
+}
+
+static void horusi_pause(void) { sched_yield(); }
+
+#ifdef __linux__
+#ifdef SYS_futex
+#define HORUSI_SYS_FUTEX SYS_futex
+#else
+#define HORUSI_SYS_FUTEX SYS_futex_time64
+#endif
+
+/* A process-private lock with priority inheritance. The word holds the owner's thread id. */
+static void horusi_lock(horusi_a32 *word)
+{
+    uint32_t free_word = 0, me = horusi_thread_id();
+    while (!horusi_cas32_acqrel(N2, word, &free_word, me)) {
+        if (syscall(HORUSI_SYS_FUTEX, word, FUTEX_LOCK_PI | FUTEX_PRIVATE_FLAG, 0, NULL, NULL, 0) ==
+            0) {
+            (void)horusi_ld32_acq(N2, word); /* the kernel handed it over */
+            return;
+        }
+        if (errno == ENOSYS)
+            horusi_pause(); /* an emulator: spin politely */
+        free_word = 0;
+    }
+}
+static void horusi_unlock(horusi_a32 *word)
+{
+    uint32_t me = horusi_thread_id();
+    if (!horusi_cas32_acqrel(N1, word, &me, 0)) {
+        (void)horusi_add32_acqrel(N1, word, 0);
+        (void)syscall(HORUSI_SYS_FUTEX, word, FUTEX_UNLOCK_PI | FUTEX_PRIVATE_FLAG, 0, NULL, NULL,
+                      0);
+    }
+}
+
+/* Sleeps until woken, for ns at most, unless the word is no longer `seen`. 1: a signal came. */
+static int horusi_sleep_on(horusi_a32 *word, uint32_t seen, uint64_t ns)
+{
+    long t[2] = {(long)(ns / 1000000000u), (long)(ns % 1000000000u)};
+    if (syscall(HORUSI_SYS_FUTEX, word, FUTEX_WAIT, seen, t, NULL, 0) == 0)
+        return 0;
+    return errno == EINTR;
+}
+static void horusi_wake(horusi_a32 *word)
+{
+    (void)syscall(HORUSI_SYS_FUTEX, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+#else
+static void horusi_lock(horusi_a32 *word)
+{
+    uint32_t free_word = 0;
+    while (!horusi_cas32_acqrel(N2, word, &free_word, 1)) {
+        horusi_pause();
+        free_word = 0;
+    }
+}
+static void horusi_unlock(horusi_a32 *word) { horusi_st32_rel(N1, word, 0); }
+static int horusi_sleep_on(horusi_a32 *word, uint32_t seen, uint64_t ns)
+{
+    struct timespec t = {0, ns < 500000 ? (long)ns : 500000}; /* no shared futex: look often */
+    if (horusi_ld32_acq(W, word) == seen && nanosleep(&t, NULL) != 0)
+        return 1;
+    return 0;
+}
+static void horusi_wake(horusi_a32 *word) { (void)word; }
+#endif
+
+#endif /* HORUS_NO_OS */
+
+static bool horusi_trylock(horusi_a32 *word)
+{
+    uint32_t free_word = 0;
+    return horusi_ld32_rlx(N2, word) == 0 &&
+           horusi_cas32_acqrel(N2, word, &free_word, horusi_thread_id());
+}
+
+/* The CPU's counter where it is cheap and steady, else nanoseconds. */
+static uint64_t horusi_ticks(uint32_t clock)
+{
+#if (defined(__x86_64__) || defined(__i386__)) && !defined(HORUS_NO_OS)
+    if (clock == 1)
+        return __builtin_ia32_rdtsc();
+#endif
+    (void)clock;
+    return horusi_now();
+}
+static uint32_t horusi_clock_kind(void)
+{
+#if (defined(__x86_64__) || defined(__i386__)) && !defined(HORUS_NO_OS)
+    uint32_t a = 0x80000007u, b, c = 0, d; /* the counter never stops nor changes its pace */
+    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    return d >> 8 & 1;
+#else
+    return 0;
+#endif
+}
+/* One reading of both clocks, as close together as three tries give. */
+static void horusi_clock_pair(uint32_t clock, uint64_t *ticks, uint64_t *ns)
+{
+    uint64_t best = UINT64_MAX;
+    for (int i = 0; i < 3; i++) {
+        uint64_t a = horusi_ticks(clock), n = horusi_now(), b = horusi_ticks(clock);
+        if (b - a < best) {
+            best = b - a;
+            *ticks = a + (b - a) / 2;
+            *ns = n;
+        }
+    }
+}
+
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+/* ---- files and their locks: Linux */
+
+#ifndef F_OFD_GETLK
+#define F_OFD_GETLK 36
+#define F_OFD_SETLK 37
+#endif
+#ifndef O_TMPFILE
+#define O_TMPFILE (020000000 | O_DIRECTORY)
+#endif
+#ifndef MADV_DONTFORK
+#define MADV_DONTFORK 10
+#endif
+#ifndef MADV_REMOVE
+#define MADV_REMOVE 9
+#endif
+#ifndef MADV_HUGEPAGE
+#define MADV_HUGEPAGE 14
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+enum { HORUSI_GATE = HORUSI_ROWS }; /* lock bytes: one per row, then the gate */
+
+/* A namespace's place. lock_fd's description holds the row's lock and does nothing else; a page
+ * mapped through it, not inherited over fork(), keeps it alive should the descriptor be closed. */
+typedef struct horusi_files {
+    int dir_fd, data_fd, lock_fd;
+    void *lock_page;
+    dev_t lock_dev;
+    ino_t lock_ino;
+    uint32_t uid, gid; /* gid: of the group that shares, or -1 */
+    bool shared;
+    char base[160]; /* directory that the namespace's own lies in */
+    char leaf[160]; /* the namespace's directory */
+} horusi_files;
+
+/* The kernel's 64-bit struct, whatever off_t is. */
+typedef struct horusi_flock {
+    short type, whence;
+    long long start, len;
+    int pid;
+} horusi_flock;
+static int horusi_ofd(int fd, int command, horusi_flock *lock)
+{
+    int r;
+    do {
+#ifdef SYS_fcntl64
+        r = (int)syscall(SYS_fcntl64, fd, command, lock);
+#else
+        r = (int)syscall(SYS_fcntl, fd, command, lock);
+#endif
+    } while (r != 0 && errno == EINTR);
+    return r;
+}
+/* Tries to take (F_WRLCK, F_RDLCK) or drop (F_UNLCK) a byte. 0: done. */
+static int horusi_lock_byte(int fd, short type, uint32_t byte)
+{
+    horusi_flock l = {type, SEEK_SET, byte, 1, 0};
+    return horusi_ofd(fd, F_OFD_SETLK, &l);
+}
+/* True if another description locks one of the bytes; *which is the first of them. */
+static bool horusi_is_locked(int fd, uint32_t byte, uint32_t count, uint32_t *which)
+{
+    horusi_flock l = {F_WRLCK, SEEK_SET, byte, count, 0};
+    if (horusi_ofd(fd, F_OFD_GETLK, &l) != 0)
+        return true; /* cannot tell: nobody is declared dead for that */
+    if (l.type == F_UNLCK)
+        return false;
+    if (which)
+        *which = l.start > byte ? (uint32_t)l.start : byte;
+    return true;
+}
+/* The same file through a description of its own. */
+static int horusi_reopen(int fd, int dir_fd, const char *name)
+{
+    char path[40];
+    struct stat a, b;
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int r = open(path, O_RDWR | O_CLOEXEC);
+    if (r < 0)
+        r = openat(dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (r >= 0 && (fstat(fd, &a) != 0 || fstat(r, &b) != 0 || a.st_ino != b.st_ino)) {
+        close(r);
+        r = -1;
+    }
+    return r;
+}
+
+static horus_result horusi_errno(horus_result code, const char *what, const char *path)
+{
+    int e = errno;
+    if (e == EACCES || e == EPERM || e == ELOOP || e == EROFS)
+        code = HORUS_E_PERMISSION;
+    if (e == ENOMEM)
+        code = HORUS_E_MEMORY;
+    if (e == ENOSPC)
+        code = HORUS_E_POOL_FULL;
+    return horusi_fail(code, "cannot %s %s: %s%s", what, path, strerror(e),
+                       e == EMFILE || e == ENFILE ? "; raise the limit (ulimit -n)"
+                       : e == ELOOP               ? " (a symlink stands in its place: remove it)"
+                                                  : "");
+}
+
+/* Backs a range of the file by memory; false: the system has none to give. */
+static bool horusi_commit(int fd, uint64_t offset, uint64_t bytes)
+{
+    int r;
+    do {
+        r = posix_fallocate(fd, (off_t)offset, (off_t)bytes);
+    } while (r == EINTR);
+    errno = r;
+    return r == 0;
+}
+
+/* Free bytes of the file system, at most a quarter of the container's memory limit. */
+static uint64_t horusi_room(int fd)
+{
+    struct statvfs v;
+    uint64_t room = UINT64_MAX;
+    if (fstatvfs(fd, &v) == 0 && v.f_blocks)
+        room = (uint64_t)v.f_bavail * v.f_frsize;
+    static const char *const limits[] = {"/sys/fs/cgroup/memory.max",
+                                         "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+    for (size_t i = 0; i < 2; i++) {
+        char text[32] = {0};
+        int f = open(limits[i], O_RDONLY | O_CLOEXEC);
+        if (f < 0)
+            continue;
+        ssize_t n = read(f, text, sizeof text - 1);
+        close(f);
+        unsigned long long limit = n > 0 ? strtoull(text, NULL, 10) : 0; /* "max" gives 0 */
+        if (limit && limit / 4 < room)
+            room = limit / 4;
+    }
+    return room;
+}
+
+static uint64_t horusi_random(void)
+{
+    uint64_t r = horusi_now() * 0x9e3779b97f4a7c15ull ^ (uint64_t)getpid() << 32;
+    int f = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+    if (f >= 0) {
+        uint64_t v;
+        if (read(f, &v, sizeof v) == (ssize_t)sizeof v)
+            r ^= v;
+        close(f);
+    }
+    return r | 1;
+}
+
+/* Opens (making it if need be) the namespace's directory and checks whose it is. */
+static horus_result horusi_open_dir(horusi_files *f)
+{
+    char path[330];
+    (void)snprintf(path, sizeof path, "%s/%s", f->base, f->leaf);
+    mode_t mode = f->shared ? 02770 : 0700;
+    int made = mkdir(path, mode) == 0;
+    if (!made && errno != EEXIST)
+        return horusi_errno(HORUS_E_SYSTEM, "make", path);
+    f->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat s;
+    if (f->dir_fd < 0 || fstat(f->dir_fd, &s) != 0) {
+        if (errno == ENOTDIR) {
+            errno = ELOOP;
+            return horusi_errno(HORUS_E_PERMISSION, "use", path);
+        }
+        return errno == ENOENT ? HORUS_E_BUSY : horusi_errno(HORUS_E_SYSTEM, "open", path);
+    }
+    if (made && f->shared &&
+        (fchown(f->dir_fd, (uid_t)-1, f->gid) != 0 || fchmod(f->dir_fd, mode) != 0))
+        return horusi_errno(HORUS_E_PERMISSION, "give to the group", path);
+    if (f->shared ? s.st_gid != f->gid && !made : s.st_uid != f->uid)
+        return horusi_fail(HORUS_E_PERMISSION,
+                           "%s belongs to user %u, group %u: set HORUS_NAMESPACE to a name of your "
+                           "own, or HORUS_GROUP (all of you) to share it",
+                           path, (unsigned)s.st_uid, (unsigned)s.st_gid);
+    if (!made && !f->shared && (s.st_mode & 022) != 0)
+        return horusi_fail(HORUS_E_PERMISSION, "%s may be written by others: chmod 700 it", path);
+    return HORUS_OK;
+}
+
+/* Opens a file of the namespace, refusing what is not plainly ours. E_NOT_FOUND if there is none.
+ */
+static horus_result horusi_open_file(const horusi_files *f, const char *name, int *fd,
+                                     uint64_t *bytes)
+{
+    struct stat s;
+    *fd = openat(f->dir_fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (*fd < 0)
+        return errno == ENOENT ? HORUS_E_NOT_FOUND : horusi_errno(HORUS_E_SYSTEM, "open", name);
+    horus_result r = HORUS_OK;
+    if (fstat(*fd, &s) != 0)
+        r = horusi_errno(HORUS_E_SYSTEM, "stat", name);
+    else if (!S_ISREG(s.st_mode))
+        r = horusi_fail(HORUS_E_PERMISSION, "%s/%s is not a regular file: remove it", f->leaf,
+                        name);
+    else if (f->shared ? s.st_gid != f->gid : s.st_uid != f->uid)
+        r = horusi_fail(HORUS_E_PERMISSION, "%s/%s belongs to user %u: remove it", f->leaf, name,
+                        (unsigned)s.st_uid);
+    *bytes = (uint64_t)s.st_size;
+    if (r != HORUS_OK) {
+        close(*fd);
+        *fd = -1;
+    }
+    return r;
+}
+
+/* A file without a name, and the name for it once it is whole. */
+static horus_result horusi_make_file(const horusi_files *f, int *fd)
+{
+    mode_t mode = f->shared ? 0660 : 0600;
+    *fd = openat(f->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+    if (*fd < 0)
+        return errno == ENOENT ? HORUS_E_BUSY /* the last one out removed the directory */
+                               : horusi_errno(HORUS_E_SYSTEM, "make a file in", f->leaf);
+    if (f->shared && (fchown(*fd, (uid_t)-1, f->gid) != 0 || fchmod(*fd, mode) != 0))
+        return horusi_errno(HORUS_E_PERMISSION, "give to the group a file in", f->leaf);
+    return HORUS_OK;
+}
+static int horusi_name_file(const horusi_files *f, int fd, const char *name)
+{
+    char path[40];
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    if (linkat(AT_FDCWD, path, f->dir_fd, name, AT_SYMLINK_FOLLOW) == 0)
+        return 0;
+#ifdef AT_EMPTY_PATH
+    if (errno == ENOENT && linkat(fd, "", f->dir_fd, name, AT_EMPTY_PATH) == 0)
+        return 0; /* no /proc here, but enough privilege */
+#endif
+    return errno;
+}
+#elif !defined(HORUS_NO_OS)
+typedef struct horusi_files {
+    int unused;
+} horusi_files;
+#endif
+
+/* ------------------------------------------------------------------------------------ >>slots
+ *
+ * A slot belongs to whoever has a bit in its header; no bit means free. Nothing else says so, so
+ * nothing can disagree after a crash.
+ *
+ *     acquire(s, g)   set my bit; move (g, e) to (g, e+1); if the generation is another, clear it
+ *     take(s)         read the word; see no bit set; set mine; move (g, e) to (g+1, e+1) from the
+ *                     word read before; if that fails somebody was there in between: clear it
+ *     release(s)      clear my bit
+ *
+ * The epoch makes take fail when any acquire or take slipped in between. Within one process,
+ * handles are counted in a private record; only the first sets the bit and only the last clears it,
+ * under the record's lock, or else one thread's clearing would wipe another's holding.
+ *
+ * Memory of all sizes comes from one map of granules. Whoever holds a header owns its memory's
+ * shape: a block is mine if I hold its header and the granule is SPLIT to that class; a run if I
+ * hold its first header and the granule is its HEAD. A SPLIT granule becomes FREE only by whoever
+ * holds all its headers, a run only by whoever holds its one. A run is claimed head first and given
+ * up head last: a death in between leaves a HEAD whose bodies are missing, which the next taker of
+ * that header sees and undoes. */
+
+typedef struct horusi_rec { /* private: this process's hold on one slot */
+    horusi_a32 lock, count, generation;
+    horusi_a32 own; /* the granule's word while held | HORUSI_MINE */
+} horusi_rec;
+#define HORUSI_MINE (1u << 29) /* taken by this process: worth remembering when released */
+
+enum { HORUSI_REUSE_KEYS = 16, HORUSI_REUSE_SLOTS = 16 };
+typedef struct horusi_reuse { /* slots that this process used last at one size */
+    uint32_t key, count, age;
+    struct {
+        uint32_t slot, generation;
+    } item[HORUSI_REUSE_SLOTS];
+} horusi_reuse;
+
+struct horus_pool {
+    horus_context *context;
+    horus_pool *next; /* in context->pools */
+    uint8_t *base;
+    uint64_t map_bytes;
+    int fd; /* -1: memory of one process */
+    uint32_t id, flags, opens;
+    char name[HORUS_NAME_BYTES];
+    horusi_header *header;
+    horusi_row *rows;
+    horusi_a64 *directory;
+    horusi_granule *granule;
+    horusi_slot *slot;
+    uint8_t *data;
+    uint32_t granule_bytes, block_bytes, granules, max_topics;
+    uint32_t blocks_log2; /* smallest blocks per granule, as a power of two */
+    uint32_t slots;
+    uint64_t slots_offset, data_offset;
+    horusi_rec *rec;
+    uint32_t *marks; /* a bit per slot, for the sweep */
+    uint64_t private_bytes;
+    horusi_a32 reuse_lock;
+    uint32_t reuse_clock;
+    horusi_reuse reuse[HORUSI_REUSE_KEYS];
+    horusi_a32 hint[7]; /* per class: where a free block was found last */
+};
+
+typedef struct horusi_ref {
+    horus_pool *pool; /* NULL: none */
+    uint32_t slot, generation;
+} horusi_ref;
+
+/* A publisher's side of its ring. It outlives its handle while messages linger. */
+typedef struct horusi_out {
+    struct horusi_out *next_out;
+    struct horus_topic *handle; /* NULL: closed */
+    horusi_a32 *busy;           /* the handle's; NULL once it is closed */
+    horusi_ref topic, ring;
+    horusi_topic *shm;
+    horusi_lane *lane;
+    uint32_t lane_index, policy;
+    uint8_t *entries;
+    horusi_a64 *cursors, *claims;
+    uint32_t stride, capacity, frame_limit, frames, index;
+    uint64_t next;         /* sequence of the next message */
+    uint64_t passed;       /* all before it were read by everybody who counts */
+    uint64_t oldest_frame; /* no entry before this sequence holds a frame */
+    uint64_t frame_bytes;  /* pinned by frames */
+    horusi_ref *refs;      /* what each entry holds */
+} horusi_out;
+enum { HORUSI_IDLE = 0, HORUSI_USED = 1, HORUSI_EVICTING = 2 };
+
+struct horus_context {
+    horus_pool *pool, *pools;
+    uint32_t row, incarnation, flags;
+    uint32_t mask_word;
+    uint64_t mask_bit;
+    horusi_a32 detached; /* 1: a child of the process that opened it */
+    horusi_a32 lock;     /* guards the three lists and opening */
+    horusi_a32 sweeping; /* a thread of this process sweeps */
+    horusi_out *outs;
+    struct horus_topic *topics;
+    horus_context *next; /* of all contexts of the process */
+    uint64_t domain;
+    horusi_files files;
+    char name[HORUS_NAME_BYTES];
+    char path[336];
+};
+
+static uint32_t horusi_high(uint64_t w) { return (uint32_t)(w >> 32); }
+static uint32_t horusi_low(uint64_t w) { return (uint32_t)w; }
+static uint64_t horusi_pair(uint32_t high, uint32_t low) { return (uint64_t)high << 32 | low; }
+static uint32_t horusi_log2(uint64_t n)
+{
+    uint32_t k = 0;
+    while (n >>= 1)
+        k++;
+    return k;
+}
+static uint64_t horusi_round(uint64_t n, uint64_t to) { return (n + to - 1) / to * to; }
+static bool horusi_is_detached(const horus_context *c)
+{
+    return horusi_ld32_rlx(fork, &((horus_context *)(uintptr_t)c)->detached) != 0;
+}
+
+/* What a granule's word means: a slot's size and place. */
+static uint32_t horusi_kind(uint32_t own) { return own >> 30; }
+static uint32_t horusi_value(uint32_t own) { return own & (HORUSI_MINE - 1); }
+static uint32_t horusi_own(uint32_t kind, uint32_t value) { return kind << 30 | value; }
+/* Bytes of slot s under shape `own`; 0 if such a granule has no such slot. */
+static uint64_t horusi_slot_room(const horus_pool *p, uint32_t s, uint32_t own, uint64_t *offset)
+{
+    uint32_t g = s >> p->blocks_log2, b = s & ((1u << p->blocks_log2) - 1), v = horusi_value(own);
+    *offset = (uint64_t)g * p->granule_bytes;
+    if (horusi_kind(own) == HORUSI_HEAD && b == 0 && v >= 1 && v <= p->granules - g)
+        return (uint64_t)v * p->granule_bytes;
+    if (horusi_kind(own) == HORUSI_SPLIT && v < p->blocks_log2 && b < 1u << (p->blocks_log2 - v)) {
+        *offset += (uint64_t)b * ((uint64_t)p->block_bytes << v);
+        return (uint64_t)p->block_bytes << v;
+    }
+    return 0;
+}
+
+static horusi_a64 *horusi_mask(horus_pool *p, uint32_t s)
+{
+    return &p->slot[s].holders[p->context->mask_word];
+}
+static bool horusi_is_held(horus_pool *p, uint32_t s)
+{
+    uint64_t any = 0;
+    for (uint32_t i = 0; i < HORUSI_MASKS; i++)
+        any |= horusi_ld64_acq(S4, &p->slot[s].holders[i]);
+    return any != 0;
+}
+/* Makes sure that headers [0, b] of granule g are backed by memory. */
+static bool horusi_back_headers(horus_pool *p, uint32_t g, uint32_t upto)
+{
+    uint32_t used = horusi_ld32_acq(G2, &p->granule[g].used);
+    if (used >= upto)
+        return true;
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+    if (p->fd >= 0 &&
+        !horusi_commit(p->fd,
+                       p->slots_offset + ((uint64_t)g << p->blocks_log2) * sizeof(horusi_slot),
+                       (uint64_t)upto * sizeof(horusi_slot)))
+        return false;
+#endif
+    while (used < upto && !horusi_cas32_acqrel(G1, &p->granule[g].used, &used, upto)) {
+    }
+    return true;
+}
+static bool horusi_has_header(horus_pool *p, uint32_t s)
+{
+    uint32_t b = s & ((1u << p->blocks_log2) - 1);
+    return s < p->slots && b < horusi_ld32_acq(G2, &p->granule[s >> p->blocks_log2].used);
+}
+
+/* One more holder of s in this process; the first sets the bit. */
+static void horusi_enter(horus_pool *p, uint32_t s)
+{
+    horusi_rec *r = &p->rec[s];
+    uint32_t n = horusi_ld32_rlx(N2, &r->count);
+    while (n > 0)
+        if (horusi_cas32_acqrel(N2, &r->count, &n, n + 1))
+            return;
+    horusi_lock(&r->lock);
+    if (horusi_ld32_rlx(N2, &r->count) == 0) { /* the bit first: others trust a count above 0 */
+        (void)horusi_or64_rlx(S1, horusi_mask(p, s), p->context->mask_bit);
+        horusi_st32_rel(N1, &r->count, 1);
+    } else {
+        (void)horusi_add32_acqrel(N1, &r->count, 1);
+    }
+    horusi_unlock(&r->lock);
+}
+/* One less; the last clears the bit. True if it was the last. */
+static bool horusi_leave(horus_pool *p, uint32_t s)
+{
+    horusi_rec *r = &p->rec[s];
+    uint32_t n = horusi_ld32_rlx(N2, &r->count);
+    while (n > 1)
+        if (horusi_cas32_acqrel(N1, &r->count, &n, n - 1))
+            return false;
+    horusi_lock(&r->lock);
+    bool last = horusi_add32_acqrel(N1, &r->count, UINT32_MAX) == 1;
+    if (last)
+        (void)horusi_and64_rel(S3, horusi_mask(p, s), ~p->context->mask_bit);
+    horusi_unlock(&r->lock);
+    return last;
+}
+
+/* Holds generation g of slot s. False: that use of the slot is over. */
+static bool horusi_acquire(horus_pool *p, uint32_t s, uint32_t g)
+{
+    if (!horusi_has_header(p, s))
+        return false;
+    horusi_enter(p, s);
+    uint64_t w = horusi_ld64_acq(S2, &p->slot[s].word);
+    while (horusi_high(w) == g) {
+        if (horusi_cas64_acqrel(S1, &p->slot[s].word, &w, horusi_pair(g, horusi_low(w) + 1))) {
+            uint32_t own = horusi_ld32_acq(G2, &p->granule[s >> p->blocks_log2].own) & ~HORUSI_MINE;
+            uint64_t offset;
+            if (horusi_slot_room(p, s, own, &offset) == 0)
+                break; /* garbage in the map */
+            horusi_st32_rlx(N1, &p->rec[s].generation, g);
+            horusi_st32_rlx(N1, &p->rec[s].own, own);
+            return true;
+        }
+    }
+    (void)horusi_leave(p, s);
+    return false;
+}
+
+/* Takes slot s if nobody holds it: a new generation, held once, its memory private. */
+static bool horusi_take(horus_pool *p, uint32_t s)
+{
+    horusi_rec *r = &p->rec[s];
+    uint64_t w = horusi_ld64_acq(S2, &p->slot[s].word);
+    if (horusi_is_held(p, s) || !horusi_trylock(&r->lock))
+        return false;
+    bool mine = false;
+    if (horusi_ld32_rlx(N2, &r->count) == 0) {
+        (void)horusi_or64_rlx(S1, horusi_mask(p, s), p->context->mask_bit);
+        mine = horusi_cas64_acqrel(S1, &p->slot[s].word, &w,
+                                   horusi_pair(horusi_high(w) + 1, horusi_low(w) + 1));
+        if (mine) {
+            horusi_st32_rlx(N1, &r->generation, horusi_high(w) + 1);
+            horusi_st32_rel(N1, &r->count, 1);
+        } else {
+            (void)horusi_and64_rel(S3, horusi_mask(p, s), ~p->context->mask_bit);
+        }
+    }
+    horusi_unlock(&r->lock);
+    return mine;
+}
+
+static void horusi_changed(horus_pool *p) { (void)horusi_add32_acqrel(G1, &p->header->changes, 1); }
+/* Gives back a slot that was taken in vain: others may have failed because of it. */
+static void horusi_untake(horus_pool *p, uint32_t s)
+{
+    (void)horusi_leave(p, s);
+    horusi_changed(p);
+}
+static bool horusi_reshape(horus_pool *p, uint32_t g, uint32_t from, uint32_t to)
+{
+    return horusi_cas32_acqrel(G1, &p->granule[g].own, &from, to);
+}
+static uint32_t horusi_shape(horus_pool *p, uint32_t g)
+{
+    return horusi_ld32_acq(G2, &p->granule[g].own);
+}
+
+/* Takes the run at s apart; its header is ours. Bodies first, the head last. */
+static void horusi_undo_run(horus_pool *p, uint32_t s, uint32_t n)
+{
+    for (uint32_t i = 1; i < n && s + i < p->granules; i++)
+        (void)horusi_reshape(p, s + i, horusi_own(HORUSI_BODY, s), HORUSI_FREE);
+    (void)horusi_reshape(p, s, horusi_own(HORUSI_HEAD, n), HORUSI_FREE);
+    horusi_changed(p);
+}
+
+/* Looks, without taking anything, whether granule g could be made FREE now; *head is where its run
+ * starts. */
+static bool horusi_looks_free(horus_pool *p, uint32_t g, uint32_t *head)
+{
+    uint32_t own = horusi_shape(p, g), v = horusi_value(own);
+    *head = g;
+    switch (horusi_kind(own)) {
+    case HORUSI_BODY:
+        if (v >= g || horusi_kind(horusi_shape(p, v)) != HORUSI_HEAD)
+            return false;
+        *head = v;
+        return horusi_has_header(p, v << p->blocks_log2) && !horusi_is_held(p, v << p->blocks_log2);
+    case HORUSI_HEAD:
+        return !horusi_has_header(p, g << p->blocks_log2) ||
+               !horusi_is_held(p, g << p->blocks_log2);
+    case HORUSI_SPLIT:
+        if (v >= p->blocks_log2)
+            return false;
+        for (uint32_t b = 0; b < 1u << (p->blocks_log2 - v); b++)
+            if (horusi_has_header(p, (g << p->blocks_log2) + b) &&
+                horusi_is_held(p, (g << p->blocks_log2) + b))
+                return false;
+        return true;
+    default:
+        return true;
+    }
+}
+
+/* Gives the memory of granules [g, g+n), which are ours, back to the system. In between they count
+ * as neither backed nor empty. */
+static void horusi_punch(horus_pool *p, uint32_t g, uint32_t n)
+{
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+    if (p->fd < 0 || p->granule_bytes % 4096 != 0 || p->data_offset % 4096 != 0)
+        return;
+    for (uint32_t i = g; i < g + n; i++)
+        horusi_st32_rel(G1, &p->granule[i].commit, HORUSI_UNKNOWN);
+    if (madvise(p->data + (uint64_t)g * p->granule_bytes, (size_t)n * p->granule_bytes,
+                MADV_REMOVE) == 0)
+        for (uint32_t i = g; i < g + n; i++)
+            horusi_st32_rel(G1, &p->granule[i].commit, HORUSI_EMPTY);
+#else
+    (void)p, (void)g, (void)n;
+#endif
+}
+
+/* Makes granule g, and the rest of its run, FREE if nobody uses it; `punch`: its memory goes back
+ * to the system. False: somebody uses it. */
+static bool horusi_dissolve(horus_pool *p, uint32_t g, bool punch)
+{
+    uint32_t own = horusi_shape(p, g), v = horusi_value(own), first = g << p->blocks_log2;
+    if (horusi_kind(own) == HORUSI_FREE)
+        return true;
+    if (horusi_kind(own) == HORUSI_BODY) {
+        if (v >= g)
+            return false;
+        g = v;
+        first = g << p->blocks_log2;
+        own = horusi_shape(p, g);
+        v = horusi_value(own);
+    }
+    if (horusi_kind(own) == HORUSI_HEAD) {
+        if (!horusi_back_headers(p, g, 1) || !horusi_take(p, first))
+            return false;
+        bool same = horusi_shape(p, g) == own && v <= p->granules - g;
+        for (uint32_t i = 1; punch && same && i < v; i++) /* not if a dead claimer left gaps */
+            punch = horusi_shape(p, g + i) == horusi_own(HORUSI_BODY, g);
+        if (same && punch)
+            horusi_punch(p, g, v);
+        if (same)
+            horusi_undo_run(p, g, v);
+        horusi_untake(p, first);
+        return same;
+    }
+    if (horusi_kind(own) != HORUSI_SPLIT || v >= p->blocks_log2)
+        return false;
+    uint32_t n = 1u << (p->blocks_log2 - v), got = 0;
+    if (!horusi_back_headers(p, g, n))
+        return false;
+    while (got < n && horusi_take(p, first + got))
+        got++;
+    if (got == n && punch && horusi_shape(p, g) == own)
+        horusi_punch(p, g, 1);
+    bool all = got == n && horusi_reshape(p, g, own, HORUSI_FREE);
+    while (got > 0)
+        (void)horusi_leave(p, first + --got);
+    horusi_changed(p);
+    return all;
+}
+
+/* Backs granules [g, g+n) by memory. *fresh: all of it is new, so zero. */
+static bool horusi_back_data(horus_pool *p, uint32_t g, uint32_t n, bool *fresh)
+{
+    uint32_t empty = 0;
+    for (uint32_t i = g; i < g + n;) {
+        uint32_t k = i;
+        for (uint32_t c; k < g + n; k++) {
+            if ((c = horusi_ld32_acq(G2, &p->granule[k].commit)) == HORUSI_BACKED)
+                break;
+            empty += c == HORUSI_EMPTY;
+        }
+        if (k == i) {
+            i++;
+            continue;
+        }
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+        if (p->fd >= 0 && !horusi_commit(p->fd, p->data_offset + (uint64_t)i * p->granule_bytes,
+                                         (uint64_t)(k - i) * p->granule_bytes))
+            return false;
+#endif
+        for (; i < k; i++)
+            horusi_st32_rel(G1, &p->granule[i].commit, HORUSI_BACKED);
+    }
+    *fresh = empty == n && p->fd >= 0 && p->granule_bytes % 4096 == 0 && p->data_offset % 4096 == 0;
+    return true;
+}
+
+/* Claims granules [g, g+n), all FREE a moment ago, as `shape` (SPLIT for n 1, or HEAD). True: the
+ * first header is ours and so is the memory. */
+static bool horusi_claim(horus_pool *p, uint32_t g, uint32_t n, uint32_t shape)
+{
+    uint32_t first = g << p->blocks_log2, i = 1;
+    if (!horusi_back_headers(p, g, 1) || !horusi_take(p, first))
+        return false;
+    if (!horusi_reshape(p, g, HORUSI_FREE, shape)) {
+        horusi_untake(p, first);
+        return false;
+    }
+    while (i < n && horusi_reshape(p, g + i, HORUSI_FREE, horusi_own(HORUSI_BODY, g)))
+        i++;
+    if (i < n) {
+        horusi_undo_run(p, g, n);
+        horusi_untake(p, first);
+        return false;
+    }
+    return true;
+}
+
+/* Finds n granules in a row that are FREE, or (apart) that nobody uses, and claims them. Small
+ * blocks grow from the low end, runs from the high end. */
+static bool horusi_find_granules(horus_pool *p, uint32_t n, uint32_t shape, bool apart,
+                                 uint32_t *at)
+{
+    bool up = horusi_kind(shape) == HORUSI_SPLIT;
+    uint32_t run = 0;
+    for (uint32_t k = 0; k < p->granules; k++) {
+        uint32_t g = up ? k : p->granules - 1 - k, head;
+        bool free =
+            apart ? horusi_looks_free(p, g, &head) : horusi_kind(horusi_shape(p, g)) == HORUSI_FREE;
+        run = free ? run + 1 : 0;
+        if (run < n)
+            continue;
+        bool ready = true;
+        for (uint32_t i = 0; apart && ready && i < n; i++)
+            ready = horusi_dissolve(p, up ? g - i : g + i, false);
+        if (ready && horusi_claim(p, g, n, shape)) {
+            *at = g << p->blocks_log2;
+            return true;
+        }
+        run = 0;
+    }
+    return false;
+}
+
+/* Finds a free block of a class, or a free run of n granules, in memory that has the shape already.
+ */
+static bool horusi_find_shaped(horus_pool *p, uint32_t shape, bool trust_hints, uint32_t *at)
+{
+    uint32_t class_ = horusi_value(shape);
+    bool split = horusi_kind(shape) == HORUSI_SPLIT;
+    uint32_t start = split ? horusi_ld32_rlx(hint, &p->hint[class_]) : 0;
+    for (uint32_t k = 0; k < p->granules; k++) {
+        uint32_t g = split ? (start + k) % p->granules : p->granules - 1 - k;
+        if (horusi_shape(p, g) != shape)
+            continue;
+        uint32_t first = g << p->blocks_log2;
+        if (!split) {
+            if (!horusi_has_header(p, first) || horusi_is_held(p, first) || !horusi_take(p, first))
+                continue;
+            bool whole = horusi_shape(p, g) == shape && class_ <= p->granules - g;
+            for (uint32_t i = 1; whole && i < class_; i++)
+                whole = horusi_shape(p, g + i) == horusi_own(HORUSI_BODY, g);
+            if (whole) {
+                *at = first;
+                return true;
+            }
+            horusi_untake(p, first);
+            continue;
+        }
+        if (trust_hints && horusi_ld32_rlx(hint, &p->granule[g].full))
+            continue;
+        uint32_t n = 1u << (p->blocks_log2 - class_);
+        if (!horusi_back_headers(p, g, n))
+            return false;
+        for (uint32_t b = 0; b < n; b++) {
+            if (horusi_is_held(p, first + b) || !horusi_take(p, first + b))
+                continue;
+            if (horusi_shape(p, g) == shape) {
+                horusi_st32_rlx(hint, &p->hint[class_], g);
+                if (!trust_hints)
+                    horusi_st32_rlx(hint, &p->granule[g].full, 0);
+                *at = first + b;
+                return true;
+            }
+            horusi_untake(p, first + b);
+            break;
+        }
+        if (horusi_shape(p, g) == shape)
+            horusi_st32_rlx(hint, &p->granule[g].full, 1);
+    }
+    return false;
+}
+
+/* The slots that this process used last at this size: an unchanged generation says that their
+ * memory still has its shape. A busy list is skipped. */
+static bool horusi_reuse_get(horus_pool *p, uint32_t key, uint32_t *at)
+{
+    bool found = false;
+    if (!horusi_trylock(&p->reuse_lock))
+        return false;
+    for (uint32_t k = 0; k < HORUSI_REUSE_KEYS && !found; k++) {
+        horusi_reuse *u = &p->reuse[k];
+        if (u->key != key)
+            continue;
+        u->age = ++p->reuse_clock;
+        for (uint32_t i = u->count; i-- > 0 && !found;) {
+            uint32_t s = u->item[i].slot;
+            bool same = horusi_high(horusi_ld64_acq(S2, &p->slot[s].word)) == u->item[i].generation;
+            if (same && (horusi_is_held(p, s) || !horusi_take(p, s)))
+                continue; /* a reader still has it */
+            /* a foreign take between the look and ours shows in the generation */
+            found = same && horusi_ld32_rlx(N2, &p->rec[s].generation) == u->item[i].generation + 1;
+            if (same && !found)
+                horusi_untake(p, s);
+            u->item[i] = u->item[--u->count];
+            *at = s;
+        }
+        break;
+    }
+    horusi_st32_rel(N1, &p->reuse_lock, 0); /* nobody ever waits for it */
+    return found;
+}
+static void horusi_reuse_put(horus_pool *p, uint32_t key, uint32_t s, uint32_t generation)
+{
+    if (!horusi_trylock(&p->reuse_lock))
+        return;
+    horusi_reuse *u = NULL, *oldest = &p->reuse[0];
+    for (uint32_t k = 0; k < HORUSI_REUSE_KEYS && !u; k++) {
+        if (p->reuse[k].key == key)
+            u = &p->reuse[k];
+        if (p->reuse[k].age < oldest->age)
+            oldest = &p->reuse[k];
+    }
+    if (!u) {
+        u = oldest;
+        u->key = key;
+        u->count = 0;
+    }
+    u->age = ++p->reuse_clock;
+    if (u->count == HORUSI_REUSE_SLOTS) {
+        memmove(&u->item[0], &u->item[1], (HORUSI_REUSE_SLOTS - 1) * sizeof u->item[0]);
+        u->count--;
+    }
+    u->item[u->count].slot = s;
+    u->item[u->count++].generation = generation;
+    horusi_st32_rel(N1, &p->reuse_lock, 0); /* nobody ever waits for it */
+}
+
+/* Gives back one hold that is known to exist. */
+static void horusi_release(horus_pool *p, uint32_t s)
+{
+    uint32_t own = horusi_ld32_rlx(N2, &p->rec[s].own);
+    uint32_t generation = horusi_ld32_rlx(N2, &p->rec[s].generation);
+    if (!horusi_leave(p, s))
+        return;
+    if (horusi_kind(own) == HORUSI_SPLIT &&
+        horusi_ld32_rlx(hint, &p->granule[s >> p->blocks_log2].full))
+        horusi_st32_rlx(hint, &p->granule[s >> p->blocks_log2].full, 0);
+    if (own & HORUSI_MINE)
+        horusi_reuse_put(p, own & ~HORUSI_MINE, s, generation);
+}
+
+/* HORUS_PROTECT: makes a held slot's pages read-only, or writable again. */
+static void horusi_protect(horus_pool *p, uint32_t s, bool readonly)
+{
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+    uint64_t offset, room;
+    if (!(p->flags & HORUS_PROTECT))
+        return;
+    room = horusi_slot_room(p, s, horusi_ld32_rlx(N2, &p->rec[s].own) & ~HORUSI_MINE, &offset);
+    if (room % 4096 == 0 && p->data_offset % 4096 == 0)
+        (void)mprotect(p->data + offset, (size_t)room,
+                       readonly ? PROT_READ : PROT_READ | PROT_WRITE);
+#else
+    (void)p, (void)s, (void)readonly;
+#endif
+}
+
+/* Frees memory for an allocation that would fail otherwise; see >>repair. */
+static bool horusi_make_room(horus_pool *p, horusi_out *caller, uint32_t round);
+static horus_result horusi_pool_full(horus_pool *p, uint64_t bytes);
+
+/* Takes a slot of at least `bytes`. `caller` is the ring in whose send this happens, or NULL. */
+static horus_result horusi_alloc(horus_pool *p, uint64_t bytes, bool zero, horusi_out *caller,
+                                 uint32_t *out)
+{
+    uint64_t data_bytes = (uint64_t)p->granules * p->granule_bytes, offset;
+    if (bytes == 0 || bytes > data_bytes)
+        return horusi_fail(HORUS_E_SIZE, "pool %s: %llu bytes asked for, its data area has %llu",
+                           p->name[0] ? p->name : "default", (unsigned long long)bytes,
+                           (unsigned long long)data_bytes);
+    uint32_t class_ = 0, n = 1;
+    if ((p->flags & HORUS_PROTECT) && bytes < 4096) /* no page shared with another slot */
+        class_ = horusi_log2(4096) - horusi_log2(p->block_bytes) < p->blocks_log2
+                     ? horusi_log2(4096) - horusi_log2(p->block_bytes)
+                     : p->blocks_log2;
+    while (class_ < p->blocks_log2 && (uint64_t)p->block_bytes << class_ < bytes)
+        class_++;
+    if (class_ == p->blocks_log2)
+        n = (uint32_t)((bytes + p->granule_bytes - 1) / p->granule_bytes);
+    bool split = class_ < p->blocks_log2;
+    uint32_t shape = split ? horusi_own(HORUSI_SPLIT, class_) : horusi_own(HORUSI_HEAD, n);
+    uint32_t s = 0, passes = 0, round = 0;
+    bool fresh = false;
+    horusi_slot *h;
+    for (;;) {
+        uint32_t changes = horusi_ld32_acq(G2, &p->header->changes);
+        if (horusi_reuse_get(p, shape, &s) || horusi_find_shaped(p, shape, true, &s) ||
+            horusi_find_granules(p, n, shape, false, &s) ||
+            (split && horusi_find_shaped(p, shape, false, &s)) ||
+            horusi_find_granules(p, n, shape, true, &s))
+            break;
+        /* full: but not for good if somebody took and gave back meanwhile */
+        if (horusi_ld32_acq(G2, &p->header->changes) != changes && ++passes < 64)
+            continue;
+        if (!horusi_make_room(p, caller, round++))
+            return horusi_pool_full(p, bytes);
+    }
+    uint32_t own = horusi_shape(p, s >> p->blocks_log2) & ~HORUSI_MINE;
+    if (!horusi_back_data(p, s >> p->blocks_log2, n, &fresh)) {
+        horusi_untake(p, s);
+        return horusi_fail(
+            HORUS_E_POOL_FULL,
+            "the file system of pool %s has no memory for %llu more bytes: enlarge it "
+            "(docker: --shm-size), or hold fewer frames",
+            p->name[0] ? p->name : "default", (unsigned long long)bytes);
+    }
+    uint64_t room = horusi_slot_room(p, s, own, &offset);
+    if (room < bytes) {
+        horusi_untake(p, s);
+        return horusi_fail(HORUS_E_CORRUPT, "the pool's map contradicts itself at slot %u",
+                           (unsigned)s);
+    }
+    horusi_st32_rlx(N1, &p->rec[s].own, own | HORUSI_MINE);
+    horusi_protect(p, s, false);
+    h = &p->slot[s];
+    horusi_st64_rlx(own, &h->bytes, bytes);
+    horusi_st64_rlx(own, &h->time_ns, 0);
+    horusi_st32_rlx(own, &h->flags, 0);
+    horusi_st64_rlx(own, &h->frame_id[0], 0); /* the rest is zeroed when an id is set */
+    if (zero && (split || !fresh))
+        memset(p->data + offset, 0, (size_t)bytes);
+    *out = s;
+    return HORUS_OK;
+}
+
+/* ------------------------------------------------------------------------------------ >>repair
+ *
+ * What a process held when it died is given back by whoever looks next: whoever joins, allocates
+ * from a full pool, waits, or asks. Dead means that its row's byte is not locked. The sweeper takes
+ * that lock itself, marks the row dead (from then on nothing of that incarnation counts),
+ * recomputes what the row's rings still refer to, clears all its other bits, and lets go. Killed at
+ * any point, it leaves a row that the next sweeper sweeps again. */
+
+enum { HORUSI_KEEP = 0, HORUSI_DROP_OLD = 1, HORUSI_DROP_ALL = 2 };
+
+/* A word of a lane or sub: whose, and what state. */
+static uint64_t horusi_owner(uint32_t incarnation, uint32_t row, uint32_t state)
+{
+    return horusi_pair(incarnation, row << 16 | state);
+}
+static uint32_t horusi_owner_row(uint64_t w) { return horusi_low(w) >> 16; }
+static uint32_t horusi_owner_state(uint64_t w) { return horusi_low(w) & 0xffff; }
+/* True while the row is live in that incarnation. */
+static bool horusi_is_live(horus_pool *primary, uint64_t owner)
+{
+    uint32_t row = horusi_owner_row(owner);
+    return row < HORUSI_ROWS && horusi_ld64_acq(R2, &primary->rows[row].word) ==
+                                    horusi_pair(horusi_high(owner), HORUSI_ROW_LIVE);
+}
+
+static uint64_t horusi_topic_bytes(uint32_t max_lanes, uint32_t max_subs)
+{
+    return sizeof(horusi_topic) + (uint64_t)max_lanes * sizeof(horusi_lane) +
+           (uint64_t)max_subs * sizeof(horusi_sub);
+}
+static horusi_lane *horusi_lanes(horusi_topic *t) { return (horusi_lane *)(void *)(t + 1); }
+static horusi_sub *horusi_subs(horusi_topic *t, uint32_t max_lanes)
+{
+    return (horusi_sub *)(void *)(horusi_lanes(t) + max_lanes);
+}
+
+/* The bytes of a held slot. */
+static void *horusi_at(horus_pool *p, uint32_t s, uint64_t *room)
+{
+    uint64_t offset;
+    uint64_t bytes =
+        horusi_slot_room(p, s, horusi_ld32_rlx(N2, &p->rec[s].own) & ~HORUSI_MINE, &offset);
+    if (room)
+        *room = bytes;
+    return bytes ? p->data + offset : NULL;
+}
+
+/* A held topic, its sizes checked; NULL if this is none. */
+static horusi_topic *horusi_topic_at(horus_pool *p, uint32_t s, uint32_t *max_lanes,
+                                     uint32_t *max_subs)
+{
+    uint64_t room;
+    horusi_topic *t = (horusi_topic *)horusi_at(p, s, &room);
+    if (!t || room < sizeof *t || t->magic != HORUSI_TOPIC_MAGIC)
+        return NULL;
+    *max_lanes = t->max_lanes;
+    *max_subs = t->max_subs;
+    if (*max_lanes == 0 || *max_lanes > 4096 || *max_subs == 0 || *max_subs > 4096 ||
+        horusi_topic_bytes(*max_lanes, *max_subs) > room)
+        return NULL;
+    return t;
+}
+
+/* A directory word: final:1 | hash:15 | generation:24 | slot:24. */
+static uint64_t horusi_dir_word(bool final, uint32_t hash, uint32_t generation, uint32_t slot)
+{
+    return (uint64_t) final << 63 | (uint64_t)(hash & 0x7fff) << 48 |
+           (uint64_t)(generation & 0xffffff) << 24 | (slot & 0xffffff);
+}
+/* Holds the topic that a directory word names. */
+static bool horusi_dir_acquire(horus_pool *p, uint64_t word, uint32_t *slot)
+{
+    *slot = (uint32_t)(word & 0xffffff);
+    if (!horusi_has_header(p, *slot))
+        return false;
+    uint32_t g = horusi_high(horusi_ld64_acq(S2, &p->slot[*slot].word));
+    if ((g & 0xffffff) != (uint32_t)(word >> 24 & 0xffffff) || !horusi_acquire(p, *slot, g))
+        return false;
+    horusi_protect(p, *slot, false);
+    return true;
+}
+
+/* A ring's memory: entries, cursors, claims. */
+typedef struct horusi_ring {
+    uint8_t *entries;
+    horusi_a64 *cursors, *claims;
+    uint32_t capacity, stride;
+    uint32_t slot, generation;
+} horusi_ring;
+static uint32_t horusi_stride(uint32_t message_bytes)
+{
+    return (uint32_t)horusi_round(HORUSI_ENTRY_HEAD + (uint64_t)message_bytes, 64);
+}
+static uint64_t horusi_ring_bytes(uint32_t policy, uint32_t capacity, uint32_t stride,
+                                  uint32_t subs)
+{
+    return (uint64_t)capacity * stride + (policy == HORUS_RELIABLE ? (uint64_t)subs * 8 : 0) +
+           (policy == HORUS_QUEUE ? (uint64_t)capacity * 8 : 0);
+}
+/* Lays a held slot out as a ring. False: it cannot be one. */
+static bool horusi_ring_at(horus_pool *p, uint32_t s, uint32_t policy, uint32_t capacity,
+                           uint32_t stride, uint32_t subs, horusi_ring *r)
+{
+    uint64_t room;
+    r->entries = (uint8_t *)horusi_at(p, s, &room);
+    if (!r->entries || capacity == 0 || horusi_ring_bytes(policy, capacity, stride, subs) > room)
+        return false;
+    uint8_t *rest = r->entries + (uint64_t)capacity * stride;
+    r->cursors = policy == HORUS_RELIABLE ? (horusi_a64 *)(void *)rest : NULL;
+    r->claims = policy == HORUS_QUEUE ? (horusi_a64 *)(void *)rest : NULL;
+    r->capacity = capacity;
+    r->stride = stride;
+    return true;
+}
+/* Holds the ring of a lane. */
+static bool horusi_ring_acquire(horus_pool *p, horusi_topic *t, uint32_t max_subs,
+                                horusi_lane *lane, horusi_ring *r)
+{
+    uint64_t ref = horusi_ld64_acq(L2, &lane->ring);
+    r->slot = horusi_high(ref);
+    r->generation = horusi_low(ref);
+    uint32_t message_bytes = t->message_bytes;
+    if (message_bytes > HORUS_MAX_INLINE || !horusi_acquire(p, r->slot, r->generation))
+        return false;
+    if (horusi_ld64_acq(L2, &lane->ring) == ref &&
+        horusi_ring_at(p, r->slot, horusi_ld32_acq(L2, &t->policy),
+                       horusi_ld32_acq(L2, &lane->capacity), horusi_stride(message_bytes), max_subs,
+                       r)) {
+        horusi_protect(p, r->slot, false);
+        return true;
+    }
+    horusi_release(p, r->slot);
+    return false;
+}
+static horusi_entry *horusi_entry_at(uint8_t *entries, uint32_t stride, uint32_t index)
+{
+    return (horusi_entry *)(void *)(entries + (uint64_t)index * stride);
+}
+
+/* Copies a payload out of an entry, by atomic words. */
+static void horusi_payload_get(const horusi_entry *e, void *out, uint32_t bytes)
+{
+    horusi_aword *from = (horusi_aword *)(uintptr_t)(e + 1);
+    uint8_t *to = (uint8_t *)out;
+    for (; bytes >= sizeof(horusi_word); bytes -= (uint32_t)sizeof(horusi_word)) {
+        horusi_word w = horusi_ldw_acq(C2, from++);
+        memcpy(to, &w, sizeof w);
+        to += sizeof w;
+    }
+    if (bytes) {
+        horusi_word w = horusi_ldw_acq(C2, from);
+        memcpy(to, &w, bytes);
+    }
+}
+static void horusi_payload_put(horusi_entry *e, const void *in, uint32_t bytes)
+{
+    horusi_aword *to = (horusi_aword *)(void *)(e + 1);
+    const uint8_t *from = (const uint8_t *)in;
+    for (; bytes >= sizeof(horusi_word); bytes -= (uint32_t)sizeof(horusi_word)) {
+        horusi_word w;
+        memcpy(&w, from, sizeof w);
+        horusi_stw_rel(P2, to++, w);
+        from += sizeof w;
+    }
+    if (bytes) {
+        horusi_word w = 0;
+        memcpy(&w, from, bytes);
+        horusi_stw_rel(P2, to, w);
+    }
+}
+
+/* Rings the doorbells of the rows whose bits are set. */
+static void horusi_ring_rows(horus_context *c, horusi_a64 *mask)
+{
+    for (uint32_t i = 0; i < HORUSI_MASKS; i++) {
+        uint64_t rows = horusi_ld64_seq(W, &mask[i]);
+        if (rows == 0)
+            continue;
+        rows = horusi_xchg64_seq(W, &mask[i], 0);
+        for (; rows; rows &= rows - 1) {
+            uint32_t row = i * 64 + horusi_log2(rows & (~rows + 1));
+            horusi_row *r = &c->pool->rows[row];
+            (void)horusi_add32_acqrel(W, &r->doorbell, 1);
+            if (horusi_ld32_seq(W, &r->sleepers))
+                horusi_wake(&r->doorbell);
+        }
+    }
+}
+
+static uint64_t horusi_claim_word(uint64_t n, uint32_t incarnation, uint32_t row, uint32_t state)
+{
+    return (n & 0xffffff) << 40 | (uint64_t)(incarnation & 0xffffff) << 16 | row << 8 | state;
+}
+static uint32_t horusi_claim_state(uint64_t w) { return (uint32_t)(w & 0xff); }
+static uint32_t horusi_claim_row(uint64_t w) { return (uint32_t)(w >> 8 & 0xff); }
+static bool horusi_claim_is(uint64_t w, uint64_t n) { return (w >> 40) == (n & 0xffffff); }
+
+/* ---- all pools of a namespace */
+
+static horus_pool *horusi_pool_find(horus_context *c, uint32_t id)
+{
+    horusi_lock(&c->lock);
+    horus_pool *p = c->pools;
+    while (p && p->id != id)
+        p = p->next;
+    horusi_unlock(&c->lock);
+    return p;
+}
+static horus_result horusi_attach_all(horus_context *c); /* see >>context */
+
+static void horusi_mark(horus_pool *p, uint32_t s) { p->marks[s >> 5] |= 1u << (s & 31); }
+static bool horusi_is_marked(const horus_pool *p, uint32_t s)
+{
+    return p->marks[s >> 5] >> (s & 31) & 1;
+}
+
+/* Reads the descriptor of an entry that should hold message n. True: it refers to a frame. */
+static bool horusi_entry_frame(const horusi_entry *e, uint64_t n, horusi_wire *wire)
+{
+    horusi_entry *w = (horusi_entry *)(uintptr_t)e;
+    if (horusi_ld64_acq(C1, &w->seq) != 2 * n || n == 0)
+        return false;
+    uint32_t size = horusi_ld32_acq(C2, &w->size);
+    if ((size >> 24) == HORUS_KIND_MESSAGE || (size & 0xffffff) < sizeof *wire)
+        return false;
+    horusi_payload_get(e, wire, sizeof *wire);
+    return horusi_ld64_rlx(C2, &w->seq) == 2 * n;
+}
+
+/* True if nobody who counts still needs what this ring holds: the topic has since carried as many
+ * newer messages, every live reliable reader is past it, every queued message is done. */
+static bool horusi_superseded(horus_pool *p, horusi_topic *t, uint32_t max_lanes, uint32_t max_subs,
+                              uint32_t index, const horusi_ring *ring)
+{
+    horusi_lane *lane = &horusi_lanes(t)[index];
+    uint64_t head = horusi_ld64_acq(L2, &lane->head), newer = 0;
+    uint64_t last = horusi_ld64_rlx(L2, &lane->last);
+    if (ring->claims) {
+        for (uint32_t i = 0; i < ring->capacity; i++) {
+            uint32_t state = horusi_claim_state(horusi_ld64_acq(K2, &ring->claims[i]));
+            if (state != HORUSI_CLAIM_NONE && state != HORUSI_CLAIM_DONE)
+                return false;
+        }
+        return true;
+    }
+    if (ring->cursors) {
+        horusi_sub *subs = horusi_subs(t, max_lanes);
+        for (uint32_t i = 0; i < max_subs; i++) {
+            uint64_t w = horusi_ld64_acq(K2, &subs[i].word);
+            if (horusi_owner_state(w) == HORUSI_SUB_ACTIVE && horusi_is_live(p, w) &&
+                horusi_ld64_acq(K2, &ring->cursors[i]) <= head)
+                return false;
+        }
+    }
+    uint64_t goal = head < ring->capacity ? head : ring->capacity;
+    for (uint32_t i = 0; i < max_lanes && newer < goal; i++) {
+        horusi_lane *other = &horusi_lanes(t)[i];
+        horusi_ring r;
+        if (i == index ||
+            horusi_owner_state(horusi_ld64_acq(L2, &other->word)) < HORUSI_LANE_LIVE ||
+            !horusi_ring_acquire(p, t, max_subs, other, &r))
+            continue;
+        for (uint32_t k = 0; k < r.capacity; k++) {
+            horusi_entry *e = horusi_entry_at(r.entries, r.stride, k);
+            uint64_t stamp = horusi_ld64_acq(C2, &e->stamp);
+            newer += stamp > last;
+        }
+        horusi_release(p, r.slot);
+    }
+    return newer >= goal;
+}
+
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+/* Sees to one topic on behalf of dead row `row`: its handles end, its claims go back, its rings
+ * stay (marked) or go. True if something stays. */
+static bool horusi_reclaim_topic(horus_context *c, uint32_t s, uint32_t row, int drop)
+{
+    horus_pool *p = c->pool;
+    uint32_t max_lanes, max_subs;
+    bool stays = false;
+    horusi_topic *t = horusi_topic_at(p, s, &max_lanes, &max_subs);
+    if (!t)
+        return false;
+    horusi_sub *subs = horusi_subs(t, max_lanes);
+    for (uint32_t i = 0; i < max_subs; i++) {
+        uint64_t w = horusi_ld64_acq(K2, &subs[i].word);
+        if (w != 0 && horusi_owner_row(w) == row)
+            (void)horusi_cas64_acqrel(K1, &subs[i].word, &w, 0);
+    }
+    for (uint32_t i = 0; i < max_lanes; i++) {
+        horusi_lane *lane = &horusi_lanes(t)[i];
+        uint64_t w = horusi_ld64_acq(L2, &lane->word);
+        uint32_t state = horusi_owner_state(w);
+        if (state == HORUSI_LANE_FREE)
+            continue;
+        horusi_ring ring = {0};
+        bool have = state >= HORUSI_LANE_LIVE && horusi_ring_acquire(p, t, max_subs, lane, &ring);
+        if (have && ring.claims) { /* what the dead row had claimed, in anybody's ring */
+            bool drop_claims = horusi_ld32_acq(L2, &t->flags) & HORUS_AT_MOST_ONCE, back = false;
+            for (uint32_t k = 0; k < ring.capacity; k++) {
+                uint64_t claim = horusi_ld64_acq(K2, &ring.claims[k]);
+                if (horusi_claim_state(claim) == HORUSI_CLAIM_TAKEN &&
+                    horusi_claim_row(claim) == row)
+                    back |= horusi_cas64_acqrel(
+                        K1, &ring.claims[k], &claim,
+                        (claim & ~(uint64_t)0xff) |
+                            (drop_claims ? HORUSI_CLAIM_DONE : HORUSI_CLAIM_AGAIN));
+            }
+            if (back)
+                (void)horusi_add32_acqrel(K1, &t->redeliver, 1);
+        }
+        if (horusi_owner_row(w) == row) {
+            bool keep = have && horusi_ld64_acq(L2, &lane->head) > 0 && drop != HORUSI_DROP_ALL &&
+                        !(drop == HORUSI_DROP_OLD &&
+                          horusi_superseded(p, t, max_lanes, max_subs, i, &ring));
+            if (keep) {
+                (void)horusi_cas64_acqrel(L1, &lane->word, &w,
+                                          horusi_owner(horusi_high(w), row, HORUSI_LANE_ORPHAN));
+                stays = true;
+                horusi_mark(p, s);
+                horusi_mark(p, ring.slot);
+                for (uint32_t k = 0; k < ring.capacity; k++) {
+                    horusi_entry *e = horusi_entry_at(ring.entries, ring.stride, k);
+                    horusi_wire wire;
+                    if (!horusi_entry_frame(e, horusi_ld64_acq(C1, &e->seq) / 2, &wire))
+                        continue;
+                    if (ring.claims && horusi_claim_state(horusi_ld64_acq(K2, &ring.claims[k])) ==
+                                           HORUSI_CLAIM_DONE)
+                        continue;
+                    horus_pool *q = horusi_pool_find(c, wire.pool_id);
+                    if (q && horusi_has_header(q, wire.slot) &&
+                        horusi_high(horusi_ld64_acq(S2, &q->slot[wire.slot].word)) ==
+                            wire.generation)
+                        horusi_mark(q, wire.slot);
+                }
+            } else if (horusi_cas64_acqrel(L1, &lane->word, &w, 0)) {
+                (void)horusi_add32_acqrel(L1, &t->version, 1);
+            }
+        }
+        if (have)
+            horusi_release(p, ring.slot);
+    }
+    horusi_ring_rows(c, t->sleepers); /* whoever waits looks at the world anew */
+    horusi_ring_rows(c, t->waiters);
+    return stays;
+}
+
+#endif
+
+/* Ends a topic that nobody but us holds: moves its generation on, so that no one can find it. */
+static void horusi_seal(horus_pool *p, uint32_t s, uint64_t dir_word, horusi_a64 *dir)
+{
+    horusi_rec *r = &p->rec[s];
+    uint64_t w = horusi_ld64_acq(S2, &p->slot[s].word), others = 0;
+    for (uint32_t i = 0; i < HORUSI_MASKS; i++)
+        others |= horusi_ld64_acq(S4, &p->slot[s].holders[i]) &
+                  (i == p->context->mask_word ? ~p->context->mask_bit : UINT64_MAX);
+    if (others || !horusi_trylock(&r->lock))
+        return;
+    bool sealed = horusi_ld32_rlx(N2, &r->count) == 1 &&
+                  horusi_cas64_acqrel(S1, &p->slot[s].word, &w,
+                                      horusi_pair(horusi_high(w) + 1, horusi_low(w) + 1));
+    if (sealed)
+        horusi_st32_rlx(N1, &r->generation, horusi_high(w) + 1);
+    horusi_unlock(&r->lock);
+    if (sealed && dir)
+        (void)horusi_cas64_seq(D, dir, &dir_word, 0);
+}
+
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+/* Everything of a dead row but what its rings still offer. Its lock is ours. */
+static horus_result horusi_reclaim(horus_context *c, uint32_t row, int drop)
+{
+    horus_pool *primary = c->pool;
+    horus_result result = horusi_attach_all(c);
+    bool stays = false;
+    uint64_t bit = (uint64_t)1 << (row & 63);
+    for (horus_pool *p = c->pools; p; p = p->next)
+        memset(p->marks, 0, ((size_t)p->slots + 31) / 32 * sizeof *p->marks);
+    for (uint32_t i = 0; i < primary->max_topics; i++) {
+        uint64_t w = horusi_ld64_seq(D, &primary->directory[i]);
+        uint32_t s;
+        if (w == 0)
+            continue;
+        if (!horusi_dir_acquire(primary, w, &s)) {
+            (void)horusi_cas64_seq(D, &primary->directory[i], &w, 0); /* a topic that is over */
+            continue;
+        }
+        stays |= horusi_reclaim_topic(c, s, row, drop);
+        horusi_release(primary, s);
+    }
+    for (horus_pool *p = c->pools; p; p = p->next)
+        for (uint32_t g = 0; g < p->granules; g++) {
+            uint32_t used = horusi_ld32_acq(G2, &p->granule[g].used);
+            for (uint32_t b = 0; b < used && b < 1u << p->blocks_log2; b++) {
+                uint32_t s = (g << p->blocks_log2) + b;
+                horusi_a64 *mask = &p->slot[s].holders[row / 64];
+                if ((horusi_ld64_rlx(S4, mask) & bit) && !horusi_is_marked(p, s)) {
+                    (void)horusi_and64_rel(S3, mask, ~bit);
+                    horusi_st32_rlx(hint, &p->granule[g].full, 0);
+                }
+            }
+        }
+    for (uint32_t i = 0; i < primary->max_topics;
+         i++) { /* topics that this leaves without a holder */
+        uint64_t w = horusi_ld64_seq(D, &primary->directory[i]);
+        uint32_t s;
+        if (w != 0 && horusi_dir_acquire(primary, w, &s)) {
+            horusi_seal(primary, s, w, &primary->directory[i]);
+            horusi_release(primary, s);
+        }
+    }
+    horusi_changed(primary);
+    if (result == HORUS_OK && !stays)
+        horusi_st64_rel(R1, &primary->rows[row].word,
+                        horusi_pair(horusi_high(horusi_ld64_rlx(R2, &primary->rows[row].word)),
+                                    HORUSI_ROW_FREE));
+    return result;
+}
+
+/* Marks a row dead; its lock is ours. */
+static void horusi_mark_dead(horus_context *c, uint32_t row)
+{
+    horusi_a64 *word = &c->pool->rows[row].word;
+    uint64_t w = horusi_ld64_acq(R2, word);
+    if (horusi_low(w) == HORUSI_ROW_LIVE)
+        horusi_st64_rel(R1, word, horusi_pair(horusi_high(w), HORUSI_ROW_DEAD));
+}
+
+#endif
+
+/* True if the row's process is gone (or left, with messages lingering). */
+static bool horusi_row_is_dead(horus_context *c, uint32_t row)
+{
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+    if (c->pool->fd < 0 || row == c->row)
+        return false;
+    return horusi_low(horusi_ld64_acq(R2, &c->pool->rows[row].word)) != HORUSI_ROW_FREE &&
+           !horusi_is_locked(c->pool->fd, row, 1, NULL);
+#else
+    (void)c, (void)row;
+    return false;
+#endif
+}
+
+/* Sweeps one dead row. False: it was not dead, or another sweeper has it. */
+static bool horusi_sweep_row(horus_context *c, uint32_t row, int drop)
+{
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+    if (!horusi_row_is_dead(c, row))
+        return false;
+    int fd = horusi_reopen(c->pool->fd, c->files.dir_fd, "horus");
+    if (fd < 0)
+        return false;
+    bool done = horusi_lock_byte(fd, F_WRLCK, row) == 0;
+    if (done) {
+        horusi_mark_dead(c, row);
+        (void)horusi_reclaim(c, row, drop);
+    }
+    close(fd); /* drops the lock */
+    return done;
+#else
+    (void)c, (void)row, (void)drop;
+    return false;
+#endif
+}
+
+/* Sweeps every dead row; one thread of a process at a time. Returns how many were swept. */
+static uint32_t horusi_sweep(horus_context *c, int drop)
+{
+    uint32_t n = 0;
+    if (!horusi_trylock(&c->sweeping))
+        return 0;
+    for (uint32_t row = 0; row < HORUSI_ROWS; row++)
+        n += horusi_sweep_row(c, row, drop);
+    horusi_st32_rel(N1, &c->sweeping, 0);
+    return n;
+}
+
+/* Drops the dead row whose newest message is the oldest of all. False: no dead row is left. */
+static bool horusi_drop_oldest_orphan(horus_context *c)
+{
+    horus_pool *p = c->pool;
+    uint64_t oldest = UINT64_MAX;
+    uint32_t victim = HORUSI_ROWS;
+    if (!horusi_trylock(&c->sweeping))
+        return false;
+    for (uint32_t i = 0; i < p->max_topics; i++) {
+        uint64_t w = horusi_ld64_seq(D, &p->directory[i]);
+        uint32_t s, max_lanes, max_subs;
+        if (w == 0 || !horusi_dir_acquire(p, w, &s))
+            continue;
+        horusi_topic *t = horusi_topic_at(p, s, &max_lanes, &max_subs);
+        for (uint32_t k = 0; t && k < max_lanes; k++) {
+            horusi_lane *lane = &horusi_lanes(t)[k];
+            uint64_t owner = horusi_ld64_acq(L2, &lane->word);
+            uint64_t last = horusi_ld64_rlx(L2, &lane->last);
+            if (horusi_owner_state(owner) == HORUSI_LANE_ORPHAN && last < oldest &&
+                horusi_owner_row(owner) < HORUSI_ROWS) {
+                oldest = last;
+                victim = horusi_owner_row(owner);
+            }
+        }
+        horusi_release(p, s);
+    }
+    bool done = victim < HORUSI_ROWS && horusi_sweep_row(c, victim, HORUSI_DROP_ALL);
+    horusi_st32_rel(N1, &c->sweeping, 0);
+    return done;
+}
+
+/* ---- a process's own rings */
+
+/* Lets go of what entry `index` of our ring refers to. */
+static void horusi_out_drop(horusi_out *o, uint32_t index)
+{
+    horusi_ref *ref = &o->refs[index];
+    if (!ref->pool)
+        return;
+    o->frame_bytes -= horusi_ld64_rlx(own, &ref->pool->slot[ref->slot].bytes);
+    o->frames--;
+    horusi_st32_rlx(own, &o->lane->frames, o->frames);
+    horusi_release(ref->pool, ref->slot);
+    ref->pool = NULL;
+}
+static uint32_t horusi_out_index(const horusi_out *o, uint64_t n)
+{
+    return (uint32_t)((n - 1) % o->capacity);
+}
+/* The sequence of the oldest frame in our ring; 0: none. */
+static uint64_t horusi_out_oldest(horusi_out *o)
+{
+    if (o->frames == 0)
+        return 0;
+    uint64_t first = o->next > o->capacity ? o->next - o->capacity : 1;
+    if (o->oldest_frame < first)
+        o->oldest_frame = first;
+    while (o->oldest_frame < o->next && !o->refs[horusi_out_index(o, o->oldest_frame)].pool)
+        o->oldest_frame++;
+    return o->oldest_frame < o->next ? o->oldest_frame : 0;
+}
+/* Withdraws message n of our ring: readers who come for it count it as lost. */
+static void horusi_out_evict(horusi_out *o, uint64_t n)
+{
+    uint32_t index = horusi_out_index(o, n);
+    horusi_st64_rel(P1, &horusi_entry_at(o->entries, o->stride, index)->seq, 2 * n + 1);
+    horusi_out_drop(o, index);
+}
+
+/* An allocator may touch another thread's ring while its handle is not in use; a closed one is
+ * guarded by the context's lock, which the allocator has. */
+static bool horusi_out_borrow(horusi_out *o, const horusi_out *caller)
+{
+    uint32_t idle = HORUSI_IDLE;
+    return o == caller || !o->busy || horusi_cas32_acqrel(N2, o->busy, &idle, HORUSI_EVICTING);
+}
+static void horusi_out_return(horusi_out *o, const horusi_out *caller)
+{
+    if (o != caller && o->busy)
+        horusi_st32_rel(N1, o->busy, HORUSI_IDLE);
+}
+
+/* Gives back one hold of a topic; the last holder of all ends it. */
+static void horusi_topic_leave(horus_context *c, const horusi_ref *topic)
+{
+    horus_pool *p = c->pool;
+    uint64_t name = horusi_dir_word(false, 0, topic->generation, topic->slot) & 0xffffffffffffull;
+    for (uint32_t i = 0; i < p->max_topics; i++) {
+        uint64_t d = horusi_ld64_seq(D, &p->directory[i]);
+        if (d != 0 && (d & 0xffffffffffffull) == name)
+            horusi_seal(p, topic->slot, d, &p->directory[i]);
+    }
+    horusi_release(p, topic->slot);
+}
+
+/* The ring of a closed handle ends: called with the context's lock. */
+static void horusi_out_end(horus_context *c, horusi_out *o)
+{
+    uint64_t w = horusi_ld64_acq(L2, &o->lane->word);
+    for (uint32_t i = 0; i < o->capacity; i++)
+        horusi_out_drop(o, i);
+    if (horusi_owner_row(w) == c->row && horusi_high(w) == c->incarnation)
+        (void)horusi_cas64_acqrel(L1, &o->lane->word, &w, 0);
+    (void)horusi_add32_acqrel(L1, &o->shm->version, 1);
+    horusi_release(o->ring.pool, o->ring.slot);
+    horusi_topic_leave(c, &o->topic);
+    for (horusi_out **l = &c->outs; *l; l = &(*l)->next_out)
+        if (*l == o) {
+            *l = o->next_out;
+            break;
+        }
+}
+
+static void *horusi_new(horus_context *c, size_t bytes);
+static void horusi_delete(horus_context *c, void *memory);
+
+/* Ends closed rings that nobody needs (or, `all`, every closed one). Returns how many. */
+static uint32_t horusi_end_closed(horus_context *c, bool all)
+{
+    uint32_t n = 0;
+    for (horusi_out *o = c->outs, *next; o; o = next) {
+        next = o->next_out;
+        uint32_t max_lanes, max_subs;
+        if (o->handle)
+            continue;
+        horusi_topic *t = horusi_topic_at(c->pool, o->topic.slot, &max_lanes, &max_subs);
+        horusi_ring ring = {o->entries, o->cursors, o->claims, o->capacity, o->stride, 0, 0};
+        if (!all && t && !horusi_superseded(c->pool, t, max_lanes, max_subs, o->lane_index, &ring))
+            continue;
+        horusi_out_end(c, o);
+        horusi_delete(c, o->refs);
+        horusi_delete(c, o);
+        n++;
+    }
+    return n;
+}
+
+/* An allocation is about to fail: give up, in this order, dead processes' holdings, what consumers
+ * of our queues are done with, the oldest frame of our own overwrite rings, closed rings, and
+ * messages of the dead, oldest first. False: nothing is left to give up. */
+static bool horusi_make_room(horus_pool *p, horusi_out *caller, uint32_t round)
+{
+    horus_context *c = p->context;
+    if (round == 0 && horusi_sweep(c, HORUSI_DROP_OLD) > 0)
+        return true;
+    horusi_lock(&c->lock);
+    horusi_out *victim = NULL;
+    uint64_t oldest = UINT64_MAX;
+    bool gave = false;
+    for (horusi_out *o = c->outs; o; o = o->next_out) {
+        if (!horusi_out_borrow(o, caller))
+            continue;
+        for (uint32_t i = 0; o->claims && i < o->capacity; i++)
+            if (o->refs[i].pool &&
+                horusi_claim_state(horusi_ld64_acq(K2, &o->claims[i])) == HORUSI_CLAIM_DONE) {
+                horusi_out_drop(o, i);
+                gave = true;
+            }
+        uint64_t n = o->policy == HORUS_OVERWRITE ? horusi_out_oldest(o) : 0;
+        if (n) {
+            horusi_entry *e = horusi_entry_at(o->entries, o->stride, horusi_out_index(o, n));
+            uint64_t stamp = horusi_ld64_rlx(own, &e->stamp);
+            if (stamp < oldest) {
+                oldest = stamp;
+                victim = o;
+            }
+        }
+        horusi_out_return(o, caller);
+    }
+    if (!gave && victim) {
+        if (horusi_out_borrow(victim, caller)) {
+            uint64_t n = horusi_out_oldest(victim);
+            if (n)
+                horusi_out_evict(victim, n);
+            gave = n != 0;
+            horusi_out_return(victim, caller);
+        } else {
+            gave = round < 1000; /* its thread is sending: look again */
+        }
+    }
+    if (!gave)
+        gave = horusi_end_closed(c, true) > 0;
+    horusi_unlock(&c->lock);
+    return gave || horusi_drop_oldest_orphan(c);
+}
+
+/* ------------------------------------------------------------------------------------ >>context
+ *
+ * Joining: open the namespace's file (or build one without a name and link it, whole), hold the
+ * gate shared while taking a row's lock, see that the file still has a name, sweep the dead, mark
+ * the row live. Leaving: give everything back, and if nobody else is in, under the exclusive gate,
+ * remove the files. A file that nobody is in is replaced, not repaired. */
+
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+static horus_context *horusi_contexts; /* all of this process, under horusi_contexts_lock */
+static horusi_a32 horusi_contexts_lock;
+static pthread_once_t horusi_once = PTHREAD_ONCE_INIT;
+#endif
+#ifndef HORUS_NO_OS
+static horus_context *horusi_default; /* under horusi_default_lock */
+static horusi_a32 horusi_default_lock;
+#endif
+
+const char *horus_result_text(horus_result result)
+{
+    switch (result) {
+#define HORUSI_X(name, value, text)                                                                \
+    case HORUS_##name:                                                                             \
+        return text;
+        HORUS_RESULTS(HORUSI_X)
+#undef HORUSI_X
+    default:
+        return "no such result";
+    }
+}
+const char *horus_last_error(void) { return horusi_error_text; }
+uint64_t horus_now_ns(void) { return horusi_now(); }
+
+static horus_result horusi_check_name(const char *what, const char *name)
+{
+    size_t n = 0;
+    bool good = name != NULL && name[0] != '/' && name[0] != 0;
+    for (; good && name[n]; n++) {
+        char c = name[n];
+        good = n < HORUS_NAME_BYTES - 1 &&
+               ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                c == '_' || c == '.' || c == ':' || c == '/' || c == '-') &&
+               !(c == '.' && name[n + 1] == '.') &&
+               !(c == '/' && (name[n + 1] == '/' || name[n + 1] == 0));
+    }
+    if (good)
+        return HORUS_OK;
+    return horusi_fail(
+        HORUS_E_NAME,
+        "%s name \"%.40s\": 1 to 96 of A-Z a-z 0-9 _ . : / - are allowed, no \"..\", "
+        "no \"//\", no / at either end",
+        what, name ? name : "(null)");
+}
+static uint32_t horusi_hash(const void *data, size_t n, uint32_t h)
+{
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ ((const uint8_t *)data)[i]) * 16777619u;
+    return h;
+}
+
+/* ---- geometry */
+
+typedef struct horusi_geometry {
+    uint32_t granule_bytes, block_bytes, granules, max_topics, blocks_log2;
+    uint64_t directory, granule, slots, data, end; /* offsets */
+} horusi_geometry;
+
+/* Works out the offsets. False: impossible sizes. */
+static bool horusi_lay_out(horusi_geometry *g)
+{
+    if (g->granule_bytes < 1024 || g->granule_bytes > 16u << 20 || g->block_bytes < 64 ||
+        (g->granule_bytes & (g->granule_bytes - 1)) || (g->block_bytes & (g->block_bytes - 1)) ||
+        g->block_bytes > g->granule_bytes || g->granule_bytes / g->block_bytes > 64 ||
+        g->granules == 0 || g->granules > HORUSI_MAX_GRANULES || g->max_topics > 65536)
+        return false;
+    g->blocks_log2 = horusi_log2(g->granule_bytes / g->block_bytes);
+    if (((uint64_t)g->granules << g->blocks_log2) > HORUSI_MAX_SLOTS)
+        return false;
+    uint64_t bytes = (uint64_t)g->granules * g->granule_bytes;
+    uint64_t align = bytes >= 64u << 20 ? 2u << 20 : g->granule_bytes >= 4096 ? 4096 : 64;
+    g->directory = sizeof(horusi_header) + HORUSI_ROWS * sizeof(horusi_row);
+    g->granule = horusi_round(g->directory + (uint64_t)g->max_topics * 8, 64);
+    g->slots = horusi_round(g->granule + (uint64_t)g->granules * sizeof(horusi_granule),
+                            align < 4096 ? 128 : 4096);
+    g->data = horusi_round(
+        g->slots + ((uint64_t)g->granules << g->blocks_log2) * sizeof(horusi_slot), align);
+    g->end = g->data + bytes;
+    return true;
+}
+/* The private side: a record and a mark per slot. */
+static uint64_t horusi_private_bytes(const horusi_geometry *g)
+{
+    uint64_t slots = (uint64_t)g->granules << g->blocks_log2;
+    return slots * sizeof(horusi_rec) + (slots + 31) / 32 * 4;
+}
+
+/* Chooses sizes for `wish` bytes of data where `room` bytes are to be had for all. */
+static horus_result horusi_choose(horusi_geometry *g, uint64_t wish, uint32_t granule_bytes,
+                                  uint32_t block_bytes, uint32_t max_topics, uint64_t room,
+                                  bool with_private)
+{
+    memset(g, 0, sizeof *g);
+    g->max_topics = max_topics;
+    g->granule_bytes = granule_bytes ? granule_bytes : room < 1u << 20 ? 4096 : 65536;
+    g->block_bytes = block_bytes ? block_bytes : g->granule_bytes / 64;
+    if (g->block_bytes < 64)
+        g->block_bytes = 64;
+    uint64_t unit = (uint64_t)g->granule_bytes;
+    if (unit != 0 && wish != 0 && wish < UINT64_MAX - unit) {
+        uint64_t n = (wish + unit - 1) / unit;
+        g->granules = n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+    }
+    if (!granule_bytes && !block_bytes) /* a huge pool gets larger pieces */
+        while (g->granules > HORUSI_MAX_SLOTS / 64 && g->granule_bytes < 16u << 20) {
+            g->granule_bytes *= 2;
+            g->block_bytes *= 2;
+            g->granules = g->granules / 2 + (g->granules & 1);
+        }
+    if (!horusi_lay_out(g))
+        return horusi_fail(
+            HORUS_E_ARG,
+            "pool of %llu bytes, granules of %u, blocks of %u: granule and block must "
+            "be powers of two, 1024 to 16 Mi and 64 up, at most 64 blocks to a granule, "
+            "and at most 2^24 slots in all",
+            (unsigned long long)wish, (unsigned)granule_bytes, (unsigned)block_bytes);
+    uint32_t low = 0, high = g->granules; /* the most granules whose worst case fits */
+    while (low < high) {
+        uint32_t middle = low + (high - low + 1) / 2;
+        g->granules = middle;
+        (void)horusi_lay_out(g);
+        if (g->end -
+                (g->data - g->slots - ((uint64_t)middle << g->blocks_log2) * sizeof(horusi_slot)) +
+                (with_private ? horusi_private_bytes(g) + 4096 : 0) <=
+            room)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    g->granules = low;
+    if (!horusi_lay_out(g))
+        return horusi_fail(HORUS_E_POOL_FULL, "no room for a pool: %llu bytes are free",
+                           (unsigned long long)room);
+    return HORUS_OK;
+}
+
+/* Points a pool into its mapping. */
+static void horusi_place(horus_pool *p, uint8_t *base, const horusi_geometry *g)
+{
+    p->base = base;
+    p->header = (horusi_header *)(void *)base;
+    p->rows = (horusi_row *)(void *)(base + sizeof(horusi_header));
+    p->directory = (horusi_a64 *)(void *)(base + g->directory);
+    p->granule = (horusi_granule *)(void *)(base + g->granule);
+    p->slot = (horusi_slot *)(void *)(base + g->slots);
+    p->data = base + g->data;
+    p->slots_offset = g->slots;
+    p->data_offset = g->data;
+    p->granule_bytes = g->granule_bytes;
+    p->block_bytes = g->block_bytes;
+    p->granules = g->granules;
+    p->max_topics = g->max_topics;
+    p->blocks_log2 = g->blocks_log2;
+    p->slots = g->granules << g->blocks_log2;
+}
+static void horusi_write_header(horusi_header *h, const horusi_geometry *g, uint64_t domain,
+                                uint32_t pool_id, const char *name)
+{
+    uint64_t ticks = 0, ns = 0;
+    h->domain = domain;
+    h->file_bytes = g->end;
+    h->granule_bytes = g->granule_bytes;
+    h->block_bytes = g->block_bytes;
+    h->granules = g->granules;
+    h->max_topics = g->max_topics;
+    h->pool_id = pool_id;
+    h->clock = horusi_clock_kind();
+    horusi_clock_pair(h->clock, &ticks, &ns);
+    horusi_st64_rlx(own, &h->clock_ticks, ticks);
+    horusi_st64_rlx(own, &h->clock_ns, ns);
+    horusi_text(h->name, sizeof h->name, name);
+    h->magic = HORUSI_MAGIC;
+}
+
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+/* Reads the geometry of a file that somebody else wrote. */
+static horus_result horusi_read_header(const horusi_header *shared, uint64_t file_bytes,
+                                       const char *name, horusi_header *h, horusi_geometry *g)
+{
+    memcpy(h, shared, offsetof(horusi_header, changes));
+    if ((h->magic ^ HORUSI_MAGIC) >> 8 != 0)
+        return horusi_fail(HORUS_E_CORRUPT, "%s is not a horus file: remove it", name);
+    if (h->magic != HORUSI_MAGIC)
+        return horusi_fail(HORUS_E_VERSION,
+                           "%s has layout %u, this program speaks %u: build both from one horus.h",
+                           name, (unsigned)(h->magic & 0xff), HORUSI_LAYOUT);
+    memset(g, 0, sizeof *g);
+    g->granule_bytes = h->granule_bytes;
+    g->block_bytes = h->block_bytes;
+    g->granules = h->granules;
+    g->max_topics = h->max_topics;
+    if (!horusi_lay_out(g) || g->end != h->file_bytes || h->file_bytes > file_bytes || h->clock > 1)
+        return horusi_fail(HORUS_E_CORRUPT,
+                           "%s has an impossible header, or was cut short: remove it", name);
+    if (g->end > SIZE_MAX / 2)
+        return horusi_fail(HORUS_E_MEMORY, "%s: %llu bytes do not fit this program's address space",
+                           name, (unsigned long long)g->end);
+    return HORUS_OK;
+}
+
+static void horusi_advise(horus_pool *p)
+{
+    if (p->flags & HORUS_HUGE_PAGES)
+        (void)madvise(p->base, (size_t)p->map_bytes, MADV_HUGEPAGE);
+#ifdef MLOCK_ONFAULT
+    if (p->flags & HORUS_MLOCK)
+        (void)mlock2(p->base, (size_t)p->map_bytes, MLOCK_ONFAULT);
+#endif
+    if (p->flags & HORUS_PROTECT)
+        (void)mprotect(p->data, (size_t)(p->map_bytes - p->data_offset), PROT_READ);
+}
+#endif
+
+/* Commits and touches everything now. */
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+static horus_result horusi_prefault(horus_pool *p)
+{
+    bool fresh;
+    for (uint32_t g = 0; g < p->granules; g++)
+        if (!horusi_back_headers(p, g, 1u << p->blocks_log2))
+            return horusi_fail(HORUS_E_POOL_FULL, "no memory to prefault pool %s", p->name);
+    if (!horusi_back_data(p, 0, p->granules, &fresh))
+        return horusi_fail(HORUS_E_POOL_FULL, "no memory to prefault pool %s", p->name);
+    if (madvise(p->base, (size_t)p->map_bytes, MADV_POPULATE_WRITE) != 0) /* older kernels: read */
+        for (uint64_t at = 0; at < p->map_bytes; at += 4096)
+            (void)*(volatile uint8_t *)(p->base + at);
+    return HORUS_OK;
+}
+#endif
+
+static void *horusi_map_private(uint64_t bytes)
+{
+#ifdef HORUS_NO_OS
+    (void)bytes;
+    return NULL;
+#else
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0
+#endif
+    void *m = bytes > SIZE_MAX / 2 ? MAP_FAILED
+                                   : mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE,
+                                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return m == MAP_FAILED ? NULL : m;
+#endif
+}
+
+/* Heap for handles; firmware takes it from the pool. */
+static void *horusi_new(horus_context *c, size_t bytes)
+{
+#ifdef HORUS_NO_OS
+    uint32_t s;
+    uint64_t offset;
+    if (horusi_alloc(c->pool, bytes + 64, true, NULL, &s) != HORUS_OK)
+        return NULL;
+    (void)horusi_slot_room(c->pool, s, horusi_ld32_rlx(own, &c->pool->rec[s].own) & ~HORUSI_MINE,
+                           &offset);
+    horusi_st32_rlx(own, &c->pool->slot[s].flags, HORUSI_INTERNAL);
+    memcpy(c->pool->data + offset, &s, sizeof s);
+    return c->pool->data + offset + 64;
+#else
+    (void)c;
+    void *m = HORUS_MALLOC(bytes);
+    if (m)
+        memset(m, 0, bytes);
+    else
+        (void)horusi_no_memory(bytes);
+    return m;
+#endif
+}
+static void horusi_delete(horus_context *c, void *memory)
+{
+#ifdef HORUS_NO_OS
+    uint32_t s;
+    if (memory) {
+        memcpy(&s, (uint8_t *)memory - 64, sizeof s);
+        horusi_release(c->pool, s);
+    }
+#else
+    (void)c;
+    HORUS_FREE(memory);
+#endif
+}
+
+/* Marks our row live, with a fresh incarnation. Its lock is ours and it is swept. */
+static void horusi_row_begin(horus_context *c, uint32_t row, const char *label)
+{
+    horusi_row *r = &c->pool->rows[row];
+    char text[32] = {0};
+    uint64_t w = horusi_ld64_acq(R2, &r->word);
+    c->row = row;
+    c->incarnation = horusi_high(w) + 1 ? horusi_high(w) + 1 : 1;
+    c->mask_word = row / 64;
+    c->mask_bit = (uint64_t)1 << (row % 64);
+#ifndef HORUS_NO_OS
+    horusi_st32_rlx(own, &r->pid, (uint32_t)getpid());
+    int f = label ? -1 : open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
+    if (f >= 0) {
+        ssize_t n = read(f, text, sizeof text - 1);
+        text[n > 0 ? n - 1 : 0] = 0; /* its newline */
+        close(f);
+    }
+#endif
+    if (label)
+        horusi_text(text, sizeof text, label);
+    for (size_t i = 0; i < 4; i++) {
+        uint64_t v;
+        memcpy(&v, text + 8 * i, 8);
+        horusi_st64_rlx(own, &r->label[i], v);
+    }
+    horusi_st32_rlx(own, &r->sleepers, 0);
+    horusi_st64_rel(R1, &r->word, horusi_pair(c->incarnation, HORUSI_ROW_LIVE));
+}
+
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+
+static void horusi_pool_free(horus_pool *p)
+{
+    if (!p)
+        return;
+    if (p->base)
+        munmap(p->base, (size_t)p->map_bytes);
+    if (p->rec)
+        munmap(p->rec, (size_t)p->private_bytes);
+    if (p->fd >= 0)
+        close(p->fd);
+    HORUS_FREE(p);
+}
+
+/* Maps a whole file as a pool. On success the pool owns fd. */
+static horus_result horusi_pool_map(horus_context *c, int fd, uint64_t file_bytes, uint32_t flags,
+                                    const char *name, horus_pool **out)
+{
+    horusi_header h;
+    horusi_geometry g;
+    horus_result r = HORUS_OK;
+    *out = NULL;
+    if (file_bytes < sizeof h)
+        return horusi_fail(HORUS_E_CORRUPT, "%s is empty or cut short (%llu bytes): remove it",
+                           name, (unsigned long long)file_bytes);
+    void *peek = mmap(NULL, sizeof h, PROT_READ, MAP_SHARED, fd, 0);
+    if (peek == MAP_FAILED)
+        return horusi_errno(HORUS_E_SYSTEM, "map", name);
+    r = horusi_read_header((const horusi_header *)peek, file_bytes, name, &h, &g);
+    munmap(peek, sizeof h);
+    if (r != HORUS_OK)
+        return r;
+    horus_pool *p = (horus_pool *)HORUS_MALLOC(sizeof *p);
+    if (!p)
+        return horusi_no_memory(sizeof *p);
+    memset(p, 0, sizeof *p);
+    p->fd = -1;
+    p->map_bytes = g.end;
+    p->private_bytes = horusi_private_bytes(&g);
+    void *m = mmap(NULL, (size_t)g.end, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (m == MAP_FAILED) {
+        r = horusi_errno(HORUS_E_SYSTEM, "map", name);
+        goto fail;
+    }
+    horusi_place(p, (uint8_t *)m, &g);
+    p->rec = (horusi_rec *)horusi_map_private(p->private_bytes);
+    if (!p->rec) {
+        r = horusi_no_memory(p->private_bytes);
+        goto fail;
+    }
+    p->marks = (uint32_t *)(void *)(p->rec + p->slots);
+    p->context = c;
+    p->id = h.pool_id;
+    p->flags = flags;
+    p->fd = fd;
+    h.name[sizeof h.name - 1] = 0;
+    horusi_text(p->name, sizeof p->name, h.name);
+    horusi_advise(p);
+    *out = p;
+    return HORUS_OK;
+fail:
+    horusi_pool_free(p);
+    return r;
+}
+
+/* Builds a pool file without a name: sized, its tables backed, its header written. */
+static horus_result horusi_pool_build(const horusi_files *f, const horusi_geometry *g,
+                                      uint64_t domain, uint32_t id, const char *name, int *fd)
+{
+    horus_result r = horusi_make_file(f, fd);
+    if (r != HORUS_OK)
+        return r;
+    if (ftruncate(*fd, (off_t)g->end) != 0)
+        return horusi_errno(HORUS_E_SYSTEM, "size a file in", f->leaf);
+    if (!horusi_commit(*fd, 0, g->slots))
+        return horusi_errno(HORUS_E_POOL_FULL, "find memory for a file in", f->leaf);
+    void *m = mmap(NULL, sizeof(horusi_header), PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+    if (m == MAP_FAILED)
+        return horusi_errno(HORUS_E_SYSTEM, "map a file in", f->leaf);
+    horusi_write_header((horusi_header *)m, g, domain, id, name);
+    munmap(m, sizeof(horusi_header));
+    return HORUS_OK;
+}
+
+/* A pool's file name: "pool." and the name with '/' and ':' escaped; injective, as ':' and '/' and
+ * '%' do not otherwise occur. */
+static void horusi_pool_file(const char *name, char *out, size_t room)
+{
+    size_t n = (size_t)snprintf(out, room, "pool.");
+    for (; *name && n + 4 < room; name++)
+        if (*name == '/' || *name == ':')
+            n += (size_t)snprintf(out + n, room - n, "%%%02x", (unsigned)*name);
+        else
+            out[n++] = *name;
+    out[n] = 0;
+}
+
+/* Opens a pool's file that exists. c->lock is held. */
+static horus_result horusi_pool_attach(horus_context *c, const char *file, uint32_t flags,
+                                       horus_pool **out)
+{
+    int fd;
+    uint64_t bytes;
+    *out = NULL;
+    horus_result r = horusi_open_file(&c->files, file, &fd, &bytes);
+    if (r != HORUS_OK)
+        return r;
+    r = horusi_pool_map(c, fd, bytes, flags, file, out);
+    if (r != HORUS_OK) {
+        close(fd);
+        return r;
+    }
+    horus_pool *p = *out, *other = c->pools;
+    while (other && other->id != p->id)
+        other = other->next;
+    if (p->header->domain != c->domain || p->max_topics != 0 || p->id == 0 || other) {
+        bool known = other && strcmp(other->name, p->name) == 0;
+        horusi_pool_free(p);
+        *out = known ? other : NULL;
+        return known ? HORUS_OK
+                     : horusi_fail(HORUS_E_CORRUPT,
+                                   "%s belongs to another namespace or clashes with "
+                                   "another pool's name: remove it, or rename the pool",
+                                   file);
+    }
+    p->next = c->pools->next; /* after the primary; never taken out while the context lives */
+    c->pools->next = p;
+    return HORUS_OK;
+}
+/* Opens every pool of the namespace, for a sweep that must miss none. */
+static horus_result horusi_attach_all(horus_context *c)
+{
+    horus_result r = HORUS_OK;
+    if (c->pool->fd < 0)
+        return HORUS_OK;
+    int fd = openat(c->files.dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d) {
+        if (fd >= 0)
+            close(fd);
+        return horusi_errno(HORUS_E_SYSTEM, "list", c->files.leaf);
+    }
+    horusi_lock(&c->lock);
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        if (strncmp(e->d_name, "pool.", 5) != 0)
+            continue;
+        char file[320];
+        horus_pool *p = c->pools;
+        for (; p; p = p->next) {
+            horusi_pool_file(p->name, file, sizeof file);
+            if (p->id != 0 && strcmp(file, e->d_name) == 0)
+                break;
+        }
+        if (!p) {
+            horus_result q = horusi_pool_attach(c, e->d_name, 0, &p);
+            if (q != HORUS_OK && q != HORUS_E_NOT_FOUND)
+                r = q;
+        }
+    }
+    horusi_unlock(&c->lock);
+    closedir(d);
+    return r;
+}
+
+/* Removes the namespace's files. The gate is held exclusively and nobody is in. */
+static void horusi_remove(const horusi_files *f)
+{
+    int fd = openat(f->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d)
+        return;
+    for (struct dirent *e; (e = readdir(d)) != NULL;)
+        if (strncmp(e->d_name, "pool.", 5) == 0)
+            (void)unlinkat(f->dir_fd, e->d_name, 0);
+    closedir(d);
+    (void)unlinkat(f->dir_fd, "horus", 0); /* last: whoever finds it finds all that was there */
+}
+static void horusi_remove_dir(const horusi_files *f)
+{
+    char path[330];
+    (void)snprintf(path, sizeof path, "%s/%s", f->base, f->leaf);
+    (void)rmdir(path); /* not if a file, or a newcomer's, is in it */
+}
+static bool horusi_is_named(const horusi_files *f, int fd, const char *name)
+{
+    struct stat a, b;
+    return fstat(fd, &a) == 0 && fstatat(f->dir_fd, name, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
+           a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
+/* Fills in the place of a namespace from the wishes and the environment. */
+static horus_result horusi_locate(horus_context *c, const horus_context_desc *d)
+{
+    horusi_files *f = &c->files;
+    const char *name = d->name ? d->name : getenv("HORUS_NAMESPACE");
+    const char *dir = d->dir ? d->dir : getenv("HORUS_DIR");
+    const char *group = d->group ? d->group : getenv("HORUS_GROUP");
+    if (name && !*name && !d->name)
+        name = NULL;
+    if (!dir || !*dir)
+        dir = HORUS_SHM_DIR;
+    f->dir_fd = f->data_fd = f->lock_fd = -1;
+    f->uid = (uint32_t)geteuid();
+    f->gid = (uint32_t)-1;
+    if (strlen(dir) >= sizeof f->base)
+        return horusi_fail(HORUS_E_ARG, "directory %.60s...: longer than %u bytes", dir,
+                           (unsigned)sizeof f->base - 1);
+    horusi_text(f->base, sizeof f->base, dir);
+    if (name) {
+        horus_result r = horusi_check_name("namespace", name);
+        if (r != HORUS_OK)
+            return r;
+        char escaped[320];
+        horusi_pool_file(name, escaped, sizeof escaped);
+        horusi_text(c->name, sizeof c->name, name);
+        if ((size_t)snprintf(f->leaf, sizeof f->leaf, "horus.%s", escaped + 5) >= sizeof f->leaf)
+            return horusi_fail(HORUS_E_NAME, "namespace name %.40s...: too many / and :", name);
+    } else {
+        (void)snprintf(f->leaf, sizeof f->leaf, "horus-%u", (unsigned)f->uid);
+        (void)snprintf(c->name, sizeof c->name, "user-%u", (unsigned)f->uid);
+    }
+    if (group && *group) {
+        char *end;
+        unsigned long number = strtoul(group, &end, 10);
+        struct group *g = *end ? getgrnam(group) : NULL;
+        if (*end && !g)
+            return horusi_fail(HORUS_E_NOT_FOUND, "no group %.40s: name one of /etc/group", group);
+        f->gid = g ? (uint32_t)g->gr_gid : (uint32_t)number;
+        f->shared = true;
+    }
+    (void)snprintf(c->path, sizeof c->path, "%s/%s/horus", f->base, f->leaf);
+    return HORUS_OK;
+}
+
+/* Keeps the lock's description alive though its descriptor be closed, but not into a child. */
+static horus_result horusi_keep_lock(horusi_files *f)
+{
+    struct stat s;
+    f->lock_page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, f->lock_fd, 0);
+    if (f->lock_page == MAP_FAILED) {
+        f->lock_page = NULL;
+        return horusi_errno(HORUS_E_SYSTEM, "map", f->leaf);
+    }
+    if (madvise(f->lock_page, 4096, MADV_DONTFORK) != 0 || fstat(f->lock_fd, &s) != 0)
+        return horusi_errno(HORUS_E_SYSTEM, "keep from children", f->leaf);
+    f->lock_dev = s.st_dev;
+    f->lock_ino = s.st_ino;
+    return HORUS_OK;
+}
+/* Drops the row's lock. */
+static void horusi_drop_lock(horusi_files *f)
+{
+    if (f->lock_page)
+        munmap(f->lock_page, 4096);
+    f->lock_page = NULL;
+    struct stat s;
+    if (f->lock_fd >= 0 && fstat(f->lock_fd, &s) == 0 && s.st_ino == f->lock_ino &&
+        s.st_dev == f->lock_dev)
+        close(f->lock_fd);
+    f->lock_fd = -1;
+}
+
+static void horusi_before_fork(void)
+{
+    horusi_lock(&horusi_default_lock);
+    horusi_lock(&horusi_contexts_lock);
+}
+static void horusi_after_fork(void)
+{
+    horusi_unlock(&horusi_contexts_lock);
+    horusi_unlock(&horusi_default_lock);
+}
+/* The child holds nothing: the parent's row stays the parent's alone. */
+static void horusi_in_child(void)
+{
+    horusi_tid = 0;
+    for (horus_context *c = horusi_contexts; c; c = c->next) {
+        horusi_st32_rlx(fork, &c->detached, 1);
+        c->files.lock_page = NULL; /* not mapped here */
+        horusi_drop_lock(&c->files);
+    }
+    horusi_contexts = NULL;
+    horusi_default = NULL;
+    horusi_st32_rlx(N1, &horusi_contexts_lock, 0);
+    horusi_st32_rlx(N1, &horusi_default_lock, 0);
+}
+static void horusi_at_exit(void)
+{
+    while (horusi_contexts)
+        horus_context_close(horusi_contexts);
+}
+static void horusi_register(void)
+{
+    (void)pthread_atfork(horusi_before_fork, horusi_after_fork, horusi_in_child);
+    (void)atexit(horusi_at_exit);
+}
+
+/* One try at joining. E_BUSY: the world changed under us, try again. */
+static horus_result horusi_try_join(horus_context *c, const horus_context_desc *d)
+{
+    horusi_files *f = &c->files;
+    int fd = -1;
+    uint64_t bytes = 0;
+    uint32_t row = HORUSI_ROWS;
+    bool created = false;
+    horus_result r = horusi_open_dir(f);
+    if (r != HORUS_OK)
+        goto out;
+    r = horusi_open_file(f, "horus", &fd, &bytes);
+    if (r == HORUS_E_NOT_FOUND) {
+        horusi_geometry g;
+        uint64_t room = horusi_room(f->dir_fd);
+        r = horusi_choose(&g, d->pool_bytes ? d->pool_bytes : 1u << 30, d->granule_bytes,
+                          d->block_bytes, d->max_topics ? d->max_topics : 1024, room, false);
+        if (r == HORUS_OK)
+            r = horusi_pool_build(f, &g, horusi_random(), 0, "", &fd);
+        bytes = r == HORUS_OK ? g.end : 0;
+        created = true;
+    }
+    if (r != HORUS_OK)
+        goto out;
+    f->lock_fd = horusi_reopen(fd, f->dir_fd, "horus");
+    if (f->lock_fd < 0) {
+        r = horusi_errno(HORUS_E_SYSTEM, "reopen", c->path);
+        goto out;
+    }
+    r = horusi_keep_lock(f);
+    if (r != HORUS_OK)
+        goto out;
+    if (horusi_lock_byte(f->lock_fd, F_RDLCK, HORUSI_GATE) != 0) {
+        r = HORUS_E_BUSY;
+        goto out;
+    }
+    if (!created) {
+        if (!horusi_is_named(f, fd, "horus")) {
+            r = HORUS_E_BUSY;
+            goto out;
+        }
+        if (bytes >= sizeof(horusi_header) && !horusi_is_locked(fd, 0, HORUSI_ROWS, NULL)) {
+            horusi_header h; /* nobody is in: leftovers of a crash are replaced */
+            if (pread(fd, &h, sizeof h, 0) == (ssize_t)sizeof h &&
+                (h.magic ^ HORUSI_MAGIC) >> 8 == 0 &&
+                horusi_lock_byte(f->lock_fd, F_WRLCK, HORUSI_GATE) == 0 &&
+                horusi_is_named(f, fd, "horus") && !horusi_is_locked(fd, 0, HORUSI_ROWS, NULL)) {
+                horusi_remove(f);
+                r = HORUS_E_BUSY;
+                goto out;
+            }
+        }
+    }
+    r = horusi_pool_map(c, fd, bytes, d->flags, c->path, &c->pool);
+    c->pools = c->pool;
+    if (r != HORUS_OK)
+        goto out;
+    fd = -1; /* the pool's now */
+    if (c->pool->id != 0 || c->pool->max_topics == 0) {
+        r = horusi_fail(HORUS_E_CORRUPT, "%s is a named pool's file: remove it", c->path);
+        goto out;
+    }
+    c->domain = c->pool->header->domain;
+    c->row = HORUSI_ROWS;
+    /* a row that is free, else one that a dead process left messages in */
+    for (int pass = 0; pass < 2 && row == HORUSI_ROWS; pass++)
+        for (uint32_t i = 0; i < HORUSI_ROWS && row == HORUSI_ROWS; i++) {
+            bool is_free =
+                horusi_low(horusi_ld64_acq(R2, &c->pool->rows[i].word)) == HORUSI_ROW_FREE;
+            if (is_free != (pass == 0) || horusi_is_locked(c->pool->fd, i, 1, NULL) ||
+                horusi_lock_byte(f->lock_fd, F_WRLCK, i) != 0)
+                continue;
+            horusi_mark_dead(c, i);
+            c->mask_word = i / 64; /* the sweep holds what it looks at, in the row that it sweeps */
+            c->mask_bit = (uint64_t)1 << (i % 64);
+            bool clean =
+                !created && (pass == 1 || horusi_low(horusi_ld64_acq(R2, &c->pool->rows[i].word)) !=
+                                              HORUSI_ROW_FREE);
+            if (clean)
+                (void)horusi_reclaim(c, i, HORUSI_DROP_ALL);
+            if (horusi_low(horusi_ld64_acq(R2, &c->pool->rows[i].word)) == HORUSI_ROW_FREE)
+                row = i;
+            else
+                (void)horusi_lock_byte(f->lock_fd, F_UNLCK, i);
+        }
+    if (row == HORUSI_ROWS) {
+        r = horusi_fail(HORUS_E_LIMIT, "%s: %u processes are in, which is the limit", c->path,
+                        (unsigned)HORUSI_ROWS);
+        goto out;
+    }
+    horusi_row_begin(c, row, d->label);
+    if (created) {
+        int e = horusi_name_file(f, c->pool->fd, "horus");
+        if (e != 0) {
+            errno = e;
+            r = e == EEXIST || e == ENOENT ? HORUS_E_BUSY
+                                           : horusi_errno(HORUS_E_SYSTEM, "name", c->path);
+            goto out;
+        }
+    }
+    (void)horusi_lock_byte(f->lock_fd, F_UNLCK, HORUSI_GATE);
+    return HORUS_OK;
+out:
+    horusi_drop_lock(f);
+    for (horus_pool *next; c->pools; c->pools = next) {
+        next = c->pools->next;
+        horusi_pool_free(c->pools);
+    }
+    c->pool = NULL;
+    if (fd >= 0)
+        close(fd);
+    if (f->dir_fd >= 0)
+        close(f->dir_fd);
+    f->dir_fd = -1;
+    return r;
+}
+
+static horus_result horusi_join(horus_context *c, const horus_context_desc *d)
+{
+    horus_result r = horusi_locate(c, d);
+    uint64_t give_up = horusi_now() + 1000000000u;
+    while (r == HORUS_OK) {
+        r = horusi_try_join(c, d);
+        if (r != HORUS_E_BUSY)
+            break;
+        if (horusi_now() > give_up)
+            return horusi_fail(
+                HORUS_E_BUSY,
+                "%s: another process has been joining or leaving for over a second; is "
+                "it stopped? (fuser %s names it)",
+                c->path, c->path);
+        struct timespec t = {0, 200000};
+        nanosleep(&t, NULL);
+        r = HORUS_OK;
+    }
+    return r;
+}
+#else
+static horus_result horusi_attach_all(horus_context *c)
+{
+    (void)c;
+    return HORUS_OK;
+}
+#endif
+
+/* A context in memory of one process. */
+static horus_result horusi_join_private(horus_context **out, const horus_context_desc *d)
+{
+    horusi_geometry g;
+    uint8_t *memory = (uint8_t *)d->memory;
+    uint64_t room = memory ? d->memory_bytes : UINT64_MAX, own = 0;
+    if (((uintptr_t)memory & 63) != 0)
+        return horusi_fail(HORUS_E_ARG, "memory must be 64-byte aligned");
+    uint64_t fixed = horusi_round(sizeof(horus_context), 64) + horusi_round(sizeof(horus_pool), 64);
+    if (room <= fixed)
+        return horusi_fail(HORUS_E_SIZE, "memory of %llu bytes is too small",
+                           (unsigned long long)room);
+    uint64_t wish = d->pool_bytes ? d->pool_bytes : memory ? d->memory_bytes : 64u << 20;
+    horus_result r = horusi_choose(&g, wish, d->granule_bytes, d->block_bytes,
+                                   d->max_topics ? d->max_topics
+                                   : memory      ? 32
+                                                 : 1024,
+                                   room - fixed, memory != NULL);
+    if (r != HORUS_OK)
+        return r;
+    own = fixed + horusi_round(g.end, 64) + horusi_private_bytes(&g);
+    if (!memory) {
+        memory = (uint8_t *)horusi_map_private(own);
+        if (!memory)
+            return horusi_no_memory(own);
+    } else {
+        memset(memory, 0, (size_t)(fixed + g.data));
+        memset(memory + fixed + horusi_round(g.end, 64), 0, (size_t)horusi_private_bytes(&g));
+    }
+    horus_context *c = (horus_context *)(void *)memory;
+    horus_pool *p = (horus_pool *)(void *)(memory + horusi_round(sizeof *c, 64));
+    horusi_place(p, memory + fixed, &g);
+    p->map_bytes = g.end;
+    p->rec = (horusi_rec *)(void *)(memory + fixed + horusi_round(g.end, 64));
+    p->marks = (uint32_t *)(void *)(p->rec + p->slots);
+    p->private_bytes = d->memory ? 0 : own;
+    p->fd = -1;
+    p->context = c;
+    c->pool = c->pools = p;
+    c->flags = d->flags | HORUS_PRIVATE;
+    c->domain = 1;
+    horusi_text(c->name, sizeof c->name, d->name ? d->name : "private");
+    horusi_write_header(p->header, &g, c->domain, 0, "");
+    horusi_row_begin(c, 0, d->label);
+    *out = c;
+    return HORUS_OK;
+}
+
+horus_result horus_context_open(horus_context **out, const horus_context_desc *desc)
+{
+    horus_context_desc none = {0};
+    const horus_context_desc *d = desc ? desc : &none;
+    horus_context *c = NULL;
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "context_open: out is NULL");
+    *out = NULL;
+    if (d->memory || (d->flags & HORUS_PRIVATE))
+        return horusi_join_private(out, d);
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+    c = (horus_context *)HORUS_MALLOC(sizeof *c);
+    if (!c)
+        return horusi_no_memory(sizeof *c);
+    memset(c, 0, sizeof *c);
+    c->flags = d->flags;
+    (void)pthread_once(&horusi_once, horusi_register);
+    horusi_lock(&horusi_contexts_lock); /* no fork between taking a row and noting it */
+    horus_result r = horusi_join(c, d);
+    if (r == HORUS_OK) {
+        c->next = horusi_contexts;
+        horusi_contexts = c;
+    }
+    horusi_unlock(&horusi_contexts_lock);
+    if (r != HORUS_OK) {
+        HORUS_FREE(c);
+        return r;
+    }
+    (void)horusi_sweep(c, HORUSI_DROP_OLD);
+    if (d->flags & HORUS_PREFAULT)
+        r = horusi_prefault(c->pool);
+    if (r != HORUS_OK) {
+        horus_context_close(c);
+        return r;
+    }
+    *out = c;
+    return HORUS_OK;
+#else
+    (void)c;
+    return horusi_fail(HORUS_E_UNSUPPORTED,
+                       "shared contexts need Linux: use HORUS_PRIVATE or memory");
+#endif
+}
+
+horus_result horus_context_default(horus_context **out)
+{
+#ifdef HORUS_NO_OS
+    if (out)
+        *out = NULL;
+    return horusi_fail(HORUS_E_UNSUPPORTED, "no default context here: open one in memory of yours");
+#else
+    horus_result r = HORUS_OK;
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "context_default: out is NULL");
+    horusi_lock(&horusi_default_lock);
+    if (!horusi_default)
+        r = horus_context_open(&horusi_default, NULL);
+    *out = horusi_default;
+    horusi_unlock(&horusi_default_lock);
+    return r;
+#endif
+}
+
+/* The context that a call means: given, or the default. */
+static horus_result horusi_context_of(horus_context *given, horus_context **out)
+{
+    horus_result r = HORUS_OK;
+    *out = given;
+    if (!given)
+        r = horus_context_default(out);
+    if (r == HORUS_OK && horusi_is_detached(*out))
+        r = horusi_fail(HORUS_E_DETACHED,
+                        "this context was opened before fork(): open one in the child");
+    return r;
+}
+static horus_result horusi_pool_of(horus_pool *given, horus_pool **out)
+{
+    horus_context *c;
+    horus_result r = horusi_context_of(given ? given->context : NULL, &c);
+    *out = r == HORUS_OK ? given ? given : c->pool : NULL;
+    return r;
+}
+
+static void horusi_close_topics(horus_context *c); /* see >>ring */
+
+void horus_context_close(horus_context *c)
+{
+    if (!c)
+        return;
+#ifndef HORUS_NO_OS
+    horusi_lock(&horusi_default_lock);
+    if (horusi_default == c)
+        horusi_default = NULL;
+    horusi_unlock(&horusi_default_lock);
+#endif
+    if (c->pool->fd < 0) {
+        horusi_close_topics(c);
+        while (c->outs)
+            (void)horusi_end_closed(c, true);
+#ifndef HORUS_NO_OS
+        if (c->pool->private_bytes)
+            munmap(c, (size_t)c->pool->private_bytes);
+#endif
+        return;
+    }
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+    bool attached = !horusi_is_detached(c);
+    horusi_lock(&horusi_contexts_lock);
+    for (horus_context **l = &horusi_contexts; *l; l = &(*l)->next)
+        if (*l == c) {
+            *l = c->next;
+            break;
+        }
+    if (attached) {
+        horusi_close_topics(c);
+        /* what we used last and nobody holds goes back to the system */
+        for (horus_pool *p = c->pools; p; p = p->next)
+            for (uint32_t k = 0; k < HORUSI_REUSE_KEYS; k++)
+                for (uint32_t i = 0; i < p->reuse[k].count; i++) {
+                    uint32_t g = p->reuse[k].item[i].slot >> p->blocks_log2;
+                    if (horusi_kind(horusi_shape(p, g)) == HORUSI_HEAD)
+                        (void)horusi_dissolve(p, g, true);
+                }
+        horusi_mark_dead(c, c->row);
+        while (!horusi_trylock(&c->sweeping))
+            horusi_pause();
+        (void)horusi_reclaim(c, c->row, HORUSI_DROP_OLD);
+        /* the last one out removes the files; a joiner or another leaver may hold the gate a while
+         */
+        uint64_t give_up = horusi_now() + 1000000000u;
+        bool gate;
+        while (!(gate = horusi_lock_byte(c->files.lock_fd, F_WRLCK, HORUSI_GATE) == 0) &&
+               horusi_now() < give_up) {
+            struct timespec t = {0, 200000};
+            nanosleep(&t, NULL);
+        }
+        bool alone = gate && horusi_is_named(&c->files, c->pool->fd, "horus");
+        for (uint32_t i = 0; alone && i < HORUSI_ROWS; i++)
+            alone = i == c->row || !horusi_is_locked(c->pool->fd, i, 1, NULL);
+        if (alone)
+            horusi_remove(&c->files);
+        horusi_drop_lock(&c->files);
+        if (alone)
+            horusi_remove_dir(&c->files);
+    }
+    for (horusi_out *o = c->outs, *next; o; o = next) {
+        next = o->next_out;
+        horusi_delete(c, o->refs);
+        horusi_delete(c, o);
+    }
+    for (horus_pool *p = c->pools, *next; p; p = next) {
+        next = p->next;
+        if (attached) /* a child's views stay readable */
+            horusi_pool_free(p);
+    }
+    if (attached) {
+        close(c->files.dir_fd);
+        HORUS_FREE(c);
+    }
+    horusi_unlock(&horusi_contexts_lock);
+#endif
+}
+
+horus_result horus_context_get_info(horus_context *context, horus_context_info *out)
+{
+    horus_context *c;
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "context_get_info: out is NULL");
+    memset(out, 0, sizeof *out);
+    horus_result r = horusi_context_of(context, &c);
+    if (r != HORUS_OK)
+        return r;
+    horusi_text(out->name, sizeof out->name, c->name);
+    horusi_text(out->path, sizeof out->path, c->path);
+    out->row = c->row;
+    for (uint32_t i = 0; i < HORUSI_ROWS; i++)
+        out->processes +=
+            horusi_low(horusi_ld64_acq(R2, &c->pool->rows[i].word)) == HORUSI_ROW_LIVE &&
+            !horusi_row_is_dead(c, i);
+    for (uint32_t i = 0; i < c->pool->max_topics; i++) {
+        uint64_t w = horusi_ld64_seq(D, &c->pool->directory[i]);
+        uint32_t s;
+        if (w != 0 && horusi_dir_acquire(c->pool, w, &s)) {
+            out->topics++;
+            horusi_release(c->pool, s);
+        }
+    }
+    return HORUS_OK;
+}
+
+horus_result horus_context_sweep(horus_context *context, uint32_t *rows)
+{
+    horus_context *c;
+    if (rows)
+        *rows = 0;
+    horus_result r = horusi_context_of(context, &c);
+    if (r != HORUS_OK)
+        return r;
+    uint32_t n = horusi_sweep(c, HORUSI_DROP_OLD);
+    horusi_lock(&c->lock);
+    (void)horusi_end_closed(c, false);
+    horusi_unlock(&c->lock);
+    if (rows)
+        *rows = n;
+    return HORUS_OK;
+}
+
+horus_result horus_pool_open(horus_pool **out, const char *name, const horus_pool_desc *desc)
+{
+    horus_pool_desc none = {0};
+    const horus_pool_desc *d = desc ? desc : &none;
+    horus_context *c;
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "pool_open: out is NULL");
+    *out = NULL;
+    horus_result r = horusi_context_of(d->context, &c);
+    if (r != HORUS_OK)
+        return r;
+    if (!name || strcmp(name, "default") == 0) {
+        *out = c->pool;
+        return HORUS_OK;
+    }
+    r = horusi_check_name("pool", name);
+    if (r != HORUS_OK)
+        return r;
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+    if (c->pool->fd < 0)
+        return horusi_fail(HORUS_E_UNSUPPORTED, "a private context has one pool");
+    char file[320];
+    horusi_pool_file(name, file, sizeof file);
+    uint32_t id = horusi_hash(name, strlen(name), 2166136261u) | 1;
+    horusi_lock(&c->lock);
+    horus_pool *p = c->pools;
+    while (p && strcmp(p->name, name) != 0)
+        p = p->next;
+    for (int tries = 0; !p && r == HORUS_OK && tries < 100; tries++) {
+        r = horusi_pool_attach(c, file, d->flags, &p);
+        if (r != HORUS_E_NOT_FOUND)
+            break;
+        horusi_geometry g;
+        int fd = -1;
+        r = horusi_choose(&g, d->pool_bytes ? d->pool_bytes : 1u << 30, d->granule_bytes,
+                          d->block_bytes, 0, horusi_room(c->files.dir_fd), false);
+        if (r == HORUS_OK)
+            r = horusi_pool_build(&c->files, &g, c->domain, id, name, &fd);
+        if (r == HORUS_OK) {
+            int e = horusi_name_file(&c->files, fd, file);
+            if (e != 0 && e != EEXIST) {
+                errno = e;
+                r = horusi_errno(HORUS_E_SYSTEM, "name", file);
+            }
+        }
+        if (fd >= 0)
+            close(fd);
+    }
+    horusi_unlock(&c->lock);
+    if (r == HORUS_OK && p && (d->flags & HORUS_PREFAULT))
+        r = horusi_prefault(p);
+    if (r == HORUS_OK)
+        *out = p;
+    return r == HORUS_E_BUSY ? horusi_fail(HORUS_E_GONE, "%s was removed under us", c->path) : r;
+#else
+    return horusi_fail(HORUS_E_UNSUPPORTED, "one pool only here");
+#endif
+}
+/* A pool stays mapped until its context closes: frames of it may be anywhere. */
+void horus_pool_close(horus_pool *pool) { (void)pool; }
+
+/* ------------------------------------------------------------------------------------ >>frames
+ *
+ * The public face of slots: statistics, audit, and handles. */
+
+static bool horusi_is_valid(const horus_frame *f)
+{
+    return f && f->pool && !horusi_is_detached(f->pool->context) && f->slot < f->pool->slots &&
+           horusi_ld32_acq(N2, &f->pool->rec[f->slot].count) > 0 &&
+           horusi_ld32_rlx(N2, &f->pool->rec[f->slot].generation) == f->generation;
+}
+static horus_result horusi_closed(const char *what)
+{
+    return horusi_fail(HORUS_E_CLOSED, "%s: the frame was released, or never held", what);
+}
+static uint32_t horusi_flags(const horus_frame *f)
+{
+    return horusi_ld32_acq(own, &f->pool->slot[f->slot].flags);
+}
+
+horus_result horus_frame_alloc(horus_frame *out, horus_pool *pool, uint64_t bytes, uint32_t flags,
+                               void **data)
+{
+    horus_pool *p;
+    uint32_t s;
+    if (data)
+        *data = NULL;
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "frame_alloc: out is NULL");
+    memset(out, 0, sizeof *out);
+    horus_result r = horusi_pool_of(pool, &p);
+    if (r == HORUS_OK)
+        r = horusi_alloc(p, bytes, !(flags & HORUS_UNINIT), NULL, &s);
+    if (r != HORUS_OK)
+        return r;
+    out->pool = p;
+    out->slot = s;
+    out->generation = horusi_ld32_rlx(own, &p->rec[s].generation);
+    if (data)
+        *data = horusi_at(p, s, NULL);
+    return HORUS_OK;
+}
+
+horus_result horus_frame_hold(const horus_frame *f)
+{
+    if (!horusi_is_valid(f))
+        return horusi_closed("frame_hold");
+    horusi_enter(f->pool, f->slot);
+    return HORUS_OK;
+}
+
+horus_result horus_frame_release(horus_frame *f)
+{
+    horus_result r = HORUS_OK;
+    if (!f || !f->pool)
+        return horusi_closed("frame_release");
+    if (!horusi_is_detached(f->pool->context)) { /* a child's views hold nothing */
+        if (horusi_is_valid(f))
+            horusi_release(f->pool, f->slot);
+        else
+            r = horusi_closed("frame_release");
+    }
+    memset(f, 0, sizeof *f);
+    return r;
+}
+
+horus_result horus_frame_data(const horus_frame *f, void **data, uint64_t *bytes)
+{
+    if (data)
+        *data = NULL;
+    if (bytes)
+        *bytes = 0;
+    if (!horusi_is_valid(f))
+        return horusi_closed("frame_data");
+    uint64_t room, asked = horusi_ld64_rlx(own, &f->pool->slot[f->slot].bytes);
+    void *at = horusi_at(f->pool, f->slot, &room);
+    if (data)
+        *data = at;
+    if (bytes)
+        *bytes = asked < room ? asked : room;
+    return HORUS_OK;
+}
+
+bool horus_frame_published(const horus_frame *f)
+{
+    return horusi_is_valid(f) && (horusi_flags(f) & HORUSI_PUBLISHED) != 0;
+}
+
+uint32_t horus_frame_holders(const horus_frame *f)
+{
+    uint32_t n = 0;
+    if (!horusi_is_valid(f))
+        return 0;
+    for (uint32_t i = 0; i < HORUSI_MASKS; i++)
+        for (uint64_t w = horusi_ld64_acq(S4, &f->pool->slot[f->slot].holders[i]); w; w &= w - 1)
+            n++;
+    return n;
+}
+
+static horus_result horusi_may_write(const horus_frame *f, const char *what)
+{
+    if (!horusi_is_valid(f))
+        return horusi_closed(what);
+    if (horusi_flags(f) & HORUSI_PUBLISHED)
+        return horusi_fail(HORUS_E_READONLY,
+                           "%s: the frame is published; copy() gives a writable one", what);
+    return HORUS_OK;
+}
+
+horus_result horus_frame_set_id(const horus_frame *f, const char *id)
+{
+    char text[HORUS_FRAME_ID_BYTES] = {0};
+    horus_result r = horusi_may_write(f, "frame_set_id");
+    if (r != HORUS_OK)
+        return r;
+    if (!id)
+        return horusi_fail(HORUS_E_ARG, "frame_set_id: id is NULL");
+    if (strlen(id) >= sizeof text)
+        return horusi_fail(HORUS_E_SIZE, "frame id \"%.20s...\": %llu bytes, the limit is %u", id,
+                           (unsigned long long)strlen(id), (unsigned)sizeof text - 1);
+    memcpy(text, id, strlen(id));
+    for (size_t i = 0; i < sizeof text / 8; i++) {
+        uint64_t v;
+        memcpy(&v, text + 8 * i, 8);
+        horusi_st64_rlx(own, &f->pool->slot[f->slot].frame_id[i], v);
+    }
+    return HORUS_OK;
+}
+horus_result horus_frame_get_id(const horus_frame *f, char *out)
+{
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "frame_get_id: out is NULL");
+    memset(out, 0, HORUS_FRAME_ID_BYTES);
+    if (!horusi_is_valid(f))
+        return horusi_closed("frame_get_id");
+    for (size_t i = 0; i < HORUS_FRAME_ID_BYTES / 8; i++) {
+        uint64_t v = horusi_ld64_rlx(own, &f->pool->slot[f->slot].frame_id[i]);
+        memcpy(out + 8 * i, &v, 8);
+        if (memchr(&v, 0, 8))
+            break; /* what lies behind may be of an earlier use */
+    }
+    out[HORUS_FRAME_ID_BYTES - 1] = 0;
+    return HORUS_OK;
+}
+horus_result horus_frame_set_time(const horus_frame *f, uint64_t timestamp_ns)
+{
+    horus_result r = horusi_may_write(f, "frame_set_time");
+    if (r == HORUS_OK)
+        horusi_st64_rlx(own, &f->pool->slot[f->slot].time_ns, timestamp_ns);
+    return r;
+}
+horus_result horus_frame_get_time(const horus_frame *f, uint64_t *timestamp_ns)
+{
+    if (!timestamp_ns)
+        return horusi_fail(HORUS_E_ARG, "frame_get_time: out is NULL");
+    *timestamp_ns = 0;
+    if (!horusi_is_valid(f))
+        return horusi_closed("frame_get_time");
+    *timestamp_ns = horusi_ld64_rlx(own, &f->pool->slot[f->slot].time_ns);
+    return HORUS_OK;
+}
+
+/* ---- the books */
+
+/* Calls `each` for every header that somebody holds. */
+static void horusi_each_held(horus_pool *p, void (*each)(void *user, horus_pool *p, uint32_t s),
+                             void *user)
+{
+    for (uint32_t g = 0; g < p->granules; g++) {
+        uint32_t used = horusi_ld32_acq(G2, &p->granule[g].used);
+        for (uint32_t b = 0; b < used && b < 1u << p->blocks_log2; b++)
+            if (horusi_is_held(p, (g << p->blocks_log2) + b))
+                each(user, p, (g << p->blocks_log2) + b);
+    }
+}
+static void horusi_count_slot(void *user, horus_pool *p, uint32_t s)
+{
+    horus_pool_stats *st = (horus_pool_stats *)user;
+    uint64_t offset;
+    uint64_t room =
+        horusi_slot_room(p, s, horusi_shape(p, s >> p->blocks_log2) & ~HORUSI_MINE, &offset);
+    st->used_bytes += room;
+    st->used_slots += room != 0;
+}
+
+horus_result horus_pool_get_stats(horus_pool *pool, horus_pool_stats *out)
+{
+    horus_pool *p;
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "pool_get_stats: out is NULL");
+    memset(out, 0, sizeof *out);
+    horus_result r = horusi_pool_of(pool, &p);
+    if (r != HORUS_OK)
+        return r;
+    out->data_bytes = (uint64_t)p->granules * p->granule_bytes;
+    out->max_slots = p->slots;
+    out->granule_bytes = p->granule_bytes;
+    out->block_bytes = p->block_bytes;
+    horusi_each_held(p, horusi_count_slot, out);
+    out->free_bytes =
+        out->data_bytes - (out->used_bytes < out->data_bytes ? out->used_bytes : out->data_bytes);
+    for (uint32_t g = 0; g < p->granules; g++)
+        out->committed_bytes +=
+            horusi_ld32_acq(G2, &p->granule[g].commit) == HORUSI_BACKED ? p->granule_bytes : 0;
+    return HORUS_OK;
+}
+
+horus_result horus_pool_trim(horus_pool *pool, uint64_t *freed)
+{
+    horus_pool *p;
+    uint32_t before = 0, after = 0;
+    if (freed)
+        *freed = 0;
+    horus_result r = horusi_pool_of(pool, &p);
+    if (r != HORUS_OK)
+        return r;
+    if (p->fd < 0)
+        return horusi_fail(HORUS_E_UNSUPPORTED, "pool_trim: no file behind this pool");
+    for (uint32_t g = 0; g < p->granules; g++)
+        before += horusi_ld32_acq(G2, &p->granule[g].commit) == HORUSI_BACKED;
+    for (uint32_t g = 0, n; g < p->granules; g += n) {
+        uint32_t head;
+        n = 1;
+        if (horusi_kind(horusi_shape(p, g)) != HORUSI_FREE) {
+            if (horusi_looks_free(p, g, &head))
+                (void)horusi_dissolve(p, g, true);
+            continue;
+        }
+        if (horusi_ld32_acq(G2, &p->granule[g].commit) == HORUSI_EMPTY)
+            continue;
+        while (g + n < p->granules && horusi_kind(horusi_shape(p, g + n)) == HORUSI_FREE &&
+               horusi_ld32_acq(G2, &p->granule[g + n].commit) != HORUSI_EMPTY)
+            n++;
+        if (horusi_claim(p, g, n, horusi_own(HORUSI_HEAD, n))) {
+            horusi_untake(p, g << p->blocks_log2);
+            (void)horusi_dissolve(p, g, true);
+        }
+    }
+    for (uint32_t g = 0; g < p->granules; g++)
+        after += horusi_ld32_acq(G2, &p->granule[g].commit) == HORUSI_BACKED;
+    if (freed)
+        *freed = before > after ? (uint64_t)(before - after) * p->granule_bytes : 0;
+    return HORUS_OK;
+}
+
+typedef struct horusi_auditor {
+    horus_audit *audit;
+    void (*each)(void *user, const horus_holder *holder);
+    void *user;
+    horus_context *context;
+} horusi_auditor;
+
+/* Finds why row `row` holds slot s: a ring entry, a ring, or a topic. */
+static bool horusi_why(horus_context *c, horus_pool *p, uint32_t s, uint32_t row, horus_holder *h)
+{
+    horus_pool *primary = c->pool;
+    uint32_t g = horusi_high(horusi_ld64_acq(S2, &p->slot[s].word));
+    for (uint32_t i = 0; i < primary->max_topics; i++) {
+        uint64_t w = horusi_ld64_seq(D, &primary->directory[i]);
+        uint32_t ts, max_lanes, max_subs;
+        if (w == 0 || !horusi_dir_acquire(primary, w, &ts))
+            continue;
+        horusi_topic *t = horusi_topic_at(primary, ts, &max_lanes, &max_subs);
+        bool is_topic = t && p == primary && ts == s;
+        if (is_topic && h->alive)
+            h->internal = true;
+        for (uint32_t k = 0; t && k < max_lanes && !h->ring; k++) {
+            horusi_lane *lane = &horusi_lanes(t)[k];
+            uint64_t owner = horusi_ld64_acq(L2, &lane->word);
+            horusi_ring ring;
+            if (is_topic && horusi_owner_state(owner) >= HORUSI_LANE_LIVE &&
+                horusi_owner_row(owner) == row)
+                h->internal = true; /* the dead hold a topic for their rings alone */
+            if (horusi_owner_state(owner) < HORUSI_LANE_LIVE ||
+                !horusi_ring_acquire(primary, t, max_subs, lane, &ring))
+                continue;
+            if (p == primary && ring.slot == s && ring.generation == g &&
+                (h->alive || horusi_owner_row(owner) == row))
+                h->internal = true;
+            for (uint32_t e = 0; e < ring.capacity && horusi_owner_row(owner) == row; e++) {
+                horusi_entry *entry = horusi_entry_at(ring.entries, ring.stride, e);
+                horusi_wire wire;
+                if (horusi_entry_frame(entry, horusi_ld64_acq(C1, &entry->seq) / 2, &wire) &&
+                    wire.pool_id == p->id && wire.slot == s && wire.generation == g)
+                    h->ring = true;
+            }
+            horusi_release(primary, ring.slot);
+        }
+        if (t && (h->ring || h->internal))
+            horusi_text(h->topic, sizeof h->topic, t->name);
+        horusi_release(primary, ts);
+        if (h->ring || h->internal)
+            return true;
+    }
+    return false;
+}
+
+static void horusi_contradiction(horus_audit *a, uint32_t *count, const char *what, uint32_t where)
+{
+    (*count)++;
+    if (a->first[0])
+        return;
+#ifdef HORUS_NO_OS
+    (void)where;
+    horusi_text(a->first, sizeof a->first, what);
+#else
+    (void)snprintf(a->first, sizeof a->first, "%s (at %u)", what, (unsigned)where);
+#endif
+}
+
+static void horusi_audit_slot(void *user, horus_pool *p, uint32_t s)
+{
+    horusi_auditor *a = (horusi_auditor *)user;
+    horus_context *c = a->context;
+    uint64_t offset, room;
+    room = horusi_slot_room(p, s, horusi_shape(p, s >> p->blocks_log2) & ~HORUSI_MINE, &offset);
+    if (room == 0) {
+        horusi_contradiction(a->audit, &a->audit->misshapen, "a held slot has no memory", s);
+        return;
+    }
+    a->audit->slots++;
+    a->audit->bytes += room;
+    for (uint32_t row = 0; row < HORUSI_ROWS; row++) {
+        if (!(horusi_ld64_acq(S4, &p->slot[s].holders[row / 64]) >> (row % 64) & 1))
+            continue;
+        horus_holder h;
+        horusi_row *r = &c->pool->rows[row];
+        memset(&h, 0, sizeof h);
+        h.slot = s;
+        h.generation = horusi_high(horusi_ld64_acq(S2, &p->slot[s].word));
+        h.offset_bytes = offset;
+        h.bytes = room;
+        h.row = row;
+        h.pid = (int32_t)horusi_ld32_rlx(own, &r->pid);
+        for (size_t i = 0; i < 4; i++) {
+            uint64_t v = horusi_ld64_rlx(own, &r->label[i]);
+            memcpy(h.label + 8 * i, &v, 8);
+        }
+        h.label[sizeof h.label - 1] = 0;
+        h.alive = horusi_low(horusi_ld64_acq(R2, &r->word)) == HORUSI_ROW_LIVE;
+        bool known = horusi_why(c, p, s, row, &h);
+        if (!h.alive && !known)
+            horusi_contradiction(a->audit, &a->audit->leaked, "a dead process holds a slot", s);
+        a->audit->holders++;
+        if (a->each)
+            a->each(a->user, &h);
+    }
+}
+
+horus_result horus_pool_audit(horus_pool *pool, horus_audit *out,
+                              void (*each)(void *user, const horus_holder *holder), void *user)
+{
+    horus_pool *p;
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "pool_audit: out is NULL");
+    memset(out, 0, sizeof *out);
+    horus_result r = horusi_pool_of(pool, &p);
+    if (r != HORUS_OK)
+        return r;
+    horus_context *c = p->context;
+    horusi_auditor a = {out, each, user, c};
+    horusi_each_held(p, horusi_audit_slot, &a);
+    for (uint32_t g = 0; g < p->granules; g++) { /* the map against itself */
+        uint32_t own = horusi_shape(p, g), v = horusi_value(own), first = g << p->blocks_log2;
+        if (horusi_kind(own) == HORUSI_SPLIT && v >= p->blocks_log2)
+            horusi_contradiction(out, &out->misshapen, "a granule is split to an impossible class",
+                                 g);
+        if (horusi_kind(own) == HORUSI_BODY &&
+            (v >= g || horusi_kind(horusi_shape(p, v)) != HORUSI_HEAD ||
+             horusi_value(horusi_shape(p, v)) <= g - v))
+            horusi_contradiction(out, &out->misshapen, "a run's body has no head", g);
+        if (horusi_kind(own) != HORUSI_HEAD)
+            continue;
+        if (v == 0 || v > p->granules - g)
+            horusi_contradiction(out, &out->misshapen, "a run is longer than the pool", g);
+        else if (horusi_has_header(p, first) && horusi_is_held(p, first))
+            for (uint32_t i = 1; i < v; i++)
+                if (horusi_shape(p, g + i) != horusi_own(HORUSI_BODY, g))
+                    horusi_contradiction(out, &out->misshapen, "a held run lacks a body", g + i);
+    }
+    for (uint32_t i = 0; i < c->pool->max_topics; i++) { /* rings against headers */
+        uint64_t w = horusi_ld64_seq(D, &c->pool->directory[i]);
+        uint32_t ts, max_lanes, max_subs;
+        if (w == 0 || !horusi_dir_acquire(c->pool, w, &ts))
+            continue;
+        horusi_topic *t = horusi_topic_at(c->pool, ts, &max_lanes, &max_subs);
+        for (uint32_t k = 0; t && k < max_lanes; k++) {
+            horusi_lane *lane = &horusi_lanes(t)[k];
+            uint64_t owner = horusi_ld64_acq(L2, &lane->word);
+            uint32_t row = horusi_owner_row(owner) % HORUSI_ROWS;
+            horusi_ring ring;
+            if (horusi_owner_state(owner) < HORUSI_LANE_LIVE)
+                continue;
+            if (!horusi_ring_acquire(c->pool, t, max_subs, lane, &ring)) {
+                horusi_contradiction(out, &out->unpinned, "a ring's memory is gone", k);
+                continue;
+            }
+            for (uint32_t e = 0; e < ring.capacity; e++) {
+                horusi_entry *entry = horusi_entry_at(ring.entries, ring.stride, e);
+                horusi_wire wire;
+                if (!horusi_entry_frame(entry, horusi_ld64_acq(C1, &entry->seq) / 2, &wire) ||
+                    wire.pool_id != p->id)
+                    continue;
+                if (ring.claims &&
+                    horusi_claim_state(horusi_ld64_acq(K2, &ring.claims[e])) == HORUSI_CLAIM_DONE)
+                    continue;
+                bool held =
+                    horusi_has_header(p, wire.slot) &&
+                    horusi_high(horusi_ld64_acq(S2, &p->slot[wire.slot].word)) == wire.generation &&
+                    (horusi_ld64_acq(S4, &p->slot[wire.slot].holders[row / 64]) >> (row % 64) & 1);
+                if (!held)
+                    horusi_contradiction(out, &out->unpinned, "a ring entry's slot is not held",
+                                         wire.slot);
+            }
+            horusi_release(c->pool, ring.slot);
+        }
+        horusi_release(c->pool, ts);
+    }
+    out->balanced = out->leaked == 0 && out->misshapen == 0 && out->unpinned == 0;
+    return HORUS_OK;
+}
+
+/* The error of a full pool: who holds how much of it. */
+typedef struct horusi_census {
+    uint64_t bytes[HORUSI_ROWS];
+    uint32_t slots[HORUSI_ROWS];
+} horusi_census;
+static void horusi_census_slot(void *user, horus_pool *p, uint32_t s)
+{
+    horusi_census *n = (horusi_census *)user;
+    uint64_t offset;
+    uint64_t room =
+        horusi_slot_room(p, s, horusi_shape(p, s >> p->blocks_log2) & ~HORUSI_MINE, &offset);
+    for (uint32_t row = 0; row < HORUSI_ROWS; row++)
+        if (horusi_ld64_acq(S4, &p->slot[s].holders[row / 64]) >> (row % 64) & 1) {
+            n->bytes[row] += room;
+            n->slots[row]++;
+        }
+}
+static horus_result horusi_pool_full(horus_pool *p, uint64_t bytes)
+{
+#ifdef HORUS_NO_OS
+    (void)p, (void)bytes, (void)horusi_census_slot;
+    return horusi_fail(HORUS_E_POOL_FULL, "the pool is full");
+#else
+    horusi_census n;
+    char who[160] = "";
+    size_t at = 0;
+    memset(&n, 0, sizeof n);
+    horusi_each_held(p, horusi_census_slot, &n);
+    for (int k = 0; k < 3; k++) {
+        uint32_t top = 0;
+        for (uint32_t row = 1; row < HORUSI_ROWS; row++)
+            if (n.bytes[row] > n.bytes[top])
+                top = row;
+        if (n.bytes[top] == 0)
+            break;
+        char label[33] = "";
+        for (size_t i = 0; i < 4; i++) {
+            uint64_t v = horusi_ld64_rlx(own, &p->context->pool->rows[top].label[i]);
+            memcpy(label + 8 * i, &v, 8);
+        }
+        label[31] = 0;
+        int w = snprintf(who + at, sizeof who - at, "%s %s (pid %u) %u slots, %llu KiB;",
+                         k ? "" : " held by", label,
+                         (unsigned)horusi_ld32_rlx(own, &p->context->pool->rows[top].pid),
+                         (unsigned)n.slots[top], (unsigned long long)(n.bytes[top] >> 10));
+        if (w < 0 || (size_t)w >= sizeof who - at)
+            break;
+        at += (size_t)w;
+        n.bytes[top] = 0;
+    }
+    return horusi_fail(HORUS_E_POOL_FULL, "pool %s has no %llu bytes free of %llu KiB:%.150s",
+                       p->name[0] ? p->name : "default", (unsigned long long)bytes,
+                       (unsigned long long)p->granules * p->granule_bytes >> 10, who);
+#endif
+}
+
+/* ------------------------------------------------------------------------------------ >>ring
+ *
+ * A topic is a set of single-writer rings ("lanes"), one per sending handle. No two publishers ever
+ * write the same word, so none can stall another, and nothing is ever half-claimed. A reader keeps
+ * its own place in each ring and finds out from the entries themselves what is new and what it
+ * lost.
+ *
+ * reliable: each reader publishes its place (a cursor per ring), and the publisher does not pass
+ * the slowest live one. queue: each entry has a claim word; a consumer moves it READY -> TAKEN ->
+ * DONE, the sweep of a dead consumer moves it back, and the publisher overwrites only what is DONE.
+ *
+ * Sleeping. A reader sets its row's bit in the topic, looks once more, and sleeps on its row's
+ * doorbell; a publisher, once `may_sleep` says that somebody ever slept, looks at the bits after
+ * each send. Sleeps are slices of at most 100 ms: a publisher may die between sending and ringing.
+ */
+
+typedef struct horusi_in { /* a reader's place in one ring */
+    horusi_ring ring;
+    uint64_t ref;  /* the lane's word for it */
+    uint64_t next; /* sequence to read next */
+    uint32_t index;
+    uint32_t lane; /* which */
+    bool gone;     /* the lane is over: read what is left, then let go */
+} horusi_in;
+
+static bool horusi_is_queue(const horusi_in *in) { return in->ring.claims != NULL; }
+
+struct horus_topic {
+    horus_context *context;
+    horus_topic *next;
+    horusi_a32 busy; /* HORUSI_IDLE, _USED, _EVICTING */
+    horusi_ref ref;
+    horusi_topic *shm;
+    uint32_t type_tag, type_bytes, max_lanes, max_subs, message_bytes, capacity, clock;
+    bool variable, own_capacity, received, sent, slept;
+    const horus_type *type;
+    horusi_sub *sub;
+    uint32_t sub_index;
+    uint64_t sub_word;
+    horusi_out *out;
+    horusi_in *in;
+    uint32_t in_count, in_room, turn, version, redeliver;
+    uint64_t lost;     /* not yet told */
+    horusi_a64 *claim; /* queue: what we have */
+    uint64_t claim_word;
+    uint64_t base_ticks, base_ns, span; /* stamps: one pair of readings, and how far it serves */
+    double ns_per_tick;
+};
+
+#ifdef HORUS_STATIC
+#define HORUSI_DEFINE static
+#else
+#define HORUSI_DEFINE
+#endif
+HORUSI_DEFINE const horus_type horus_image_type = {"Image", "image", NULL, 0, HORUS_KIND_IMAGE};
+HORUSI_DEFINE const horus_type horus_depth_type = {"DepthImage", "depth", NULL, 0,
+                                                   HORUS_KIND_DEPTH};
+HORUSI_DEFINE const horus_type horus_cloud_type = {"PointCloud", "cloud", NULL, 0,
+                                                   HORUS_KIND_CLOUD};
+HORUSI_DEFINE const horus_type horus_tensor_type = {"Tensor", "tensor", NULL, 0, HORUS_KIND_TENSOR};
+
+#define HORUSI_X(snake, name, topic)                                                               \
+    HORUSI_MESSAGE_TYPE(HORUSI_DEFINE, snake, #name, topic, HORUS_##snake##_FIELDS)
+HORUS_MESSAGES(HORUSI_X)
+#undef HORUSI_X
+
+uint32_t horus_type_tag(const horus_type *type)
+{
+    uint32_t h = 2166136261u, n = 0;
+    if (!type)
+        return 0;
+    h = horusi_hash(type->name, strlen(type->name), h);
+    uint32_t numbers[3] = {type->size, type->kind, 0};
+    h = horusi_hash(numbers, sizeof numbers, h);
+    const horus_field *f = type->fields ? type->fields(&n) : NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t what[4] = {f[i].offset, f[i].count, f[i].scalar, horus_type_tag(f[i].nested)};
+        h = horusi_hash(f[i].name, strlen(f[i].name) + 1, h);
+        h = horusi_hash(what, sizeof what, h);
+    }
+    return h ? h : 1;
+}
+static bool horusi_is_variable(const horus_type *type)
+{
+    uint32_t n = 0;
+    const horus_field *f = type && type->fields ? type->fields(&n) : NULL;
+    for (uint32_t i = 0; i < n; i++)
+        if (f[i].count == 0 || (f[i].nested && horusi_is_variable(f[i].nested)))
+            return true;
+    return false;
+}
+
+horus_result horus_message_append(void *message, size_t room, size_t *bytes, horus_array *field,
+                                  const void *elements, size_t count, size_t elem_bytes)
+{
+    if (!message || !bytes || !field || (!elements && count) || elem_bytes == 0)
+        return horusi_fail(HORUS_E_ARG, "message_append: a NULL argument, or elements of 0 bytes");
+    size_t at = (*bytes + 7) & ~(size_t)7;
+    if (at < *bytes || at > room || count > (room - at) / elem_bytes || count > UINT32_MAX ||
+        at > UINT32_MAX)
+        return horusi_fail(HORUS_E_SIZE, "message_append: %llu elements of %llu bytes do not fit",
+                           (unsigned long long)count, (unsigned long long)elem_bytes);
+    memset((uint8_t *)message + *bytes, 0, at - *bytes);
+    if (count)
+        memcpy((uint8_t *)message + at, elements, count * elem_bytes);
+    field->offset = (uint32_t)at;
+    field->count = (uint32_t)count;
+    *bytes = at + count * elem_bytes;
+    return HORUS_OK;
+}
+horus_result horus_message_array(const void *message, size_t bytes, const horus_array *field,
+                                 size_t elem_bytes, const void **out, size_t *count)
+{
+    if (out)
+        *out = NULL;
+    if (count)
+        *count = 0;
+    if (!message || !field || !out || !count || elem_bytes == 0)
+        return horusi_fail(HORUS_E_ARG, "message_array: a NULL argument, or elements of 0 bytes");
+    horus_array a = *field;
+    if (a.count == 0)
+        return HORUS_OK;
+    if (a.offset > bytes || a.count > (bytes - a.offset) / elem_bytes)
+        return horusi_fail(HORUS_E_CORRUPT,
+                           "message_array: %u elements at %u lie outside %llu bytes",
+                           (unsigned)a.count, (unsigned)a.offset, (unsigned long long)bytes);
+    *out = (const uint8_t *)message + a.offset;
+    *count = a.count;
+    return HORUS_OK;
+}
+
+/* ---- time */
+
+/* A reader converts stamps by a pair of readings that is renewed before it drifts. */
+static uint64_t horusi_stamp_ns(horus_topic *t, uint64_t ticks)
+{
+    if (t->clock == 0)
+        return ticks;
+    if (ticks - t->base_ticks > t->span && t->base_ticks - ticks > t->span) {
+        uint64_t first_ticks = horusi_ld64_rlx(own, &t->context->pool->header->clock_ticks);
+        uint64_t first_ns = horusi_ld64_rlx(own, &t->context->pool->header->clock_ns);
+        horusi_clock_pair(t->clock, &t->base_ticks, &t->base_ns);
+        uint64_t elapsed = t->base_ticks - first_ticks;
+        t->ns_per_tick = elapsed ? (double)(t->base_ns - first_ns) / (double)elapsed : 0;
+        t->span = elapsed < 2000000000u ? elapsed : 2000000000u; /* under a second */
+    }
+    return t->base_ns +
+           (uint64_t)(int64_t)((double)(int64_t)(ticks - t->base_ticks) * t->ns_per_tick);
+}
+
+/* ---- handles */
+
+static horus_result horusi_begin(horus_topic *t, const char *what)
+{
+    if (!t)
+        return horusi_fail(HORUS_E_ARG, "%s: topic is NULL", what);
+    for (;;) {
+        uint32_t idle = HORUSI_IDLE;
+        if (horusi_cas32_acqrel(N2, &t->busy, &idle, HORUSI_USED))
+            break;
+        if (idle != HORUSI_EVICTING)
+            return horusi_fail(
+                HORUS_E_BUSY, "%s: another thread is using this handle: open one per thread", what);
+        horusi_pause(); /* an allocation takes back our oldest frame: a moment */
+    }
+    if (!horusi_is_detached(t->context))
+        return HORUS_OK;
+    horusi_st32_rel(N1, &t->busy, HORUSI_IDLE);
+    return horusi_fail(HORUS_E_DETACHED, "%s: opened before fork(): open it again in the child",
+                       what);
+}
+static horus_result horusi_end(horus_topic *t, horus_result r)
+{
+    horusi_st32_rel(N1, &t->busy, HORUSI_IDLE);
+    return r;
+}
+
+/* A new topic's slot, not yet findable. */
+static horus_result horusi_topic_build(horus_context *c, const char *name,
+                                       const horus_topic_desc *d, uint32_t message_bytes,
+                                       uint32_t *slot)
+{
+    horus_pool *p = c->pool;
+    uint32_t lanes = d->max_publishers ? d->max_publishers : c->pool->fd < 0 ? 8 : 64;
+    uint32_t subs = d->max_subscribers ? d->max_subscribers : c->pool->fd < 0 ? 16 : 128;
+    if (p->fd < 0 && (uint64_t)p->granules * p->granule_bytes >= 16u << 20) {
+        lanes = d->max_publishers ? d->max_publishers : 64;
+        subs = d->max_subscribers ? d->max_subscribers : 128;
+    }
+    horus_result r = horusi_alloc(p, horusi_topic_bytes(lanes, subs), true, NULL, slot);
+    if (r != HORUS_OK)
+        return r;
+    horusi_topic *t = (horusi_topic *)horusi_at(p, *slot, NULL);
+    horusi_st32_rlx(own, &p->slot[*slot].flags, HORUSI_INTERNAL);
+    t->max_lanes = lanes;
+    t->max_subs = subs;
+    t->message_bytes = message_bytes;
+    t->type_tag = horus_type_tag(d->type);
+    horusi_text(t->name, sizeof t->name, name);
+    horusi_text(t->type_name, sizeof t->type_name, d->type ? d->type->name : "");
+    horusi_st32_rlx(own, &t->policy, d->policy);
+    horusi_st32_rlx(own, &t->flags, d->flags & HORUS_AT_MOST_ONCE);
+    t->magic = HORUSI_TOPIC_MAGIC;
+    return HORUS_OK;
+}
+
+/* True if the directory word names a topic of this name; it is then held. */
+static bool horusi_dir_match(horus_pool *p, uint64_t word, const char *name, uint32_t hash,
+                             uint32_t *slot)
+{
+    uint32_t lanes, subs;
+    if (word == 0 || (word >> 48 & 0x7fff) != (hash & 0x7fff) || !horusi_dir_acquire(p, word, slot))
+        return false;
+    horusi_topic *t = horusi_topic_at(p, *slot, &lanes, &subs);
+    if (t && strncmp(t->name, name, sizeof t->name) == 0)
+        return true;
+    horusi_release(p, *slot);
+    return false;
+}
+
+/* Finds the topic of a name, or makes it; it is then held. The directory is lock-free: a newcomer
+ * is entered as tentative, withdraws before any final entry of its name, strikes out every other
+ * tentative one, and only then becomes final, by a swap that fails if it was itself struck out. Of
+ * two that race each looks after it was entered, so at most one gets through; a dead one's
+ * tentative entry is struck out by the next. */
+static horus_result horusi_topic_find(horus_context *c, const char *name, const horus_topic_desc *d,
+                                      uint32_t message_bytes, uint32_t *slot)
+{
+    horus_pool *p = c->pool;
+    uint32_t hash = horusi_hash(name, strlen(name), 2166136261u), s, mine = 0;
+    bool have = false;
+    hash ^= hash >> 15;
+    for (int tries = 0; tries < 10000; tries++) {
+        uint32_t at = p->max_topics;
+        for (uint32_t i = 0; i < p->max_topics; i++) {
+            uint64_t w = horusi_ld64_seq(D, &p->directory[i]);
+            if (w == 0) {
+                at = at == p->max_topics ? i : at;
+                continue;
+            }
+            if (!horusi_dir_match(p, w, name, hash, &s))
+                continue;
+            if (w >> 63) {
+                if (have)
+                    horusi_untake(p, mine);
+                *slot = s;
+                return HORUS_OK;
+            }
+            (void)horusi_cas64_seq(D, &p->directory[i], &w, 0);
+            horusi_release(p, s);
+        }
+        if (at == p->max_topics) { /* clear out topics that are over, and closed rings */
+            bool freed = false;
+            for (uint32_t i = 0; i < p->max_topics; i++) {
+                uint64_t w = horusi_ld64_seq(D, &p->directory[i]);
+                if (w != 0 && !horusi_dir_acquire(p, w, &s))
+                    freed |= horusi_cas64_seq(D, &p->directory[i], &w, 0);
+                else if (w != 0)
+                    horusi_release(p, s);
+            }
+            if (!freed) {
+                horusi_lock(&c->lock);
+                freed = horusi_end_closed(c, true) > 0;
+                horusi_unlock(&c->lock);
+            }
+            if (freed || horusi_sweep(c, HORUSI_DROP_ALL) > 0)
+                continue;
+            if (have)
+                horusi_untake(p, mine);
+            return horusi_fail(HORUS_E_LIMIT,
+                               "topic %s: %u topics are open, which is the limit "
+                               "(max_topics of the namespace's creator)",
+                               name, (unsigned)p->max_topics);
+        }
+        if (!have) {
+            horus_result r = horusi_topic_build(c, name, d, message_bytes, &mine);
+            if (r != HORUS_OK)
+                return r;
+            have = true;
+        }
+        uint64_t none = 0, word = horusi_dir_word(
+                               false, hash, horusi_ld32_rlx(own, &p->rec[mine].generation), mine);
+        if (!horusi_cas64_seq(D, &p->directory[at], &none, word))
+            continue;
+        bool withdraw = false;
+        for (uint32_t i = 0; i < p->max_topics && !withdraw; i++) {
+            uint64_t w = horusi_ld64_seq(D, &p->directory[i]);
+            if (i == at || !horusi_dir_match(p, w, name, hash, &s))
+                continue;
+            withdraw = w >> 63 || (!horusi_cas64_seq(D, &p->directory[i], &w, 0) && w >> 63);
+            horusi_release(p, s);
+        }
+        if (withdraw) {
+            (void)horusi_cas64_seq(D, &p->directory[at], &word, 0);
+        } else if (horusi_cas64_seq(D, &p->directory[at], &word, word | (uint64_t)1 << 63)) {
+            *slot = mine;
+            return HORUS_OK;
+        }
+    }
+    if (have)
+        horusi_untake(p, mine);
+    return horusi_fail(HORUS_E_BUSY, "topic %s: others keep creating and closing it", name);
+}
+
+static horus_result horusi_check_open(const horusi_topic *t, const horus_topic_desc *d)
+{
+    char theirs[65];
+    horusi_topic *w = (horusi_topic *)(uintptr_t)t;
+    uint32_t tag = t->type_tag, policy = horusi_ld32_acq(L2, &w->policy);
+    memcpy(theirs, t->type_name, 64);
+    theirs[64] = 0;
+    if (d->type && tag && tag != horus_type_tag(d->type))
+        return horusi_fail(
+            HORUS_E_TYPE, "topic %.96s carries %s (tag %08x), not %s (tag %08x)%s", t->name, theirs,
+            (unsigned)tag, d->type->name, (unsigned)horus_type_tag(d->type),
+            strcmp(theirs, d->type->name) == 0 ? ": the fields differ, rebuild both" : "");
+    if (d->policy != HORUS_POLICY_ANY && policy != HORUS_POLICY_ANY &&
+        policy != (uint32_t)d->policy) {
+        static const char *const names[] = {"any", "overwrite", "reliable", "queue"};
+        return horusi_fail(HORUS_E_POLICY, "topic %.96s is %s, not %s", t->name,
+                           policy < 4 ? names[policy] : "?", names[d->policy]);
+    }
+    return HORUS_OK;
+}
+
+static void horusi_refresh(horus_topic *t, bool opening);
+static horus_result horusi_out_open(horus_topic *t);
+static void horusi_history(horus_topic *t, uint32_t k);
+
+horus_result horus_topic_open(horus_topic **out, const char *name, const horus_topic_desc *desc)
+{
+    horus_topic_desc none;
+    horus_context *c;
+    uint32_t slot = 0;
+    memset(&none, 0, sizeof none);
+    const horus_topic_desc *d = desc ? desc : &none;
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "topic_open: out is NULL");
+    *out = NULL;
+    horus_result r = horusi_check_name("topic", name);
+    if (r != HORUS_OK)
+        return r;
+    uint32_t size = d->type ? d->type->size : 0;
+    uint32_t message_bytes = d->message_bytes ? d->message_bytes : size ? size : 0;
+    if (!d->message_bytes && size && horusi_is_variable(d->type))
+        message_bytes = size < 512 ? 1000 : size + 512;
+    if (!message_bytes && (!d->type || d->type->kind == HORUS_KIND_TENSOR))
+        message_bytes = HORUS_DESCRIPTOR_BYTES;
+    if (d->policy < HORUS_POLICY_ANY || d->policy > HORUS_QUEUE || d->capacity > 1u << 20 ||
+        d->message_bytes > HORUS_MAX_INLINE || d->max_publishers > 4096 ||
+        d->max_subscribers > 4096 || (d->type && !d->type->name))
+        return horusi_fail(
+            HORUS_E_ARG,
+            "topic %s: policy 0 to 3, capacity up to 2^20, message_bytes up to 65536, "
+            "max_publishers and max_subscribers up to 4096",
+            name);
+    if (message_bytes > HORUS_MAX_INLINE)
+        message_bytes = HORUS_MAX_INLINE;
+    if (message_bytes < 40)
+        message_bytes = 40; /* the room of a one-line entry */
+    r = horusi_context_of(d->context, &c);
+    if (r != HORUS_OK)
+        return r;
+    horus_pool *p = c->pool;
+    horus_topic *t = NULL;
+    bool swept = false;
+again:
+    r = horusi_topic_find(c, name, d, message_bytes, &slot);
+    if (r != HORUS_OK)
+        return r;
+    uint32_t max_lanes = 0, max_subs = 0;
+    horusi_topic *shm = horusi_topic_at(p, slot, &max_lanes, &max_subs);
+    r = shm ? horusi_check_open(shm, d) : horusi_fail(HORUS_E_CORRUPT, "topic %s: damaged", name);
+    if (r != HORUS_OK && !swept) { /* perhaps only the dead say otherwise */
+        horusi_release(p, slot);
+        swept = true;
+        (void)horusi_sweep(c, HORUSI_DROP_ALL);
+        goto again;
+    }
+    if (r == HORUS_OK) {
+        t = (horus_topic *)horusi_new(c, sizeof *t);
+        if (t)
+            t->in = (horusi_in *)horusi_new(c, (size_t)max_lanes * 2 * sizeof *t->in);
+        if (!t || !t->in)
+            r = HORUS_E_MEMORY;
+    }
+    if (r != HORUS_OK) {
+        horusi_delete(c, t);
+        horusi_release(p, slot);
+        return r;
+    }
+    t->context = c;
+    t->shm = shm;
+    t->ref.pool = p;
+    t->ref.slot = slot;
+    t->ref.generation = horusi_ld32_rlx(own, &p->rec[slot].generation);
+    t->type = d->type;
+    t->type_tag = horus_type_tag(d->type);
+    t->type_bytes = size;
+    t->variable = horusi_is_variable(d->type);
+    t->max_lanes = max_lanes;
+    t->max_subs = max_subs;
+    t->in_room = max_lanes * 2;
+    t->message_bytes = shm->message_bytes;
+    t->own_capacity = d->capacity != 0;
+    t->capacity = d->capacity                                      ? d->capacity
+                  : d->type && d->type->kind != HORUS_KIND_MESSAGE ? 8
+                                                                   : 1024;
+    t->clock = p->header->clock;
+    if (d->policy != HORUS_POLICY_ANY) {
+        uint32_t any = HORUS_POLICY_ANY;
+        (void)horusi_cas32_acqrel(L1, &shm->policy, &any, (uint32_t)d->policy);
+        r = horusi_check_open(shm, d);
+    }
+    /* a place among the handles: our cursors stand at the rings' heads before we count */
+    for (int pass = 0; pass < 2 && r == HORUS_OK && !t->sub; pass++) {
+        if (pass == 1)
+            (void)horusi_sweep(c, HORUSI_DROP_OLD);
+        for (uint32_t i = 0; i < max_subs && !t->sub; i++) {
+            uint64_t w = horusi_ld64_acq(K2, &horusi_subs(shm, max_lanes)[i].word);
+            if (horusi_owner_state(w) != HORUSI_SUB_FREE && horusi_is_live(p, w))
+                continue;
+            t->sub_word = horusi_owner(c->incarnation, c->row, HORUSI_SUB_IDLE);
+            if (!horusi_cas64_acqrel(K1, &horusi_subs(shm, max_lanes)[i].word, &w, t->sub_word))
+                continue;
+            t->sub = &horusi_subs(shm, max_lanes)[i];
+            t->sub_index = i;
+            horusi_st64_rlx(own, &t->sub->received, 0);
+            horusi_st64_rlx(own, &t->sub->lost, 0);
+        }
+    }
+    if (r == HORUS_OK && !t->sub)
+        r = horusi_fail(HORUS_E_LIMIT,
+                        "topic %s: %u handles are open, which is the limit "
+                        "(max_subscribers)",
+                        name, (unsigned)max_subs);
+    if (r != HORUS_OK) {
+        horusi_delete(c, t->in);
+        horusi_delete(c, t);
+        horusi_topic_leave(c,
+                           &(horusi_ref){p, slot, horusi_ld32_rlx(own, &p->rec[slot].generation)});
+        return r;
+    }
+    t->redeliver = horusi_ld32_acq(K2, &shm->redeliver);
+    horusi_refresh(t, true);
+    t->sub_word = horusi_owner(c->incarnation, c->row, HORUSI_SUB_ACTIVE);
+    horusi_st64_seq(W, &t->sub->word, t->sub_word);
+    horusi_refresh(t, true); /* once more now that we count: see horusi_slowest */
+    if (d->history)
+        horusi_history(t, d->history);
+    horusi_lock(&c->lock);
+    t->next = c->topics;
+    c->topics = t;
+    (void)horusi_end_closed(c, false);
+    horusi_unlock(&c->lock);
+    if (d->flags & HORUS_PUBLISHER) {
+        r = horusi_out_open(t);
+        if (r != HORUS_OK) {
+            horus_topic_close(t);
+            return r;
+        }
+    }
+    *out = t;
+    return HORUS_OK;
+}
+
+/* ---- sending */
+
+/* The handle's ring: a slot for the entries, and a lane that names it. */
+static horus_result horusi_out_open(horus_topic *t)
+{
+    horus_context *c = t->context;
+    horus_pool *p = c->pool;
+    uint32_t any = HORUS_POLICY_ANY, s = 0, i;
+    (void)horusi_cas32_acqrel(L1, &t->shm->policy, &any, HORUS_OVERWRITE);
+    uint32_t policy = horusi_ld32_acq(L2, &t->shm->policy),
+             stride = horusi_stride(t->message_bytes);
+    uint64_t most = (uint64_t)p->granules * p->granule_bytes / 8;
+    uint32_t capacity = t->capacity;
+    while (!t->own_capacity && capacity > 8 &&
+           horusi_ring_bytes(policy, capacity, stride, t->max_subs) > most)
+        capacity /= 2;
+    uint64_t bytes = horusi_ring_bytes(policy, capacity, stride, t->max_subs);
+    horusi_out *o = (horusi_out *)horusi_new(c, sizeof *o);
+    if (!o)
+        return HORUS_E_MEMORY;
+    o->refs = (horusi_ref *)horusi_new(c, (size_t)capacity * sizeof *o->refs);
+    horus_result r = o->refs ? horusi_alloc(p, bytes, true, NULL, &s) : HORUS_E_MEMORY;
+    if (r != HORUS_OK)
+        goto fail;
+    horusi_st32_rlx(own, &p->slot[s].flags, HORUSI_INTERNAL);
+    horusi_ring ring;
+    (void)horusi_ring_at(p, s, policy, capacity, stride, t->max_subs, &ring);
+    horusi_lane *lane = NULL;
+    for (int pass = 0; pass < 3 && !lane; pass++) {
+        if (pass == 1) {
+            (void)horusi_sweep(c, HORUSI_DROP_ALL);
+        } else if (pass == 2) {
+            horusi_lock(&c->lock);
+            (void)horusi_end_closed(c, true);
+            horusi_unlock(&c->lock);
+        }
+        for (i = 0; i < t->max_lanes && !lane; i++) {
+            uint64_t w = horusi_ld64_acq(L2, &horusi_lanes(t->shm)[i].word);
+            if (w == 0 &&
+                horusi_cas64_acqrel(L1, &horusi_lanes(t->shm)[i].word, &w,
+                                    horusi_owner(c->incarnation, c->row, HORUSI_LANE_CLAIMED))) {
+                lane = &horusi_lanes(t->shm)[i];
+                o->lane_index = i;
+            }
+        }
+    }
+    if (!lane) {
+        horusi_release(p, s);
+        r = horusi_fail(HORUS_E_LIMIT,
+                        "topic %.96s: %u handles send, which is the limit "
+                        "(max_publishers)",
+                        t->shm->name, (unsigned)t->max_lanes);
+        goto fail;
+    }
+    uint32_t g = horusi_ld32_rlx(own, &p->rec[s].generation);
+    horusi_enter(p, t->ref.slot); /* the ring holds the topic beyond its handle */
+    o->topic = t->ref;
+    o->ring.pool = p;
+    o->ring.slot = s;
+    o->ring.generation = g;
+    o->shm = t->shm;
+    o->lane = lane;
+    o->policy = policy;
+    o->entries = ring.entries;
+    o->cursors = ring.cursors;
+    o->claims = ring.claims;
+    o->stride = stride;
+    o->capacity = capacity;
+    o->frame_limit = t->own_capacity ? capacity : capacity < 8 ? capacity : 8;
+    o->next = 1;
+    o->passed = 1;
+    o->handle = t;
+    o->busy = &t->busy;
+    horusi_st32_rlx(L1, &lane->capacity, capacity);
+    horusi_st64_rlx(L1, &lane->head, 0);
+    horusi_st64_rlx(L1, &lane->tail, 1);
+    horusi_st64_rlx(L1, &lane->last, 0);
+    horusi_st32_rlx(L1, &lane->frames, 0);
+    horusi_st64_rel(L1, &lane->ring, horusi_pair(s, g));
+    horusi_st64_seq(W, &lane->word, horusi_owner(c->incarnation, c->row, HORUSI_LANE_LIVE));
+    (void)horusi_add32_acqrel(L1, &t->shm->version, 1);
+    horusi_lock(&c->lock);
+    o->next_out = c->outs;
+    c->outs = o;
+    t->out = o;
+    horusi_unlock(&c->lock);
+    return HORUS_OK;
+fail:
+    horusi_delete(c, o->refs);
+    horusi_delete(c, o);
+    return r;
+}
+
+/* reliable: the first sequence that some live reader has still to read. A reader that begins sets
+ * its cursors, then counts (seq_cst), then moves them to the heads that it reads after that; we
+ * publish our head (seq_cst), then look who counts. Either it sees our head or we see it. */
+static uint64_t horusi_slowest(horus_topic *t, horusi_out *o)
+{
+    uint64_t slowest = o->next;
+    (void)horusi_xchg64_seq(W, &o->lane->head, o->next - 1);
+    for (uint32_t i = 0; i < t->max_subs; i++) {
+        uint64_t w = horusi_ld64_seq(W, &horusi_subs(t->shm, t->max_lanes)[i].word);
+        if (horusi_owner_state(w) != HORUSI_SUB_ACTIVE || !horusi_is_live(t->context->pool, w))
+            continue;
+        uint64_t at = horusi_ld64_seq(W, &o->cursors[i]);
+        at = at == 0 ? 1 : at;
+        slowest = at < slowest ? at : slowest;
+    }
+    return slowest;
+}
+
+/* True once message n of our ring is needed by nobody. */
+static bool horusi_is_passed(horus_topic *t, horusi_out *o, uint64_t n)
+{
+    if (o->policy == HORUS_RELIABLE) {
+        if (n >= o->passed)
+            o->passed = horusi_slowest(t, o);
+        return n < o->passed;
+    }
+    if (o->policy == HORUS_QUEUE) {
+        uint64_t claim = horusi_ld64_seq(W, &o->claims[horusi_out_index(o, n)]);
+        return !horusi_claim_is(claim, n) || horusi_claim_state(claim) == HORUSI_CLAIM_DONE;
+    }
+    return true;
+}
+
+/* Makes place for one more message, and one more frame of `bytes`. False: full. */
+static bool horusi_make_place(horus_topic *t, horusi_out *o, uint64_t frame_bytes)
+{
+    horus_pool *p = t->context->pool;
+    uint64_t most = (uint64_t)p->granules * p->granule_bytes / 8;
+    if (o->policy == HORUS_QUEUE) {
+        uint64_t tail = horusi_ld64_rlx(own, &o->lane->tail), first = tail;
+        while (tail < o->next && horusi_is_passed(t, o, tail))
+            tail++;
+        if (tail != first)
+            horusi_st64_rel(K1, &o->lane->tail, tail);
+    }
+    if (o->next > o->capacity && !horusi_is_passed(t, o, o->next - o->capacity))
+        return false;
+    while (frame_bytes && o->frames > 0 &&
+           (o->frames >= o->frame_limit || o->frame_bytes + frame_bytes > most)) {
+        uint64_t n = horusi_out_oldest(o);
+        if (!horusi_is_passed(t, o, n))
+            return false;
+        if (o->policy == HORUS_QUEUE)
+            horusi_out_drop(o, horusi_out_index(o, n)); /* its entry stays DONE */
+        else
+            horusi_out_evict(o, n);
+    }
+    return true;
+}
+
+/* Writes one message into the ring; the reference, if any, is the ring's from now on. */
+static void horusi_publish(horus_topic *t, horusi_out *o, const void *payload, uint32_t bytes,
+                           uint32_t kind, uint32_t tag, const horusi_ref *ref)
+{
+    uint64_t n = o->next;
+    uint32_t index = o->index;
+    horusi_entry *e = horusi_entry_at(o->entries, o->stride, index);
+    horusi_ref old = o->refs[index];
+    uint64_t stamp = horusi_ticks(t->clock);
+    bool sleepers = horusi_ld32_rlx(W, &t->shm->may_sleep) != 0;
+    /* from here on the old message is no more */
+    horusi_st64_rlx(P2, &e->seq, n > o->capacity ? 2 * (n - o->capacity) + 1 : 1);
+    horusi_st64_rel(P2, &e->stamp, stamp);
+    horusi_st32_rel(P2, &e->tag, tag);
+    horusi_st32_rel(P2, &e->size, kind << 24 | bytes);
+    horusi_payload_put(e, payload, bytes);
+    if (o->claims)
+        horusi_st64_rlx(P1, &o->claims[index], horusi_claim_word(n, 0, 0, HORUSI_CLAIM_READY));
+    if (sleepers)
+        (void)horusi_xchg64_seq(W, &e->seq, 2 * n);
+    else
+        horusi_st64_rel(P1, &e->seq, 2 * n);
+    horusi_st64_rlx(L1, &o->lane->last, stamp);
+    horusi_st64_rel(L1, &o->lane->head, n);
+    o->next = n + 1;
+    o->index = index + 1 == o->capacity ? 0 : index + 1;
+    if (old.pool || ref) {
+        if (old.pool)
+            horusi_out_drop(o, index);
+        if (ref) {
+            o->refs[index] = *ref;
+            o->frames++;
+            o->frame_bytes += horusi_ld64_rlx(own, &ref->pool->slot[ref->slot].bytes);
+            horusi_st32_rlx(own, &o->lane->frames, o->frames);
+        }
+    }
+    if (sleepers)
+        horusi_ring_rows(t->context, t->shm->sleepers);
+}
+
+static horus_result horusi_wait_room(horus_topic *t, horusi_out *o, uint64_t frame_bytes,
+                                     int64_t timeout_ns);
+
+/* The part that all sends share: the ring, and place in it. */
+static horus_result horusi_prepare(horus_topic *t, uint64_t frame_bytes, int64_t timeout_ns)
+{
+    if (!t->out) {
+        horus_result r = horusi_out_open(t);
+        if (r != HORUS_OK)
+            return r;
+    }
+    if (!t->sent) {
+        t->sent = true;
+        if (!t->received) { /* a handle that only sends holds nobody back */
+            t->sub_word = horusi_owner(t->context->incarnation, t->context->row, HORUSI_SUB_IDLE);
+            horusi_st64_rel(K1, &t->sub->word, t->sub_word);
+        }
+    }
+    if (t->out->policy == HORUS_OVERWRITE && frame_bytes == 0)
+        return HORUS_OK;
+    if (horusi_make_place(t, t->out, frame_bytes))
+        return HORUS_OK;
+    return horusi_wait_room(t, t->out, frame_bytes, timeout_ns);
+}
+
+static horus_result horusi_send_bytes(horus_topic *t, const void *message, size_t bytes,
+                                      uint32_t tag, int64_t timeout_ns)
+{
+    horus_pool *p = t->context->pool;
+    horus_result r = horusi_prepare(t, bytes > t->message_bytes ? bytes : 0, timeout_ns);
+    if (r != HORUS_OK)
+        return r;
+    if (bytes <= t->message_bytes) {
+        horusi_publish(t, t->out, message, (uint32_t)bytes, HORUS_KIND_MESSAGE, tag, NULL);
+        return HORUS_OK;
+    }
+    struct {
+        horusi_wire head;
+        uint64_t bytes;
+    } wire;
+    horusi_ref ref = {p, 0, 0};
+    memset(&wire, 0, sizeof wire);
+    r = horusi_alloc(p, bytes, false, t->out, &ref.slot);
+    if (r != HORUS_OK)
+        return r;
+    memcpy(horusi_at(p, ref.slot, NULL), message, bytes);
+    ref.generation = horusi_ld32_rlx(own, &p->rec[ref.slot].generation);
+    horusi_st32_rlx(own, &p->slot[ref.slot].flags, HORUSI_PUBLISHED);
+    wire.head.slot = ref.slot;
+    wire.head.generation = ref.generation;
+    wire.bytes = bytes;
+    horusi_publish(t, t->out, &wire, (uint32_t)sizeof wire, HORUSI_WIRE_BLOB, tag, &ref);
+    return HORUS_OK;
+}
+
+static horus_result horusi_check_send(horus_topic *t, const horus_type *type, const void *message,
+                                      size_t bytes)
+{
+    if (!message || bytes == 0 || bytes > UINT32_MAX)
+        return horusi_fail(HORUS_E_ARG, "topic %.96s: send: NULL or empty message", t->shm->name);
+    uint32_t theirs = t->shm->type_tag, tag = type ? horus_type_tag(type) : 0;
+    if (theirs && type && theirs != tag)
+        return horusi_fail(HORUS_E_TYPE, "topic %.96s carries %.63s, not %s", t->shm->name,
+                           t->shm->type_name, type->name);
+    if (type && type->kind != HORUS_KIND_MESSAGE)
+        return horusi_fail(HORUS_E_TYPE, "topic %.96s: bytes are no %s: use the send of its own",
+                           t->shm->name, type->name);
+    if (type && (bytes < type->size || (bytes > type->size && !horusi_is_variable(type))))
+        return horusi_fail(HORUS_E_SIZE, "topic %.96s: a %s has %u bytes, not %llu", t->shm->name,
+                           type->name, (unsigned)type->size, (unsigned long long)bytes);
+    return HORUS_OK;
+}
+
+horus_result horus_topic_send(horus_topic *t, const void *message, size_t bytes, int64_t timeout_ns)
+{
+    horus_result r = horusi_begin(t, "topic_send");
+    if (r != HORUS_OK)
+        return r;
+    if (t->type) { /* the common case, checked once at the opening */
+        if (!message || t->type->kind != HORUS_KIND_MESSAGE || bytes < t->type_bytes ||
+            (bytes > t->type_bytes && !t->variable) || bytes > UINT32_MAX || bytes == 0)
+            r = horusi_check_send(t, t->type, message, bytes);
+    } else {
+        r = horusi_check_send(t, NULL, message, bytes);
+        if (r == HORUS_OK && t->shm->type_tag)
+            r = horusi_fail(HORUS_E_TYPE,
+                            "topic %.96s carries %.63s: open it with that type to send",
+                            t->shm->name, t->shm->type_name);
+    }
+    if (r == HORUS_OK)
+        r = horusi_send_bytes(t, message, bytes, t->type_tag, timeout_ns);
+    return horusi_end(t, r);
+}
+
+horus_result horus_topic_send_typed(horus_topic *t, const horus_type *type, const void *message,
+                                    size_t bytes, int64_t timeout_ns)
+{
+    if (!type)
+        return horusi_fail(HORUS_E_ARG, "topic_send_typed: type is NULL");
+    horus_result r = horusi_begin(t, "topic_send_typed");
+    if (r != HORUS_OK)
+        return r;
+    r = horusi_check_send(t, type, message, bytes);
+    if (r == HORUS_OK)
+        r = horusi_send_bytes(t, message, bytes, horus_type_tag(type), timeout_ns);
+    return horusi_end(t, r);
+}
+
+/* Sends a frame whose descriptor is ready. */
+static horus_result horusi_send_frame(horus_topic *t, const horus_frame *f, const void *wire,
+                                      uint32_t wire_bytes, const horus_type *type,
+                                      int64_t timeout_ns)
+{
+    horus_result r = horusi_begin(t, "send");
+    if (r != HORUS_OK)
+        return r;
+    uint32_t theirs = t->shm->type_tag;
+    static HORUSI_THREAD uint32_t tags[5]; /* hashing once per thread is enough */
+    if (tags[type->kind] == 0)
+        tags[type->kind] = horus_type_tag(type);
+    if (!horusi_is_valid(f))
+        r = horusi_closed("send");
+    else if (f->pool->context != t->context)
+        r = horusi_fail(HORUS_E_ARG, "topic %.96s: the frame is of another namespace: copy it",
+                        t->shm->name);
+    else if (theirs && theirs != tags[type->kind])
+        r = horusi_fail(HORUS_E_TYPE, "topic %.96s carries %.63s, not %s", t->shm->name,
+                        t->shm->type_name, type->name);
+    else if (wire_bytes > t->message_bytes && wire_bytes > 40)
+        r = horusi_fail(
+            HORUS_E_SIZE,
+            "topic %.96s: its entries have %u bytes, a descriptor of %u does not fit: open "
+            "it with message_bytes >= %u",
+            t->shm->name, (unsigned)t->message_bytes, (unsigned)wire_bytes, (unsigned)wire_bytes);
+    if (r != HORUS_OK)
+        return horusi_end(t, r);
+    horusi_ref ref = {f->pool, f->slot, f->generation};
+    uint64_t bytes = horusi_ld64_rlx(own, &f->pool->slot[f->slot].bytes);
+    r = horusi_prepare(t, bytes, timeout_ns);
+    if (r != HORUS_OK)
+        return horusi_end(t, r);
+    horusi_enter(f->pool, f->slot); /* the ring's hold */
+    if (!(horusi_flags(f) & HORUSI_PUBLISHED)) {
+        horusi_st32_rlx(own, &f->pool->slot[f->slot].flags, HORUSI_PUBLISHED);
+        horusi_protect(f->pool, f->slot, true);
+    }
+    horusi_publish(t, t->out, wire, wire_bytes, type->kind, tags[type->kind], &ref);
+    return horusi_end(t, HORUS_OK);
+}
+
+/* ---- receiving */
+
+/* Brings the reader's list of rings up to date. `opening`: rings found now are read from their
+ * heads on; later ones from their first message. */
+static void horusi_refresh(horus_topic *t, bool opening)
+{
+    horus_pool *p = t->context->pool;
+    t->version = horusi_ld32_acq(L2, &t->shm->version);
+    for (uint32_t k = 0; k < t->in_count; k++) {
+        horusi_lane *lane = &horusi_lanes(t->shm)[t->in[k].lane];
+        t->in[k].gone = horusi_owner_state(horusi_ld64_seq(W, &lane->word)) < HORUSI_LANE_LIVE ||
+                        horusi_ld64_acq(L2, &lane->ring) != t->in[k].ref;
+    }
+    for (uint32_t i = 0; i < t->max_lanes; i++) {
+        horusi_lane *lane = &horusi_lanes(t->shm)[i];
+        if (horusi_owner_state(horusi_ld64_seq(W, &lane->word)) < HORUSI_LANE_LIVE)
+            continue;
+        uint64_t ref = horusi_ld64_acq(L2, &lane->ring);
+        horusi_in *in = NULL;
+        for (uint32_t k = 0; k < t->in_count && !in; k++)
+            if (t->in[k].lane == i && !t->in[k].gone)
+                in = &t->in[k];
+        if (!in) {
+            horusi_ring ring;
+            if (t->in_count == t->in_room ||
+                !horusi_ring_acquire(p, t->shm, t->max_subs, lane, &ring))
+                continue;
+            in = &t->in[t->in_count++];
+            memset(in, 0, sizeof *in);
+            in->ring = ring;
+            in->ref = ref;
+            in->lane = i;
+            in->next = 1;
+        } else if (!opening) {
+            continue;
+        }
+        if (opening) {
+            in->next = horusi_is_queue(in) ? horusi_ld64_acq(K2, &lane->tail)
+                                           : horusi_ld64_seq(W, &lane->head) + 1;
+            in->next = in->next ? in->next : 1;
+            if (in->ring.cursors)
+                horusi_st64_seq(W, &in->ring.cursors[t->sub_index], in->next);
+        }
+        in->index = (uint32_t)((in->next - 1) % in->ring.capacity);
+    }
+}
+
+static void horusi_in_seek(horusi_in *in, uint64_t n)
+{
+    in->next = n;
+    in->index = (uint32_t)((n - 1) % in->ring.capacity);
+}
+
+/* history=k: steps back over the k newest messages of all rings, by publish time. */
+static void horusi_history(horus_topic *t, uint32_t k)
+{
+    for (; k > 0; k--) {
+        horusi_in *best = NULL;
+        uint64_t newest = 0;
+        for (uint32_t i = 0; i < t->in_count; i++) {
+            horusi_in *in = &t->in[i];
+            if (horusi_is_queue(in) || in->next <= 1)
+                continue;
+            horusi_entry *e = horusi_entry_at(in->ring.entries, in->ring.stride,
+                                              (uint32_t)((in->next - 2) % in->ring.capacity));
+            uint64_t stamp = horusi_ld64_acq(C2, &e->stamp);
+            if (horusi_ld64_acq(C1, &e->seq) == 2 * (in->next - 1) && stamp >= newest) {
+                newest = stamp;
+                best = in;
+            }
+        }
+        if (!best)
+            break;
+        horusi_in_seek(best, best->next - 1);
+        if (best->ring.cursors)
+            horusi_st64_seq(W, &best->ring.cursors[t->sub_index], best->next);
+    }
+}
+
+static void horusi_tell_lost(horus_topic *t, uint64_t n)
+{
+    t->lost += n;
+    horusi_st64_rlx(own, &t->sub->lost, horusi_ld64_rlx(own, &t->sub->lost) + n);
+}
+
+/* Lets a reliable publisher know how far we are. */
+static void horusi_advance(horus_topic *t, horusi_in *in, uint64_t next)
+{
+    in->index = next == in->next + 1 ? (in->index + 1 == in->ring.capacity ? 0 : in->index + 1)
+                                     : (uint32_t)((next - 1) % in->ring.capacity);
+    in->next = next;
+    if (!in->ring.cursors)
+        return;
+    if (horusi_ld32_rlx(W, &t->shm->may_wait)) {
+        horusi_st64_seq(W, &in->ring.cursors[t->sub_index], next);
+        horusi_ring_rows(t->context, t->shm->waiters);
+    } else {
+        horusi_st64_rel(K1, &in->ring.cursors[t->sub_index], next);
+    }
+}
+
+/* The entry to read next in one ring, lost ones skipped and counted; NULL if there is none. `sure`:
+ * we are about to sleep, so the look must not be reordered before our bit. */
+static horusi_entry *horusi_look(horus_topic *t, horusi_in *in, bool sure)
+{
+    for (;;) {
+        horusi_entry *e = horusi_entry_at(in->ring.entries, in->ring.stride, in->index);
+        uint64_t seq = sure ? horusi_ld64_seq(W, &e->seq) : horusi_ld64_acq(C1, &e->seq);
+        if (seq == 2 * in->next)
+            return e;
+        if (seq < 2 * in->next)
+            return NULL;
+        /* lapped: message m was here last, and is still there if seq is even */
+        uint64_t m = seq / 2, oldest = seq & 1 ? m + 1 : m - in->ring.capacity + 1;
+        if (m < in->next || (m - in->next) % in->ring.capacity != 0 || oldest <= in->next)
+            oldest = in->next + 1; /* garbage: step on, never back */
+        horusi_tell_lost(t, oldest - in->next);
+        horusi_advance(t, in, oldest);
+    }
+}
+
+/* Queue: claims the next free message of one ring. NULL: none. */
+static horusi_entry *horusi_claim_next(horus_topic *t, horusi_in *in, bool sure, bool only_look,
+                                       bool *again)
+{
+    horus_context *c = t->context;
+    for (;;) {
+        horusi_entry *e = horusi_entry_at(in->ring.entries, in->ring.stride, in->index);
+        horusi_a64 *claim = &in->ring.claims[in->index];
+        uint64_t seq = sure ? horusi_ld64_seq(W, &e->seq) : horusi_ld64_acq(C1, &e->seq);
+        if (seq < 2 * in->next)
+            return NULL;
+        uint64_t w = horusi_ld64_acq(K2, claim), n = in->next;
+        uint32_t state = horusi_claim_state(w);
+        if (seq == 2 * n && horusi_claim_is(w, n) &&
+            (state == HORUSI_CLAIM_READY || state == HORUSI_CLAIM_AGAIN)) {
+            *again = state == HORUSI_CLAIM_AGAIN;
+            if (only_look)
+                return e;
+            uint64_t taken = horusi_claim_word(n, c->incarnation, c->row, HORUSI_CLAIM_TAKEN);
+            if (horusi_cas64_acqrel(K1, claim, &w, taken)) {
+                t->claim = claim;
+                t->claim_word = taken;
+                horusi_in_seek(in, n + 1);
+                return e;
+            }
+            continue;
+        }
+        horusi_in_seek(in, n + 1); /* somebody else's, or done */
+    }
+}
+
+/* Queue: what we had is done. */
+static bool horusi_unclaim(horus_topic *t)
+{
+    if (!t->claim)
+        return false;
+    uint64_t w = t->claim_word;
+    bool done = horusi_cas64_seq(W, t->claim, &w, (w & ~(uint64_t)0xff) | HORUSI_CLAIM_DONE);
+    t->claim = NULL;
+    if (done)
+        horusi_ring_rows(t->context, t->shm->waiters);
+    return true;
+}
+
+/* Drops rings that are over and read to the end. */
+static void horusi_let_go(horus_topic *t, uint32_t k)
+{
+    horusi_release(t->context->pool, t->in[k].ring.slot);
+    t->in[k] = t->in[--t->in_count];
+}
+
+/* The next message of any ring; *which is its reader. Queue: it is claimed unless only_look. */
+static horusi_entry *horusi_find(horus_topic *t, bool sure, bool only_look, uint32_t *which,
+                                 bool *again)
+{
+    *again = false;
+    if (horusi_ld32_acq(L2, &t->shm->version) != t->version)
+        horusi_refresh(t, false);
+    uint32_t redeliver = horusi_ld32_acq(K2, &t->shm->redeliver);
+    if (redeliver != t->redeliver) { /* a claim came back: look again from the oldest undone */
+        t->redeliver = redeliver;
+        for (uint32_t k = 0; k < t->in_count; k++)
+            if (horusi_is_queue(&t->in[k])) {
+                uint64_t tail = horusi_ld64_acq(K2, &horusi_lanes(t->shm)[t->in[k].lane].tail);
+                if (tail > 0 && tail < t->in[k].next && !t->in[k].gone)
+                    horusi_in_seek(&t->in[k], tail);
+            }
+    }
+    for (uint32_t i = 0; i < t->in_count; i++) {
+        uint32_t k = t->turn + i < t->in_count ? t->turn + i : (t->turn + i) % t->in_count;
+        horusi_in *in = &t->in[k];
+        horusi_entry *e = horusi_is_queue(in) ? horusi_claim_next(t, in, sure, only_look, again)
+                                              : horusi_look(t, in, sure);
+        if (e) {
+            *which = k;
+            t->turn = k + 1 < t->in_count ? k + 1 : 0;
+            return e;
+        }
+        if (in->gone) {
+            horusi_let_go(t, k);
+            t->turn = 0;
+            i = UINT32_MAX; /* from the start */
+        }
+    }
+    return NULL;
+}
+
+/* A message, read and held. */
+typedef struct horusi_got {
+    horus_info info;
+    uint32_t kind; /* as in the ring */
+    uint32_t bytes;
+    union {
+        horusi_wire head;
+        uint8_t bytes[HORUS_DESCRIPTOR_BYTES];
+    } wire;
+    horus_frame frame; /* held, for frames and blobs */
+} horusi_got;
+
+static const char *horusi_kind_name(uint32_t kind)
+{
+    static const char *const names[] = {"a message", "a tensor", "an image", "a depth image",
+                                        "a point cloud"};
+    return names[kind < 5 ? kind : 0];
+}
+
+/* Holds the slot that a descriptor names. LAPPED (EMPTY): that use of it is over. */
+static horus_result horusi_hold_wire(horus_context *c, const horusi_wire *w, horus_frame *f)
+{
+    horus_pool *p = c->pool;
+    if (w->pool_id != 0) {
+        p = horusi_pool_find(c, w->pool_id);
+        if (!p) { /* a named pool that we meet for the first time */
+            horus_result r = horusi_attach_all(c);
+            p = horusi_pool_find(c, w->pool_id);
+            if (!p)
+                return r != HORUS_OK ? r
+                                     : horusi_fail(HORUS_E_NOT_FOUND, "no pool with id %08x",
+                                                   (unsigned)w->pool_id);
+        }
+    }
+    if (w->slot >= p->slots || !horusi_acquire(p, w->slot, w->generation))
+        return HORUS_EMPTY;
+    f->pool = p;
+    f->slot = w->slot;
+    f->generation = w->generation;
+    horusi_protect(p, w->slot, true);
+    return HORUS_OK;
+}
+
+/* A reader that only sent until now begins to count. */
+static void horusi_count_in(horus_topic *t)
+{
+    t->received = true;
+    if (horusi_owner_state(t->sub_word) == HORUSI_SUB_ACTIVE)
+        return;
+    horusi_refresh(t, false);
+    for (uint32_t k = 0; k < t->in_count; k++)
+        if (t->in[k].ring.cursors)
+            horusi_st64_seq(W, &t->in[k].ring.cursors[t->sub_index], t->in[k].next);
+    t->sub_word = horusi_owner(t->context->incarnation, t->context->row, HORUSI_SUB_ACTIVE);
+    horusi_st64_seq(W, &t->sub->word, t->sub_word);
+}
+
+/* Puts a claim back as it was. */
+static void horusi_put_back(horus_topic *t, horusi_in *in, bool again)
+{
+    uint64_t w = t->claim_word;
+    (void)horusi_cas64_acqrel(
+        K1, t->claim, &w,
+        horusi_claim_word(in->next - 1, 0, 0, again ? HORUSI_CLAIM_AGAIN : HORUSI_CLAIM_READY));
+    t->claim = NULL;
+    horusi_in_seek(in, in->next - 1);
+}
+
+/* Takes (or looks at) the next message. Bytes go to `buffer`; a frame of kind `want` is held. */
+static horus_result horusi_get(horus_topic *t, void *buffer, size_t room, uint32_t want,
+                               bool only_look, horusi_got *got)
+{
+    bool again;
+    uint32_t k;
+    memset(&got->info, 0, sizeof got->info);
+    memset(&got->frame, 0, sizeof got->frame);
+    if (!t->received)
+        horusi_count_in(t);
+    if (!only_look)
+        (void)horusi_unclaim(t);
+    for (;;) {
+        horusi_entry *e = horusi_find(t, false, only_look, &k, &again);
+        if (!e)
+            return HORUS_EMPTY;
+        horusi_in *in = &t->in[k];
+        bool queue = horusi_is_queue(in);
+        uint64_t n = queue && !only_look ? in->next - 1 : in->next;
+        uint64_t stamp = horusi_ld64_acq(C2, &e->stamp);
+        uint32_t tag = horusi_ld32_acq(C2, &e->tag), size = horusi_ld32_acq(C2, &e->size);
+        uint32_t kind = size >> 24, bytes = size & 0xffffff, message = bytes;
+        bool inline_ = kind == HORUS_KIND_MESSAGE, blob = kind == HORUSI_WIRE_BLOB;
+        uint64_t blob_bytes = 0;
+        if (bytes > in->ring.stride - HORUSI_ENTRY_HEAD || (kind > HORUS_KIND_CLOUD && !blob) ||
+            (!inline_ && (bytes < sizeof(horusi_wire) || bytes > sizeof got->wire)))
+            bytes = 0, kind = UINT32_MAX; /* torn, or garbage */
+        else if (!inline_)
+            horusi_payload_get(e, got->wire.bytes, bytes);
+        else if (buffer && bytes <= room)
+            horusi_payload_get(e, buffer, bytes);
+        if (horusi_ld64_rlx(C2, &e->seq) != 2 * n && !queue)
+            continue; /* overwritten as we read: the next look counts it as lost */
+        if (blob && kind != UINT32_MAX && bytes >= sizeof(horusi_wire) + 8) {
+            memcpy(&blob_bytes, got->wire.bytes + sizeof(horusi_wire), 8);
+            message = blob_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)blob_bytes;
+        }
+        got->kind = blob ? HORUS_KIND_MESSAGE : kind;
+        got->bytes = bytes;
+        got->info.sequence = n;
+        got->info.publish_ns = horusi_stamp_ns(t, stamp);
+        got->info.lost = t->lost;
+        got->info.publisher =
+            horusi_owner_row(horusi_ld64_rlx(L2, &horusi_lanes(t->shm)[in->lane].word)) << 16 |
+            in->lane;
+        got->info.type_tag = tag;
+        got->info.kind = (uint8_t)got->kind;
+        got->info.size = got->kind == HORUS_KIND_MESSAGE ? message : 0;
+        got->info.redelivered = again;
+        horus_result r = HORUS_OK;
+        if (kind == UINT32_MAX || (blob && blob_bytes == 0)) {
+            r = HORUS_EMPTY;
+        } else if (!only_look) {
+            if (got->kind != want)
+                r = horusi_fail(HORUS_E_TYPE, "topic %.96s: the next message is %s, not %s",
+                                t->shm->name, horusi_kind_name(got->kind), horusi_kind_name(want));
+            else if (want == HORUS_KIND_MESSAGE && got->info.size > room)
+                r = horusi_fail(HORUS_E_SIZE,
+                                "topic %.96s: the next message has %u bytes, the buffer %llu",
+                                t->shm->name, (unsigned)got->info.size, (unsigned long long)room);
+        }
+        if (r == HORUS_OK && !inline_ && (!only_look || (blob && buffer && message <= room)))
+            r = horusi_hold_wire(t->context, &got->wire.head, &got->frame);
+        if (r == HORUS_OK && blob && got->frame.pool) {
+            uint64_t have;
+            void *from = horusi_at(got->frame.pool, got->frame.slot, &have);
+            if (have >= blob_bytes)
+                memcpy(buffer, from, (size_t)blob_bytes);
+            else
+                r = HORUS_EMPTY;
+            horusi_release(got->frame.pool, got->frame.slot);
+            memset(&got->frame, 0, sizeof got->frame);
+        }
+        if (r == HORUS_EMPTY) { /* reused before we could hold it, or damaged: lost */
+            horusi_tell_lost(t, 1);
+            if (queue && !only_look)
+                (void)horusi_unclaim(t);
+            else if (!queue)
+                horusi_advance(t, in, n + 1);
+            else
+                horusi_in_seek(in, n + 1);
+            continue;
+        }
+        if (r != HORUS_OK || only_look) {
+            if (queue && !only_look)
+                horusi_put_back(t, in, again);
+            t->turn = k;
+            return r;
+        }
+        if (!queue)
+            horusi_advance(t, in, n + 1);
+        t->lost = 0;
+        horusi_st64_rlx(own, &t->sub->received, horusi_ld64_rlx(own, &t->sub->received) + 1);
+        return HORUS_OK;
+    }
+}
+
+/* ---- waiting */
+
+static uint64_t horusi_deadline(int64_t timeout_ns)
+{
+    uint64_t now = horusi_now();
+    return timeout_ns == HORUS_FOREVER || (uint64_t)timeout_ns > UINT64_MAX - now
+               ? UINT64_MAX
+               : now + (uint64_t)timeout_ns;
+}
+/* A slice went by without a ring: is our file still there, and did somebody die? */
+static horus_result horusi_look_around(horus_context *c)
+{
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+    if (c->pool->fd >= 0 && !horusi_is_named(&c->files, c->pool->fd, "horus"))
+        return horusi_fail(HORUS_E_GONE,
+                           "%s was removed (a logout clears a user's shared memory: see loginctl "
+                           "enable-linger): open a new context",
+                           c->path);
+    if (c->pool->fd >= 0)
+        (void)horusi_sweep(c, HORUSI_DROP_OLD);
+#else
+    (void)c;
+#endif
+    return HORUS_OK;
+}
+
+/* One slice of sleep on our doorbell. OK: look again. */
+static horus_result horusi_slice(horus_context *c, uint32_t seen, uint64_t deadline, uint64_t slice)
+{
+    horusi_row *row = &c->pool->rows[c->row];
+    uint64_t now = horusi_now(), left = deadline > now ? deadline - now : 0;
+    if (left == 0)
+        return HORUS_TIMEOUT;
+    if (left < slice)
+        slice = left;
+    if (horusi_sleep_on(&row->doorbell, seen, slice))
+        return horusi_fail(HORUS_INTERRUPTED, "a signal handler ran while waiting");
+    if (horusi_ld32_acq(W, &row->doorbell) == seen && slice >= 1000000u)
+        return horusi_look_around(c);
+    return HORUS_OK;
+}
+enum { HORUSI_SLICE_NS = 100000000, HORUSI_FIRST_SLICE_NS = 1000000 };
+
+static horus_result horusi_wait(horus_topic *const *topics, size_t count, int64_t timeout_ns,
+                                size_t *ready)
+{
+    horus_context *c = topics[0]->context;
+    horusi_row *row = &c->pool->rows[c->row];
+    uint32_t k;
+    bool again;
+    for (size_t i = 0; i < count; i++) {
+        if (!topics[i]->received)
+            horusi_count_in(topics[i]);
+        if (horusi_find(topics[i], false, true, &k, &again)) {
+            topics[i]->turn = k;
+            *ready = i;
+            return HORUS_OK;
+        }
+    }
+    if (timeout_ns == HORUS_NO_WAIT)
+        return HORUS_EMPTY;
+    uint64_t deadline = horusi_deadline(timeout_ns), slice = HORUSI_SLICE_NS;
+    for (size_t i = 0; i < count; i++) {
+        if (topics[i]->slept)
+            continue;
+        topics[i]->slept = true; /* a publisher may not have seen it yet: a short first slice */
+        horusi_st32_seq(W, &topics[i]->shm->may_sleep, 1);
+        slice = HORUSI_FIRST_SLICE_NS;
+    }
+    (void)horusi_add32_acqrel(W, &row->sleepers, 1);
+    horus_result r = HORUS_OK;
+    for (bool found = false; r == HORUS_OK; slice = HORUSI_SLICE_NS) {
+        uint32_t seen = horusi_ld32_seq(W, &row->doorbell);
+        for (size_t i = 0; i < count; i++)
+            (void)horusi_or64_seq(W, &topics[i]->shm->sleepers[c->mask_word], c->mask_bit);
+        for (size_t i = 0; i < count && !found; i++)
+            if (horusi_find(topics[i], true, true, &k, &again)) {
+                topics[i]->turn = k;
+                *ready = i;
+                found = true;
+            }
+        if (found)
+            break;
+        r = horusi_slice(c, seen, deadline, slice);
+    }
+    (void)horusi_add32_acqrel(W, &row->sleepers, UINT32_MAX);
+    return r;
+}
+
+static horus_result horusi_wait_room(horus_topic *t, horusi_out *o, uint64_t frame_bytes,
+                                     int64_t timeout_ns)
+{
+    horus_context *c = t->context;
+    horusi_row *row = &c->pool->rows[c->row];
+    (void)horusi_sweep(c, HORUSI_DROP_OLD); /* the dead never count */
+    if (horusi_make_place(t, o, frame_bytes))
+        return HORUS_OK;
+    if (timeout_ns == HORUS_NO_WAIT)
+        return horusi_fail(HORUS_FULL, "topic %.96s: full, its slowest reader has not caught up",
+                           t->shm->name);
+    uint64_t deadline = horusi_deadline(timeout_ns), slice = HORUSI_FIRST_SLICE_NS;
+    horusi_st32_seq(W, &t->shm->may_wait, 1);
+    (void)horusi_add32_acqrel(W, &row->sleepers, 1);
+    horus_result r = HORUS_OK;
+    for (; r == HORUS_OK; slice = HORUSI_SLICE_NS) {
+        uint32_t seen = horusi_ld32_seq(W, &row->doorbell);
+        (void)horusi_or64_seq(W, &t->shm->waiters[c->mask_word], c->mask_bit);
+        if (horusi_make_place(t, o, frame_bytes))
+            break;
+        r = horusi_slice(c, seen, deadline, slice);
+    }
+    (void)horusi_add32_acqrel(W, &row->sleepers, UINT32_MAX);
+    return r == HORUS_TIMEOUT ? horusi_fail(r, "topic %.96s: still full", t->shm->name) : r;
+}
+
+/* Receive with waiting: the common part of all receives. */
+static horus_result horusi_receive(horus_topic *t, void *buffer, size_t room, uint32_t want,
+                                   int64_t timeout_ns, horusi_got *got)
+{
+    horus_result r = horusi_begin(t, "receive");
+    if (r != HORUS_OK) {
+        memset(&got->info, 0, sizeof got->info);
+        return r;
+    }
+    uint64_t deadline = 0;
+    if (timeout_ns < 0)
+        r = horusi_fail(HORUS_E_ARG, "receive: a negative timeout");
+    while (r == HORUS_OK) {
+        r = horusi_get(t, buffer, room, want, false, got);
+        if (r != HORUS_EMPTY || timeout_ns == HORUS_NO_WAIT)
+            break;
+        size_t ready;
+        if (deadline == 0)
+            deadline = horusi_deadline(timeout_ns);
+        uint64_t now = deadline == UINT64_MAX ? 0 : horusi_now();
+        int64_t left = deadline == UINT64_MAX ? HORUS_FOREVER
+                       : deadline > now       ? (int64_t)(deadline - now)
+                                              : 0;
+        r = left ? horusi_wait(&t, 1, left, &ready) : HORUS_TIMEOUT;
+    }
+    return horusi_end(t, r);
+}
+
+horus_result horus_topic_receive(horus_topic *t, void *buffer, size_t buffer_bytes,
+                                 horus_info *info, int64_t timeout_ns)
+{
+    horusi_got got;
+    if (info)
+        memset(info, 0, sizeof *info);
+    if (!buffer)
+        return horusi_fail(HORUS_E_ARG, "topic_receive: buffer is NULL");
+    horus_result r = horusi_receive(t, buffer, buffer_bytes, HORUS_KIND_MESSAGE, timeout_ns, &got);
+    if (info && (r == HORUS_OK || r == HORUS_E_SIZE || r == HORUS_E_TYPE))
+        *info = got.info;
+    return r;
+}
+
+horus_result horus_topic_peek(horus_topic *t, void *buffer, size_t buffer_bytes, horus_info *info)
+{
+    horusi_got got;
+    if (info)
+        memset(info, 0, sizeof *info);
+    horus_result r = horusi_begin(t, "topic_peek");
+    if (r != HORUS_OK)
+        return r;
+    r = horusi_get(t, buffer, buffer_bytes, HORUS_KIND_MESSAGE, true, &got);
+    if (info && r == HORUS_OK)
+        *info = got.info;
+    return horusi_end(t, r);
+}
+
+horus_result horus_topic_wait(horus_topic *t, int64_t timeout_ns)
+{
+    size_t ready;
+    horus_result r = horusi_begin(t, "topic_wait");
+    if (r != HORUS_OK)
+        return r;
+    r = timeout_ns < 0 ? horusi_fail(HORUS_E_ARG, "topic_wait: a negative timeout")
+                       : horusi_wait(&t, 1, timeout_ns, &ready);
+    return horusi_end(t, r);
+}
+
+horus_result horus_wait(horus_topic *const *topics, size_t count, int64_t timeout_ns, size_t *ready)
+{
+    size_t n = 0, which = 0;
+    horus_result r = HORUS_OK;
+    if (ready)
+        *ready = 0;
+    if (!topics || count == 0 || count > 64 || !ready || timeout_ns < 0)
+        return horusi_fail(HORUS_E_ARG,
+                           "wait: 1 to 64 topics, a place for the answer, a timeout >= 0");
+    for (; n < count && r == HORUS_OK; n++) {
+        r = horusi_begin(topics[n], "wait");
+        if (r == HORUS_OK && topics[n]->context != topics[0]->context) {
+            (void)horusi_end(topics[n], r);
+            r = horusi_fail(HORUS_E_ARG, "wait: the topics are of several contexts");
+        }
+        if (r != HORUS_OK)
+            break;
+    }
+    if (r == HORUS_OK)
+        r = horusi_wait(topics, count, timeout_ns, &which);
+    while (n > 0)
+        (void)horusi_end(topics[--n], r);
+    if (r == HORUS_OK)
+        *ready = which;
+    return r;
+}
+
+horus_result horus_topic_skip_to_latest(horus_topic *t, uint64_t *skipped)
+{
+    uint64_t n = 0, newest = 0;
+    horusi_in *best = NULL;
+    if (skipped)
+        *skipped = 0;
+    horus_result r = horusi_begin(t, "topic_skip_to_latest");
+    if (r != HORUS_OK)
+        return r;
+    if (!t->received)
+        horusi_count_in(t);
+    horusi_refresh(t, false);
+    for (uint32_t k = 0; k < t->in_count; k++) {
+        horusi_in *in = &t->in[k];
+        horusi_lane *lane = &horusi_lanes(t->shm)[in->lane];
+        if (horusi_is_queue(in))
+            return horusi_end(t, horusi_fail(HORUS_E_POLICY,
+                                             "topic %.96s is a queue: each message is to "
+                                             "be done by somebody",
+                                             t->shm->name));
+        uint64_t head = horusi_ld64_acq(L2, &lane->head);
+        if (in->gone || !horusi_look(t, in, false) || head < in->next)
+            continue;
+        n += head - in->next;
+        horusi_advance(t, in, head);
+        uint64_t last = horusi_ld64_rlx(L2, &lane->last);
+        if (!best || last > newest) {
+            if (best) {
+                n++;
+                horusi_advance(t, best, best->next + 1);
+            }
+            best = in;
+            newest = last;
+        } else {
+            n++;
+            horusi_advance(t, in, head + 1);
+        }
+    }
+    if (skipped)
+        *skipped = n;
+    return horusi_end(t, best ? HORUS_OK : HORUS_EMPTY);
+}
+
+horus_result horus_topic_drain(horus_topic *t, uint64_t *count)
+{
+    uint64_t n = 0;
+    uint32_t k;
+    bool again;
+    if (count)
+        *count = 0;
+    horus_result r = horusi_begin(t, "topic_drain");
+    if (r != HORUS_OK)
+        return r;
+    if (!t->received)
+        horusi_count_in(t);
+    (void)horusi_unclaim(t);
+    horusi_refresh(t, false);
+    for (uint32_t i = 0; i < t->in_count; i++) {
+        horusi_in *in = &t->in[i];
+        uint64_t head = horusi_ld64_acq(L2, &horusi_lanes(t->shm)[in->lane].head);
+        if (horusi_is_queue(in) || in->gone || !horusi_look(t, in, false) || head < in->next)
+            continue;
+        n += head + 1 - in->next;
+        horusi_advance(t, in, head + 1);
+    }
+    /* queues and rings that are over: one by one, as many as there may be now */
+    for (uint32_t left = 1u << 20; left > 0 && horusi_find(t, false, false, &k, &again); left--) {
+        if (!horusi_is_queue(&t->in[k]) && !t->in[k].gone)
+            break;
+        if (!horusi_unclaim(t))
+            horusi_advance(t, &t->in[k], t->in[k].next + 1);
+        n++;
+    }
+    if (count)
+        *count = n;
+    return horusi_end(t, n ? HORUS_OK : HORUS_EMPTY);
+}
+
+horus_result horus_topic_ack(horus_topic *t)
+{
+    horus_result r = horusi_begin(t, "topic_ack");
+    if (r != HORUS_OK)
+        return r;
+    if (horusi_ld32_acq(L2, &t->shm->policy) != HORUS_QUEUE)
+        r = horusi_fail(HORUS_E_POLICY, "topic %.96s is no queue: nothing to acknowledge",
+                        t->shm->name);
+    else if (!horusi_unclaim(t))
+        r = HORUS_EMPTY;
+    return horusi_end(t, r);
+}
+
+void horus_topic_close(horus_topic *t)
+{
+    if (!t || horusi_begin(t, "topic_close") == HORUS_E_BUSY)
+        return;
+    horus_context *c = t->context;
+    bool attached = !horusi_is_detached(c);
+    if (attached) {
+        (void)horusi_unclaim(t);
+        (void)horusi_cas64_acqrel(K1, &t->sub->word, &t->sub_word, 0);
+        horusi_ring_rows(c, t->shm->waiters);
+        while (t->in_count > 0)
+            horusi_let_go(t, t->in_count - 1);
+        horusi_lock(&c->lock);
+        if (t->out) {
+            uint64_t live = horusi_owner(c->incarnation, c->row, HORUSI_LANE_LIVE);
+            (void)horusi_cas64_acqrel(L1, &t->out->lane->word, &live,
+                                      horusi_owner(c->incarnation, c->row, HORUSI_LANE_CLOSED));
+            t->out->handle = NULL;
+            t->out->busy = NULL;
+        }
+        for (horus_topic **l = &c->topics; *l; l = &(*l)->next)
+            if (*l == t) {
+                *l = t->next;
+                break;
+            }
+        (void)horusi_end_closed(c, false);
+        horusi_topic_leave(c, &t->ref);
+        horusi_unlock(&c->lock);
+    }
+    horusi_delete(c, t->in);
+    horusi_delete(c, t);
+}
+
+static void horusi_close_topics(horus_context *c)
+{
+    for (horus_topic *t = c->topics, *next; t; t = next) {
+        next = t->next;
+        horusi_st32_rlx(N1, &t->busy, HORUSI_IDLE); /* nothing else runs: so the caller promised */
+        horus_topic_close(t);
+    }
+}
+
+/* Counters of a held topic. */
+static void horusi_topic_count(horus_context *c, horusi_topic *shm, uint32_t max_lanes,
+                               uint32_t max_subs, horus_topic_stats *out)
+{
+    uint64_t newest = 0, first_ticks, first_ns;
+    memcpy(out->name, shm->name, sizeof out->name - 1);
+    memcpy(out->type, shm->type_name, sizeof out->type - 1);
+    out->policy = (horus_policy)(horusi_ld32_acq(L2, &shm->policy) % 4);
+    out->message_bytes = shm->message_bytes;
+    for (uint32_t i = 0; i < max_lanes; i++) {
+        horusi_lane *lane = &horusi_lanes(shm)[i];
+        uint32_t state = horusi_owner_state(horusi_ld64_acq(L2, &lane->word));
+        if (state < HORUSI_LANE_LIVE)
+            continue;
+        uint64_t last = horusi_ld64_rlx(L2, &lane->last);
+        out->publishers += state == HORUSI_LANE_LIVE;
+        out->sent += horusi_ld64_rlx(L2, &lane->head);
+        out->frames += horusi_ld32_rlx(L2, &lane->frames);
+        newest = last > newest ? last : newest;
+    }
+    for (uint32_t i = 0; i < max_subs; i++) {
+        horusi_sub *sub = &horusi_subs(shm, max_lanes)[i];
+        uint64_t w = horusi_ld64_acq(K2, &sub->word);
+        if (horusi_owner_state(w) == HORUSI_SUB_FREE || !horusi_is_live(c->pool, w))
+            continue;
+        out->subscribers += horusi_owner_state(w) == HORUSI_SUB_ACTIVE;
+        out->received += horusi_ld64_rlx(own, &sub->received);
+        out->lost += horusi_ld64_rlx(own, &sub->lost);
+    }
+    if (newest && c->pool->header->clock == 1) {
+        uint64_t ticks = 0, ns = 0;
+        first_ticks = horusi_ld64_rlx(own, &c->pool->header->clock_ticks);
+        first_ns = horusi_ld64_rlx(own, &c->pool->header->clock_ns);
+        horusi_clock_pair(1, &ticks, &ns);
+        newest = ticks == first_ticks
+                     ? ns
+                     : ns - (uint64_t)((double)(ticks - newest) * (double)(ns - first_ns) /
+                                       (double)(ticks - first_ticks));
+    }
+    out->last_ns = newest;
+}
+
+horus_result horus_topic_get_stats(horus_topic *t, horus_topic_stats *out)
+{
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "topic_get_stats: out is NULL");
+    memset(out, 0, sizeof *out);
+    horus_result r = horusi_begin(t, "topic_get_stats");
+    if (r != HORUS_OK)
+        return r;
+    horusi_topic_count(t->context, t->shm, t->max_lanes, t->max_subs, out);
+    out->capacity = t->out ? t->out->capacity : 0;
+    horusi_refresh(t, false);
+    for (uint32_t k = 0; k < t->in_count; k++) {
+        uint64_t head = horusi_ld64_acq(L2, &horusi_lanes(t->shm)[t->in[k].lane].head);
+        uint64_t next = t->in[k].next,
+                 oldest = head > t->in[k].ring.capacity ? head - t->in[k].ring.capacity + 1 : 1;
+        next = next < oldest ? oldest : next;
+        if (!t->in[k].gone && head >= next)
+            out->pending += head - next + 1;
+    }
+    return horusi_end(t, HORUS_OK);
+}
+
+horus_result horus_context_topics(horus_context *context,
+                                  void (*each)(void *user, const horus_topic_stats *stats),
+                                  void *user)
+{
+    horus_context *c;
+    if (!each)
+        return horusi_fail(HORUS_E_ARG, "context_topics: each is NULL");
+    horus_result r = horusi_context_of(context, &c);
+    if (r != HORUS_OK)
+        return r;
+    for (uint32_t i = 0; i < c->pool->max_topics; i++) {
+        uint64_t w = horusi_ld64_seq(D, &c->pool->directory[i]);
+        uint32_t s, lanes, subs;
+        if (w == 0 || !horusi_dir_acquire(c->pool, w, &s))
+            continue;
+        horusi_topic *t = horusi_topic_at(c->pool, s, &lanes, &subs);
+        horus_topic_stats st;
+        memset(&st, 0, sizeof st);
+        if (t)
+            horusi_topic_count(c, t, lanes, subs, &st);
+        horusi_release(c->pool, s);
+        if (t)
+            each(user, &st);
+    }
+    return HORUS_OK;
+}
+
+/* ------------------------------------------------------------------------------------ >>views
+ *
+ * Views are plain data over a slot. What arrives from a ring is checked against the slot that is
+ * held before any pointer is made from it. */
+
+size_t horus_dtype_bytes(horus_dtype dtype)
+{
+    switch (dtype) {
+#define HORUSI_X(name, value, bytes, text, dl)                                                     \
+    case HORUS_##name:                                                                             \
+        return bytes;
+        HORUS_DTYPES(HORUSI_X)
+#undef HORUSI_X
+    default:
+        return 0;
+    }
+}
+const char *horus_dtype_name(horus_dtype dtype)
+{
+    switch (dtype) {
+#define HORUSI_X(name, value, bytes, text, dl)                                                     \
+    case HORUS_##name:                                                                             \
+        return text;
+        HORUS_DTYPES(HORUSI_X)
+#undef HORUSI_X
+    default:
+        return NULL;
+    }
+}
+
+typedef struct horusi_encoding {
+    const char *name;
+    uint8_t channels, elem_bytes, dtype;
+} horusi_encoding;
+static const horusi_encoding horusi_encodings[] = {
+#define HORUSI_X(name, value, text, channels, bytes, dtype) {text, channels, bytes, HORUS_##dtype},
+    HORUS_ENCODINGS(HORUSI_X)
+#undef HORUSI_X
+};
+enum { HORUSI_ENCODINGS = sizeof horusi_encodings / sizeof horusi_encodings[0] };
+
+const char *horus_encoding_name(horus_encoding e)
+{
+    return (uint32_t)e < HORUSI_ENCODINGS ? horusi_encodings[e].name : NULL;
+}
+uint32_t horus_encoding_channels(horus_encoding e)
+{
+    return (uint32_t)e < HORUSI_ENCODINGS ? horusi_encodings[e].channels : 0;
+}
+uint32_t horus_encoding_elem_bytes(horus_encoding e)
+{
+    return (uint32_t)e < HORUSI_ENCODINGS ? horusi_encodings[e].elem_bytes : 0;
+}
+static bool horusi_same_text(const char *a, const char *b)
+{
+    for (; *a || *b; a++, b++)
+        if ((*a >= 'A' && *a <= 'Z' ? *a + 32 : *a) != *b)
+            return false;
+    return true;
+}
+horus_result horus_encoding_find(horus_encoding *out, const char *name)
+{
+    static const struct {
+        const char *name;
+        horus_encoding encoding;
+    } aliases[] = {{"gray", HORUS_MONO8},  {"grey", HORUS_MONO8},   {"rgb", HORUS_RGB8},
+                   {"bgr", HORUS_BGR8},    {"rgba", HORUS_RGBA8},   {"bgra", HORUS_BGRA8},
+                   {"yuyv", HORUS_YUV422}, {"float", HORUS_MONO32F}};
+    if (!out || !name)
+        return horusi_fail(HORUS_E_ARG, "encoding_find: a NULL argument");
+    *out = HORUS_RGB8;
+    for (uint32_t i = 0; i < HORUSI_ENCODINGS; i++)
+        if (horusi_same_text(name, horusi_encodings[i].name)) {
+            *out = (horus_encoding)i;
+            return HORUS_OK;
+        }
+    for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++)
+        if (horusi_same_text(name, aliases[i].name)) {
+            *out = aliases[i].encoding;
+            return HORUS_OK;
+        }
+    return horusi_fail(HORUS_E_NOT_FOUND,
+                       "no encoding \"%.30s\": rgb8 bgr8 rgba8 bgra8 mono8 mono16 "
+                       "mono32f rgb32f yuv422 bayer_rggb8 depth16",
+                       name);
+}
+
+/* ---- tensors */
+
+/* Bytes from the first element to the end of the last; UINT64_MAX if out of bounds. Strides may not
+ * be negative here. */
+static uint64_t horusi_tensor_span(const horus_tensor *t)
+{
+    uint64_t last = 0, bytes = horus_dtype_bytes((horus_dtype)t->dtype);
+    if (t->ndim > HORUS_MAX_DIMS || bytes == 0)
+        return UINT64_MAX;
+    for (uint32_t i = 0; i < t->ndim; i++) {
+        if (t->shape[i] < 0 || t->strides_bytes[i] < 0)
+            return UINT64_MAX;
+        if (t->shape[i] == 0)
+            return 0;
+    }
+    for (uint32_t i = 0; i < t->ndim; i++) {
+        uint64_t steps = (uint64_t)t->shape[i] - 1, stride = (uint64_t)t->strides_bytes[i];
+        if (steps && stride > (UINT64_MAX / 4 - last) / steps)
+            return UINT64_MAX;
+        last += steps * stride;
+    }
+    return last + bytes;
+}
+/* Row-major strides; false if the size overflows. */
+static bool horusi_tensor_dense(horus_tensor *t, uint64_t *bytes)
+{
+    uint64_t n = horus_dtype_bytes((horus_dtype)t->dtype);
+    for (uint32_t i = t->ndim; i-- > 0;) {
+        t->strides_bytes[i] = (int64_t)n;
+        if (t->shape[i] < 0 || (t->shape[i] && n > (uint64_t)INT64_MAX / (uint64_t)t->shape[i]))
+            return false;
+        n *= t->shape[i] ? (uint64_t)t->shape[i] : 1;
+    }
+    *bytes = n;
+    return true;
+}
+static bool horusi_is_readonly(const horus_frame *f)
+{
+    return (horusi_flags(f) & HORUSI_PUBLISHED) != 0;
+}
+
+horus_result horus_tensor_alloc(horus_tensor *out, horus_pool *pool, horus_dtype dtype,
+                                uint32_t ndim, const int64_t *shape, uint32_t flags)
+{
+    horus_tensor t;
+    uint64_t bytes;
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "tensor_alloc: out is NULL");
+    memset(out, 0, sizeof *out);
+    memset(&t, 0, sizeof t);
+    if (ndim > HORUS_MAX_DIMS || (ndim && !shape) || horus_dtype_bytes(dtype) == 0)
+        return horusi_fail(HORUS_E_ARG, "tensor_alloc: 0 to 8 dimensions, a dtype, a shape");
+    t.ndim = ndim;
+    t.dtype = (uint8_t)dtype;
+    for (uint32_t i = 0; i < ndim; i++)
+        t.shape[i] = shape[i];
+    if (!horusi_tensor_dense(&t, &bytes))
+        return horusi_fail(HORUS_E_SIZE,
+                           "tensor_alloc: a negative dimension, or too many elements");
+    horus_result r = horus_frame_alloc(&t.frame, pool, bytes, flags, &t.data);
+    if (r == HORUS_OK)
+        *out = t;
+    return r;
+}
+horus_result horus_tensor_release(horus_tensor *t)
+{
+    if (!t)
+        return horusi_closed("tensor_release");
+    horus_result r = horus_frame_release(&t->frame);
+    memset(t, 0, sizeof *t);
+    return r;
+}
+uint64_t horus_tensor_numel(const horus_tensor *t)
+{
+    uint64_t n = 1;
+    for (uint32_t i = 0; t && i < t->ndim && i < HORUS_MAX_DIMS; i++)
+        n *= t->shape[i] > 0 ? (uint64_t)t->shape[i] : 0;
+    return t && t->data ? n : 0;
+}
+bool horus_tensor_is_contiguous(const horus_tensor *t)
+{
+    if (!t || t->ndim > HORUS_MAX_DIMS)
+        return false;
+    uint64_t n = horus_dtype_bytes((horus_dtype)t->dtype);
+    for (uint32_t i = t->ndim; i-- > 0;) {
+        if (t->shape[i] == 0)
+            return true;
+        if (t->shape[i] != 1 && (t->strides_bytes[i] < 0 || (uint64_t)t->strides_bytes[i] != n))
+            return false;
+        n *= (uint64_t)t->shape[i];
+    }
+    return true;
+}
+
+static horus_result horusi_check_tensor(const horus_tensor *t, const char *what)
+{
+    if (!t || t->ndim > HORUS_MAX_DIMS || horus_dtype_bytes((horus_dtype)t->dtype) == 0)
+        return horusi_fail(HORUS_E_ARG, "%s: no valid tensor", what);
+    if (t->frame.pool ? !horusi_is_valid(&t->frame) : !t->data)
+        return horusi_closed(what);
+    return HORUS_OK;
+}
+/* A second view of the same frame. */
+static horus_result horusi_second(const horus_frame *f)
+{
+    return f->pool ? horus_frame_hold(f) : HORUS_OK;
+}
+
+horus_result horus_tensor_reshape(horus_tensor *out, const horus_tensor *t, uint32_t ndim,
+                                  const int64_t *shape)
+{
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "tensor_reshape: out is NULL");
+    horus_tensor n;
+    uint64_t bytes, known = 1, numel = horus_tensor_numel(t);
+    uint32_t unknown = HORUS_MAX_DIMS;
+    horus_result r = horusi_check_tensor(t, "tensor_reshape");
+    if (r == HORUS_OK && (ndim > HORUS_MAX_DIMS || (ndim && !shape)))
+        r = horusi_fail(HORUS_E_ARG, "tensor_reshape: 0 to 8 dimensions");
+    if (r == HORUS_OK && !horus_tensor_is_contiguous(t))
+        r = horusi_fail(HORUS_E_UNSUPPORTED, "tensor_reshape: not contiguous; copy() first");
+    if (r == HORUS_OK)
+        n = *t;
+    for (uint32_t i = 0; r == HORUS_OK && i < ndim; i++) {
+        n.shape[i] = shape[i];
+        if (shape[i] == -1 && unknown == HORUS_MAX_DIMS)
+            unknown = i;
+        else if (shape[i] < 0 || (shape[i] && known > UINT64_MAX / (uint64_t)shape[i]))
+            r = horusi_fail(HORUS_E_ARG, "tensor_reshape: bad dimension %u", (unsigned)i);
+        else
+            known *= (uint64_t)shape[i];
+    }
+    if (r == HORUS_OK && unknown < ndim && known != 0)
+        n.shape[unknown] = (int64_t)(numel / known);
+    if (r == HORUS_OK) {
+        n.ndim = ndim;
+        for (uint32_t i = ndim; i < HORUS_MAX_DIMS; i++)
+            n.shape[i] = n.strides_bytes[i] = 0;
+        if ((unknown < ndim && known == 0) || !horusi_tensor_dense(&n, &bytes) ||
+            horus_tensor_numel(&n) != numel)
+            r = horusi_fail(HORUS_E_SIZE,
+                            "tensor_reshape: the new shape has another number of elements "
+                            "than %llu",
+                            (unsigned long long)numel);
+    }
+    if (r == HORUS_OK)
+        r = horusi_second(&t->frame);
+    if (r == HORUS_OK)
+        *out = n;
+    else
+        memset(out, 0, sizeof *out);
+    return r;
+}
+
+horus_result horus_tensor_slice(horus_tensor *out, const horus_tensor *t, int64_t start,
+                                int64_t end)
+{
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "tensor_slice: out is NULL");
+    horus_tensor n;
+    memset(&n, 0, sizeof n);
+    horus_result r = horusi_check_tensor(t, "tensor_slice");
+    if (r == HORUS_OK && t->ndim == 0)
+        r = horusi_fail(HORUS_E_ARG, "tensor_slice: a scalar has no rows");
+    if (r == HORUS_OK) {
+        int64_t rows = t->shape[0];
+        start = start < 0 ? (start < -rows ? 0 : start + rows) : start > rows ? rows : start;
+        end = end < 0 ? (end < -rows ? 0 : end + rows) : end > rows ? rows : end;
+        n = *t;
+        n.shape[0] = end > start ? end - start : 0;
+        n.data = (uint8_t *)t->data + start * t->strides_bytes[0];
+        r = horusi_second(&t->frame);
+    }
+    if (r != HORUS_OK)
+        memset(&n, 0, sizeof n);
+    *out = n;
+    return r;
+}
+
+/* Copies elements between two views of one shape. */
+static void horusi_copy_elements(const horus_tensor *to, const horus_tensor *from, uint32_t dim,
+                                 uint8_t *a, const uint8_t *b)
+{
+    size_t bytes = horus_dtype_bytes((horus_dtype)from->dtype);
+    if (dim == from->ndim) {
+        memcpy(a, b, bytes);
+        return;
+    }
+    if (dim + 1 == from->ndim && from->strides_bytes[dim] == (int64_t)bytes &&
+        to->strides_bytes[dim] == (int64_t)bytes) {
+        memcpy(a, b, (size_t)from->shape[dim] * bytes);
+        return;
+    }
+    for (int64_t i = 0; i < from->shape[dim]; i++)
+        horusi_copy_elements(to, from, dim + 1, a + i * to->strides_bytes[dim],
+                             b + i * from->strides_bytes[dim]);
+}
+/* frame_id and time travel with a copy. */
+static void horusi_copy_meta(const horus_frame *to, const horus_frame *from)
+{
+    if (!to->pool || !from->pool)
+        return;
+    horusi_slot *a = &to->pool->slot[to->slot], *b = &from->pool->slot[from->slot];
+    horusi_st64_rlx(own, &a->time_ns, horusi_ld64_rlx(own, &b->time_ns));
+    for (size_t i = 0; i < HORUS_FRAME_ID_BYTES / 8; i++)
+        horusi_st64_rlx(own, &a->frame_id[i], horusi_ld64_rlx(own, &b->frame_id[i]));
+}
+horus_result horus_tensor_copy(horus_tensor *out, const horus_tensor *t, horus_pool *pool)
+{
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "tensor_copy: out is NULL");
+    horus_tensor n;
+    memset(&n, 0, sizeof n);
+    horus_result r = horusi_check_tensor(t, "tensor_copy");
+    if (r == HORUS_OK)
+        r = horus_tensor_alloc(&n, pool ? pool : t->frame.pool, (horus_dtype)t->dtype, t->ndim,
+                               t->shape, HORUS_UNINIT);
+    if (r == HORUS_OK) {
+        bool empty = horus_tensor_numel(t) == 0;
+        if (!empty && horus_tensor_is_contiguous(t))
+            memcpy(n.data, t->data,
+                   (size_t)(horus_tensor_numel(t) * horus_dtype_bytes((horus_dtype)t->dtype)));
+        else if (!empty)
+            horusi_copy_elements(&n, t, 0, (uint8_t *)n.data, (const uint8_t *)t->data);
+        horusi_copy_meta(&n.frame, &t->frame);
+    }
+    *out = n;
+    return r;
+}
+
+/* ---- descriptors */
+
+typedef union horusi_descriptor {
+    horusi_wire head;
+    uint8_t bytes[HORUS_DESCRIPTOR_BYTES];
+} horusi_descriptor;
+
+static void horusi_wire_begin(horusi_descriptor *d, const horus_frame *f, const void *data,
+                              uint32_t kind)
+{
+    memset(d, 0, sizeof *d);
+    d->head.pool_id = f->pool->id;
+    d->head.slot = f->slot;
+    d->head.generation = f->generation;
+    d->head.kind = (uint8_t)kind;
+    d->head.offset_bytes =
+        (uint64_t)((const uint8_t *)data - (uint8_t *)horusi_at(f->pool, f->slot, NULL));
+}
+/* Where a received view begins, if `span` bytes from there lie in the slot that is held. */
+static void *horusi_wire_data(const horusi_wire *w, const horus_frame *f, uint64_t span)
+{
+    uint64_t room;
+    uint8_t *at = (uint8_t *)horusi_at(f->pool, f->slot, &room);
+    if (!at || w->offset_bytes > room || span > room - w->offset_bytes)
+        return NULL;
+    return at + w->offset_bytes;
+}
+static horus_result horusi_damaged(void)
+{
+    return horusi_fail(HORUS_E_CORRUPT, "a descriptor does not fit the slot that it names");
+}
+
+static horus_result horusi_tensor_to_wire(const horus_tensor *t, horusi_descriptor *d,
+                                          uint32_t *bytes)
+{
+    horus_result r = horusi_check_tensor(t, "tensor");
+    if (r != HORUS_OK)
+        return r;
+    if (!t->frame.pool)
+        return horusi_fail(HORUS_E_ARG, "tensor: not in a pool: copy() puts it there");
+    horusi_wire_begin(d, &t->frame, t->data, HORUS_KIND_TENSOR);
+    d->head.dtype = t->dtype;
+    d->head.ndim = (uint8_t)t->ndim;
+    if (!horusi_wire_data(&d->head, &t->frame, horusi_tensor_span(t)))
+        return horusi_fail(HORUS_E_ARG, "tensor: its shape and strides leave its frame");
+    uint32_t n = (uint32_t)sizeof d->head;
+    memcpy(d->bytes + n, t->shape, t->ndim * 8);
+    memcpy(d->bytes + n + t->ndim * 8, t->strides_bytes, t->ndim * 8);
+    *bytes = n + t->ndim * 16;
+    return HORUS_OK;
+}
+static horus_result horusi_tensor_from_wire(horus_tensor *t, const horusi_descriptor *d,
+                                            uint32_t bytes, const horus_frame *f)
+{
+    memset(t, 0, sizeof *t);
+    t->ndim = d->head.ndim;
+    t->dtype = d->head.dtype;
+    if (t->ndim > HORUS_MAX_DIMS || bytes < sizeof d->head + t->ndim * 16)
+        return horusi_damaged();
+    memcpy(t->shape, d->bytes + sizeof d->head, t->ndim * 8);
+    memcpy(t->strides_bytes, d->bytes + sizeof d->head + t->ndim * 8, t->ndim * 8);
+    t->data = horusi_wire_data(&d->head, f, horusi_tensor_span(t));
+    t->frame = *f;
+    t->readonly = horusi_is_readonly(f);
+    return t->data ? HORUS_OK : horusi_damaged();
+}
+
+horus_result horus_tensor_describe(const horus_tensor *t, void *out, size_t *bytes)
+{
+    horusi_descriptor d;
+    uint32_t n = 0;
+    if (!out || !bytes)
+        return horusi_fail(HORUS_E_ARG, "tensor_describe: a NULL argument");
+    size_t room = *bytes;
+    *bytes = 0;
+    horus_result r = horusi_tensor_to_wire(t, &d, &n);
+    n = n < 64 ? 64 : n;
+    if (r == HORUS_OK && room < n)
+        r = horusi_fail(HORUS_E_SIZE, "tensor_describe: %u bytes are needed", (unsigned)n);
+    if (r != HORUS_OK)
+        return r;
+    memcpy(out, d.bytes, n);
+    *bytes = n;
+    return HORUS_OK;
+}
+horus_result horus_tensor_from_descriptor(horus_tensor *out, horus_context *context,
+                                          const void *descriptor, size_t bytes)
+{
+    horus_context *c;
+    horusi_descriptor d;
+    horus_frame f = {NULL, 0, 0};
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "tensor_from_descriptor: out is NULL");
+    memset(out, 0, sizeof *out);
+    if (!descriptor || bytes < sizeof d.head || bytes > sizeof d)
+        return horusi_fail(HORUS_E_ARG, "tensor_from_descriptor: 24 to 168 bytes");
+    horus_result r = horusi_context_of(context, &c);
+    if (r != HORUS_OK)
+        return r;
+    memset(&d, 0, sizeof d);
+    memcpy(d.bytes, descriptor, bytes);
+    if (d.head.kind != HORUS_KIND_TENSOR)
+        return horusi_fail(HORUS_E_CORRUPT, "tensor_from_descriptor: not a tensor's");
+    r = horusi_hold_wire(c, &d.head, &f);
+    if (r == HORUS_EMPTY)
+        return horusi_fail(HORUS_E_NOT_FOUND,
+                           "tensor_from_descriptor: that use of the slot is over");
+    if (r == HORUS_OK) {
+        r = horusi_tensor_from_wire(out, &d, (uint32_t)bytes, &f);
+        if (r != HORUS_OK) {
+            horusi_release(f.pool, f.slot);
+            memset(out, 0, sizeof *out);
+        }
+    }
+    return r;
+}
+
+/* Shared end of the typed receives: `got` holds the frame; drop it if the view is impossible. */
+#define HORUSI_RECEIVE(kind, from_wire)                                                            \
+    horusi_got got;                                                                                \
+    if (info)                                                                                      \
+        memset(info, 0, sizeof *info);                                                             \
+    if (!out)                                                                                      \
+        return horusi_fail(HORUS_E_ARG, "receive: out is NULL");                                   \
+    memset(out, 0, sizeof *out);                                                                   \
+    horus_result r = horusi_receive(t, NULL, 0, kind, timeout_ns, &got);                           \
+    if (info && (r == HORUS_OK || r == HORUS_E_TYPE))                                              \
+        *info = got.info;                                                                          \
+    if (r != HORUS_OK)                                                                             \
+        return r;                                                                                  \
+    horusi_descriptor d;                                                                           \
+    memcpy(d.bytes, got.wire.bytes, sizeof d.bytes);                                               \
+    r = from_wire(out, &d, got.bytes, &got.frame);                                                 \
+    if (r != HORUS_OK) {                                                                           \
+        horusi_release(got.frame.pool, got.frame.slot);                                            \
+        memset(out, 0, sizeof *out);                                                               \
+    }                                                                                              \
+    return r;
+#define HORUSI_SEND(view, to_wire, type)                                                           \
+    horusi_descriptor d;                                                                           \
+    uint32_t bytes = 0;                                                                            \
+    horus_result r = to_wire(view, &d, &bytes);                                                    \
+    if (r == HORUS_OK)                                                                             \
+        r = horusi_send_frame(t, &(view)->frame, d.bytes, bytes, &type, timeout_ns);               \
+    if (r == HORUS_OK)                                                                             \
+        (view)->readonly = true;                                                                   \
+    return r;
+
+horus_result horus_topic_send_tensor(horus_topic *t, horus_tensor *tensor, int64_t timeout_ns){
+    HORUSI_SEND(tensor, horusi_tensor_to_wire, horus_tensor_type)} horus_result
+    horus_topic_receive_tensor(horus_topic *t, horus_tensor *out, horus_info *info,
+                               int64_t timeout_ns)
+{
+    HORUSI_RECEIVE(HORUS_KIND_TENSOR, horusi_tensor_from_wire)
+}
+
+/* ---- DLPack */
+
+typedef struct horusi_export {
+    horus_tensor tensor;
+    int64_t strides[HORUS_MAX_DIMS];
+    union {
+        horus_dl_managed plain;
+        horus_dl_managed_versioned versioned;
+    } dl;
+} horusi_export;
+
+static void horusi_export_end(horusi_export *e)
+{
+    horus_context *c = e->tensor.frame.pool ? e->tensor.frame.pool->context : NULL;
+    if (c)
+        (void)horus_frame_release(&e->tensor.frame);
+    horusi_delete(c, e);
+}
+static void horusi_delete_plain(horus_dl_managed *m)
+{
+    if (m)
+        horusi_export_end((horusi_export *)m->manager_ctx);
+}
+static void horusi_delete_versioned(horus_dl_managed_versioned *m)
+{
+    if (m)
+        horusi_export_end((horusi_export *)m->manager_ctx);
+}
+
+static horus_dl_dtype horusi_dl_dtype(uint8_t dtype)
+{
+    horus_dl_dtype d = {0, 0, 1};
+    switch ((horus_dtype)dtype) {
+#define HORUSI_X(name, value, bytes, text, dl)                                                     \
+    case HORUS_##name:                                                                             \
+        d.code = dl;                                                                               \
+        d.bits = 8 * bytes;                                                                        \
+        break;
+        HORUS_DTYPES(HORUSI_X)
+#undef HORUSI_X
+    default:
+        break;
+    }
+    return d;
+}
+
+static horus_result horusi_export_begin(const horus_tensor *t, const char *what,
+                                        horusi_export **out)
+{
+    *out = NULL;
+    horus_result r = horusi_check_tensor(t, what);
+    if (r != HORUS_OK)
+        return r;
+#ifdef HORUS_NO_OS
+    if (!t->frame.pool)
+        return horusi_fail(HORUS_E_UNSUPPORTED, "dlpack: not in a pool");
+#endif
+    horusi_export *e =
+        (horusi_export *)horusi_new(t->frame.pool ? t->frame.pool->context : NULL, sizeof *e);
+    if (!e)
+        return HORUS_E_MEMORY;
+    r = horusi_second(&t->frame);
+    if (r != HORUS_OK) {
+        horusi_delete(t->frame.pool->context, e);
+        return r;
+    }
+    e->tensor = *t;
+    int64_t bytes = (int64_t)horus_dtype_bytes((horus_dtype)t->dtype);
+    for (uint32_t i = 0; i < t->ndim; i++)
+        e->strides[i] = t->strides_bytes[i] / bytes;
+    *out = e;
+    return HORUS_OK;
+}
+static horus_dl_tensor horusi_dl_tensor(horusi_export *e)
+{
+    horus_dl_tensor d;
+    memset(&d, 0, sizeof d);
+    d.data = e->tensor.data;
+    d.device.device_type = 1;
+    d.ndim = (int32_t)e->tensor.ndim;
+    d.dtype = horusi_dl_dtype(e->tensor.dtype);
+    d.shape = e->tensor.shape;
+    d.strides = e->strides;
+    return d;
+}
+
+horus_result horus_dlpack_export(horus_dl_managed **out, const horus_tensor *t)
+{
+    horusi_export *e;
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "dlpack_export: out is NULL");
+    *out = NULL;
+    if (t && (t->readonly || horus_frame_published(&t->frame)))
+        return horusi_fail(HORUS_E_READONLY,
+                           "dlpack_export: the unversioned struct cannot say read-only: "
+                           "use the versioned one, or copy()");
+    horus_result r = horusi_export_begin(t, "dlpack_export", &e);
+    if (r != HORUS_OK)
+        return r;
+    e->dl.plain.dl_tensor = horusi_dl_tensor(e);
+    e->dl.plain.manager_ctx = e;
+    e->dl.plain.deleter = horusi_delete_plain;
+    *out = &e->dl.plain;
+    return HORUS_OK;
+}
+horus_result horus_dlpack_export_versioned(horus_dl_managed_versioned **out, const horus_tensor *t)
+{
+    horusi_export *e;
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "dlpack_export_versioned: out is NULL");
+    *out = NULL;
+    horus_result r = horusi_export_begin(t, "dlpack_export_versioned", &e);
+    if (r != HORUS_OK)
+        return r;
+    horus_dl_managed_versioned *m = &e->dl.versioned;
+    m->major = 1;
+    m->minor = 0;
+    m->manager_ctx = e;
+    m->deleter = horusi_delete_versioned;
+    m->flags = t->readonly || horus_frame_published(&t->frame);
+    m->dl_tensor = horusi_dl_tensor(e);
+    *out = m;
+    return HORUS_OK;
+}
+horus_result horus_dlpack_import(horus_tensor *out, const horus_dl_tensor *source, horus_pool *pool)
+{
+    horus_tensor from, to;
+    uint64_t bytes;
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "dlpack_import: out is NULL");
+    memset(out, 0, sizeof *out);
+    memset(&from, 0, sizeof from);
+    if (!source || source->ndim < 0 || (source->ndim && !source->shape))
+        return horusi_fail(HORUS_E_ARG, "dlpack_import: no valid tensor");
+    if (source->ndim > HORUS_MAX_DIMS)
+        return horusi_fail(HORUS_E_UNSUPPORTED,
+                           "dlpack_import: %d dimensions, at most 8 are possible",
+                           (int)source->ndim);
+    if (source->device.device_type != 1 && source->device.device_type != 3)
+        return horusi_fail(HORUS_E_UNSUPPORTED,
+                           "dlpack_import: device type %d; only host memory (1, 3)",
+                           (int)source->device.device_type);
+    uint32_t dtype = 0;
+    for (; dtype <= HORUS_BOOL; dtype++) {
+        horus_dl_dtype d = horusi_dl_dtype((uint8_t)dtype);
+        if (d.code == source->dtype.code && d.bits == source->dtype.bits &&
+            source->dtype.lanes == 1)
+            break;
+    }
+    if (dtype > HORUS_BOOL)
+        return horusi_fail(HORUS_E_UNSUPPORTED, "dlpack_import: dtype code %u, %u bits, %u lanes",
+                           (unsigned)source->dtype.code, (unsigned)source->dtype.bits,
+                           (unsigned)source->dtype.lanes);
+    from.ndim = (uint32_t)source->ndim;
+    from.dtype = (uint8_t)dtype;
+    for (uint32_t i = 0; i < from.ndim; i++)
+        from.shape[i] = source->shape[i];
+    if (!horusi_tensor_dense(&from, &bytes))
+        return horusi_fail(HORUS_E_SIZE,
+                           "dlpack_import: a negative dimension, or too many elements");
+    int64_t elem = (int64_t)horus_dtype_bytes((horus_dtype)dtype);
+    for (uint32_t i = 0; source->strides && i < from.ndim; i++) {
+        if (source->strides[i] > INT64_MAX / elem || source->strides[i] < INT64_MIN / elem)
+            return horusi_fail(HORUS_E_SIZE, "dlpack_import: stride %u is out of range",
+                               (unsigned)i);
+        from.strides_bytes[i] = source->strides[i] * elem;
+    }
+    from.data = (uint8_t *)source->data + source->byte_offset;
+    bool empty = false;
+    for (uint32_t i = 0; i < from.ndim; i++)
+        empty |= from.shape[i] == 0;
+    if (!source->data && !empty)
+        return horusi_fail(HORUS_E_ARG, "dlpack_import: no data");
+    horus_result r = horus_tensor_alloc(&to, pool, (horus_dtype)dtype, from.ndim, from.shape,
+                                        empty ? 0 : HORUS_UNINIT);
+    if (r == HORUS_OK && !empty)
+        horusi_copy_elements(&to, &from, 0, (uint8_t *)to.data, (const uint8_t *)from.data);
+    if (r == HORUS_OK)
+        *out = to;
+    return r;
+}
+
+#ifndef HORUS_NO_VIEWS
+/* ---- images */
+
+static horus_result horusi_check_image(const horus_image *m, const char *what)
+{
+    if (!m || m->encoding >= HORUSI_ENCODINGS || m->width_px == 0 || m->height_px == 0 ||
+        m->channels != horusi_encodings[m->encoding].channels ||
+        m->elem_bytes != horusi_encodings[m->encoding].elem_bytes ||
+        (uint64_t)m->width_px * m->channels * m->elem_bytes > m->stride_bytes)
+        return horusi_fail(HORUS_E_ARG, "%s: no valid image", what);
+    if (m->frame.pool ? !horusi_is_valid(&m->frame) : !m->data)
+        return horusi_closed(what);
+    return HORUS_OK;
+}
+static uint32_t horusi_row_bytes(const horus_image *m)
+{
+    return m->width_px * m->channels * m->elem_bytes;
+}
+static uint8_t *horusi_pixel_at(const horus_image *m, uint32_t x, uint32_t y)
+{
+    return (uint8_t *)m->data + (uint64_t)y * m->stride_bytes +
+           (uint64_t)x * m->channels * m->elem_bytes;
+}
+static horus_result horusi_image_fit(horus_image *m, uint32_t width, uint32_t height,
+                                     uint32_t encoding)
+{
+    memset(m, 0, sizeof *m);
+    if (width == 0 || height == 0 || encoding >= HORUSI_ENCODINGS)
+        return horusi_fail(HORUS_E_ARG,
+                           "image: %u x %u pixels, encoding %u: at least 1 x 1, and one of "
+                           "horus_encoding",
+                           (unsigned)width, (unsigned)height, (unsigned)encoding);
+    const horusi_encoding *e = &horusi_encodings[encoding];
+    uint64_t row = (uint64_t)width * e->channels * e->elem_bytes;
+    if (row > UINT32_MAX)
+        return horusi_fail(HORUS_E_SIZE, "image: a row of %llu bytes", (unsigned long long)row);
+    m->width_px = width;
+    m->height_px = height;
+    m->stride_bytes = (uint32_t)row;
+    m->encoding = (uint8_t)encoding;
+    m->channels = e->channels;
+    m->elem_bytes = e->elem_bytes;
+    return HORUS_OK;
+}
+
+horus_result horus_image_alloc(horus_image *out, horus_pool *pool, uint32_t width, uint32_t height,
+                               horus_encoding encoding, uint32_t flags)
+{
+    horus_image m;
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "image_alloc: out is NULL");
+    memset(out, 0, sizeof *out);
+    horus_result r = horusi_image_fit(&m, width, height, (uint32_t)encoding);
+    if (r == HORUS_OK)
+        r = horus_frame_alloc(&m.frame, pool, (uint64_t)m.stride_bytes * height, flags, &m.data);
+    if (r == HORUS_OK)
+        *out = m;
+    return r;
+}
+horus_result horus_image_release(horus_image *m)
+{
+    if (!m)
+        return horusi_closed("image_release");
+    horus_result r = horus_frame_release(&m->frame);
+    memset(m, 0, sizeof *m);
+    return r;
+}
+horus_result horus_image_copy(horus_image *out, const horus_image *m, horus_pool *pool)
+{
+    horus_image n;
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "image_copy: out is NULL");
+    horus_result r = horusi_check_image(m, "image_copy");
+    if (r == HORUS_OK)
+        r = horus_image_alloc(&n, pool ? pool : m->frame.pool, m->width_px, m->height_px,
+                              (horus_encoding)m->encoding, HORUS_UNINIT);
+    if (r != HORUS_OK) {
+        memset(out, 0, sizeof *out);
+        return r;
+    }
+    for (uint32_t y = 0; y < m->height_px; y++)
+        memcpy(horusi_pixel_at(&n, 0, y), horusi_pixel_at(m, 0, y), horusi_row_bytes(m));
+    horusi_copy_meta(&n.frame, &m->frame);
+    *out = n;
+    return HORUS_OK;
+}
+horus_result horus_image_wrap(horus_image *out, void *pixels, uint32_t width, uint32_t height,
+                              uint32_t stride_bytes, horus_encoding encoding)
+{
+    horus_image m;
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "image_wrap: out is NULL");
+    memset(out, 0, sizeof *out);
+    if (!pixels)
+        return horusi_fail(HORUS_E_ARG, "image_wrap: pixels is NULL");
+    horus_result r = horusi_image_fit(&m, width, height, (uint32_t)encoding);
+    if (r == HORUS_OK && stride_bytes < m.stride_bytes)
+        r = horusi_fail(HORUS_E_SIZE, "image_wrap: stride %u, a row has %u bytes",
+                        (unsigned)stride_bytes, (unsigned)m.stride_bytes);
+    if (r != HORUS_OK)
+        return r;
+    m.stride_bytes = stride_bytes;
+    m.data = pixels;
+    *out = m;
+    return HORUS_OK;
+}
+horus_result horus_image_tensor(horus_tensor *out, const horus_image *m)
+{
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "image_tensor: out is NULL");
+    memset(out, 0, sizeof *out);
+    horus_result r = horusi_check_image(m, "image_tensor");
+    if (r == HORUS_OK)
+        r = horusi_second(&m->frame);
+    if (r != HORUS_OK)
+        return r;
+    out->frame = m->frame;
+    out->data = m->data;
+    out->dtype = horusi_encodings[m->encoding].dtype;
+    out->ndim = m->channels == 1 ? 2 : 3;
+    out->readonly = m->frame.pool ? horusi_is_readonly(&m->frame) : m->readonly;
+    out->shape[0] = m->height_px;
+    out->shape[1] = m->width_px;
+    out->shape[2] = m->channels == 1 ? 0 : m->channels;
+    out->strides_bytes[0] = m->stride_bytes;
+    out->strides_bytes[1] = (int64_t)m->channels * m->elem_bytes;
+    out->strides_bytes[2] = m->channels == 1 ? 0 : m->elem_bytes;
+    return HORUS_OK;
+}
+
+/* One channel value from and to memory. */
+static double horusi_value_get(const uint8_t *at, uint8_t dtype)
+{
+    uint16_t u;
+    float f;
+    switch (dtype) {
+    case HORUS_U16:
+        memcpy(&u, at, 2);
+        return u;
+    case HORUS_F32:
+        memcpy(&f, at, 4);
+        return (double)f;
+    default:
+        return *at;
+    }
+}
+static bool horusi_value_fits(double v, uint8_t dtype)
+{
+    return dtype == HORUS_F32 || (v >= 0 && v <= (dtype == HORUS_U16 ? 65535 : 255));
+}
+static void horusi_value_set(uint8_t *at, uint8_t dtype, double v)
+{
+    uint16_t u = (uint16_t)(dtype == HORUS_F32 ? 0 : v + 0.5);
+    float f = (float)v;
+    if (dtype == HORUS_U16)
+        memcpy(at, &u, 2);
+    else if (dtype == HORUS_F32)
+        memcpy(at, &f, 4);
+    else
+        *at = (uint8_t)u;
+}
+static horus_result horusi_check_value(const horus_image *m, const double *value, size_t count,
+                                       const char *what)
+{
+    if (!value)
+        return horusi_fail(HORUS_E_ARG, "%s: value is NULL", what);
+    if (count != m->channels)
+        return horusi_fail(HORUS_E_SIZE, "%s: %llu values, %s has %u channels", what,
+                           (unsigned long long)count, horusi_encodings[m->encoding].name,
+                           (unsigned)m->channels);
+    return HORUS_OK;
+}
+
+horus_result horus_image_pixel(const horus_image *m, uint32_t x, uint32_t y, double *value,
+                               size_t count)
+{
+    for (size_t i = 0; value && i < count && i < 4; i++)
+        value[i] = 0;
+    horus_result r = horusi_check_image(m, "image_pixel");
+    if (r == HORUS_OK)
+        r = horusi_check_value(m, value, count, "image_pixel");
+    if (r == HORUS_OK && (x >= m->width_px || y >= m->height_px))
+        r = horusi_fail(HORUS_E_ARG, "image_pixel: (%u, %u) is outside %u x %u", (unsigned)x,
+                        (unsigned)y, (unsigned)m->width_px, (unsigned)m->height_px);
+    for (uint32_t c = 0; r == HORUS_OK && c < m->channels; c++)
+        value[c] = horusi_value_get(horusi_pixel_at(m, x, y) + c * m->elem_bytes,
+                                    horusi_encodings[m->encoding].dtype);
+    return r;
+}
+
+static horus_result horusi_image_writable(const horus_image *m, const char *what)
+{
+    horus_result r = horusi_check_image(m, what);
+    if (r == HORUS_OK && m->frame.pool)
+        r = horusi_may_write(&m->frame, what);
+    if (r == HORUS_OK && m->readonly)
+        r = horusi_fail(HORUS_E_READONLY, "%s: a read-only view; copy() gives a writable one",
+                        what);
+    return r;
+}
+/* Turns a checked value into the bytes of one pixel. */
+static horus_result horusi_pack(const horus_image *m, const double *value, size_t count,
+                                const char *what, uint8_t *pixel)
+{
+    horus_result r = horusi_image_writable(m, what);
+    if (r == HORUS_OK)
+        r = horusi_check_value(m, value, count, what);
+    for (uint32_t c = 0; r == HORUS_OK && c < m->channels; c++) {
+        uint8_t dtype = horusi_encodings[m->encoding].dtype;
+        if (!horusi_value_fits(value[c], dtype))
+            r = horusi_fail(HORUS_E_ARG, "%s: value %g does not fit %s", what, value[c],
+                            horusi_encodings[m->encoding].name);
+        else
+            horusi_value_set(pixel + c * m->elem_bytes, dtype, value[c]);
+    }
+    return r;
+}
+horus_result horus_image_set_pixel(const horus_image *m, uint32_t x, uint32_t y,
+                                   const double *value, size_t count)
+{
+    uint8_t pixel[16];
+    horus_result r = horusi_pack(m, value, count, "image_set_pixel", pixel);
+    if (r == HORUS_OK && (x >= m->width_px || y >= m->height_px))
+        r = horusi_fail(HORUS_E_ARG, "image_set_pixel: (%u, %u) is outside %u x %u", (unsigned)x,
+                        (unsigned)y, (unsigned)m->width_px, (unsigned)m->height_px);
+    if (r == HORUS_OK)
+        memcpy(horusi_pixel_at(m, x, y), pixel, (size_t)m->channels * m->elem_bytes);
+    return r;
+}
+horus_result horus_image_fill(const horus_image *m, const double *value, size_t count)
+{
+    uint8_t pixel[16];
+    horus_result r = horusi_pack(m, value, count, "image_fill", pixel);
+    if (r != HORUS_OK)
+        return r;
+    size_t bytes = (size_t)m->channels * m->elem_bytes;
+    for (uint32_t x = 0; x < m->width_px; x++)
+        memcpy(horusi_pixel_at(m, x, 0), pixel, bytes);
+    for (uint32_t y = 1; y < m->height_px; y++)
+        memcpy(horusi_pixel_at(m, 0, y), m->data, horusi_row_bytes(m));
+    return HORUS_OK;
+}
+horus_result horus_image_copy_from(const horus_image *m, const void *data, size_t bytes)
+{
+    horus_result r = horusi_image_writable(m, "image_copy_from");
+    if (r != HORUS_OK)
+        return r;
+    uint64_t row = horusi_row_bytes(m), all = row * m->height_px;
+    if (!data)
+        return horusi_fail(HORUS_E_ARG, "image_copy_from: data is NULL");
+    if (bytes != all)
+        return horusi_fail(HORUS_E_SIZE, "image_copy_from: %llu bytes, %u x %u %s has %llu",
+                           (unsigned long long)bytes, (unsigned)m->width_px, (unsigned)m->height_px,
+                           horusi_encodings[m->encoding].name, (unsigned long long)all);
+    for (uint32_t y = 0; y < m->height_px; y++)
+        memcpy(horusi_pixel_at(m, 0, y), (const uint8_t *)data + y * row, (size_t)row);
+    return HORUS_OK;
+}
+horus_result horus_image_roi(const horus_image *m, uint32_t x, uint32_t y, uint32_t width,
+                             uint32_t height, void *out, size_t bytes)
+{
+    horus_result r = horusi_check_image(m, "image_roi");
+    if (r != HORUS_OK)
+        return r;
+    if (!out || width == 0 || height == 0 || x >= m->width_px || y >= m->height_px ||
+        width > m->width_px - x || height > m->height_px - y)
+        return horusi_fail(HORUS_E_ARG, "image_roi: %u x %u at (%u, %u) is not inside %u x %u",
+                           (unsigned)width, (unsigned)height, (unsigned)x, (unsigned)y,
+                           (unsigned)m->width_px, (unsigned)m->height_px);
+    uint64_t row = (uint64_t)width * m->channels * m->elem_bytes;
+    if (bytes != row * height)
+        return horusi_fail(HORUS_E_SIZE, "image_roi: %llu bytes, the rectangle has %llu",
+                           (unsigned long long)bytes, (unsigned long long)(row * height));
+    for (uint32_t i = 0; i < height; i++)
+        memcpy((uint8_t *)out + i * row, horusi_pixel_at(m, x, y + i), (size_t)row);
+    return HORUS_OK;
+}
+
+static horus_result horusi_image_to_wire(const horus_image *m, horusi_descriptor *d,
+                                         uint32_t *bytes)
+{
+    horus_result r = horusi_check_image(m, "image");
+    if (r != HORUS_OK)
+        return r;
+    if (!m->frame.pool)
+        return horusi_fail(HORUS_E_ARG, "image: not in a pool: copy() puts it there");
+    horusi_wire_begin(d, &m->frame, m->data, HORUS_KIND_IMAGE);
+    d->head.encoding = m->encoding;
+    uint32_t size[3] = {m->width_px, m->height_px, m->stride_bytes};
+    memcpy(d->bytes + sizeof d->head, size, sizeof size);
+    *bytes = (uint32_t)(sizeof d->head + sizeof size);
+    if (!horusi_wire_data(&d->head, &m->frame,
+                          (uint64_t)m->stride_bytes * (m->height_px - 1) + horusi_row_bytes(m)))
+        return horusi_fail(HORUS_E_ARG, "image: its rows leave its frame");
+    return HORUS_OK;
+}
+static horus_result horusi_image_from_wire(horus_image *m, const horusi_descriptor *d,
+                                           uint32_t bytes, const horus_frame *f)
+{
+    uint32_t size[3];
+    memset(m, 0, sizeof *m);
+    if (bytes < sizeof d->head + sizeof size)
+        return horusi_damaged();
+    memcpy(size, d->bytes + sizeof d->head, sizeof size);
+    if (horusi_image_fit(m, size[0], size[1], d->head.encoding) != HORUS_OK ||
+        size[2] < m->stride_bytes)
+        return horusi_damaged();
+    m->stride_bytes = size[2];
+    m->data = horusi_wire_data(
+        &d->head, f, (uint64_t)m->stride_bytes * (m->height_px - 1) + horusi_row_bytes(m));
+    m->frame = *f;
+    m->readonly = horusi_is_readonly(f);
+    return m->data ? HORUS_OK : horusi_damaged();
+}
+horus_result horus_topic_send_image(horus_topic *t, horus_image *image, int64_t timeout_ns){
+    HORUSI_SEND(image, horusi_image_to_wire, horus_image_type)} horus_result
+    horus_topic_receive_image(horus_topic *t, horus_image *out, horus_info *info,
+                              int64_t timeout_ns)
+{
+    HORUSI_RECEIVE(HORUS_KIND_IMAGE, horusi_image_from_wire)
+}
+
+/* ---- depth */
+
+static horus_result horusi_check_depth(const horus_depth *d, const char *what)
+{
+    if (!d || (d->dtype != HORUS_F32 && d->dtype != HORUS_U16) || d->width_px == 0 ||
+        d->height_px == 0 ||
+        (uint64_t)d->width_px * (d->dtype == HORUS_F32 ? 4 : 2) > d->stride_bytes)
+        return horusi_fail(HORUS_E_ARG, "%s: no valid depth image", what);
+    if (d->frame.pool ? !horusi_is_valid(&d->frame) : !d->data)
+        return horusi_closed(what);
+    return HORUS_OK;
+}
+static uint8_t *horusi_depth_at(const horus_depth *d, uint32_t x, uint32_t y)
+{
+    return (uint8_t *)d->data + (uint64_t)y * d->stride_bytes +
+           (uint64_t)x * (d->dtype == HORUS_F32 ? 4 : 2);
+}
+horus_result horus_depth_alloc(horus_depth *out, horus_pool *pool, uint32_t width, uint32_t height,
+                               horus_dtype dtype, uint32_t flags)
+{
+    horus_image m;
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "depth_alloc: out is NULL");
+    memset(out, 0, sizeof *out);
+    if (dtype != HORUS_F32 && dtype != HORUS_U16)
+        return horusi_fail(HORUS_E_ARG,
+                           "depth_alloc: HORUS_F32 (metres) or HORUS_U16 (millimetres)");
+    horus_result r = horus_image_alloc(&m, pool, width, height,
+                                       dtype == HORUS_F32 ? HORUS_MONO32F : HORUS_DEPTH16, flags);
+    if (r != HORUS_OK)
+        return r;
+    out->frame = m.frame;
+    out->data = m.data;
+    out->width_px = width;
+    out->height_px = height;
+    out->stride_bytes = m.stride_bytes;
+    out->scale = dtype == HORUS_F32 ? 1.0f : 0.001f;
+    out->dtype = (uint8_t)dtype;
+    return HORUS_OK;
+}
+horus_result horus_depth_release(horus_depth *d)
+{
+    if (!d)
+        return horusi_closed("depth_release");
+    horus_result r = horus_frame_release(&d->frame);
+    memset(d, 0, sizeof *d);
+    return r;
+}
+horus_result horus_depth_copy(horus_depth *out, const horus_depth *d, horus_pool *pool)
+{
+    horus_depth n;
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "depth_copy: out is NULL");
+    horus_result r = horusi_check_depth(d, "depth_copy");
+    if (r == HORUS_OK)
+        r = horus_depth_alloc(&n, pool ? pool : d->frame.pool, d->width_px, d->height_px,
+                              (horus_dtype)d->dtype, HORUS_UNINIT);
+    if (r != HORUS_OK) {
+        memset(out, 0, sizeof *out);
+        return r;
+    }
+    n.scale = d->scale;
+    for (uint32_t y = 0; y < d->height_px; y++)
+        memcpy(horusi_depth_at(&n, 0, y), horusi_depth_at(d, 0, y),
+               (size_t)d->width_px * (d->dtype == HORUS_F32 ? 4 : 2));
+    horusi_copy_meta(&n.frame, &d->frame);
+    *out = n;
+    return HORUS_OK;
+}
+horus_result horus_depth_tensor(horus_tensor *out, const horus_depth *d)
+{
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "depth_tensor: out is NULL");
+    memset(out, 0, sizeof *out);
+    horus_result r = horusi_check_depth(d, "depth_tensor");
+    if (r == HORUS_OK)
+        r = horusi_second(&d->frame);
+    if (r != HORUS_OK)
+        return r;
+    out->frame = d->frame;
+    out->data = d->data;
+    out->dtype = d->dtype;
+    out->ndim = 2;
+    out->readonly = d->frame.pool ? horusi_is_readonly(&d->frame) : d->readonly;
+    out->shape[0] = d->height_px;
+    out->shape[1] = d->width_px;
+    out->strides_bytes[0] = d->stride_bytes;
+    out->strides_bytes[1] = d->dtype == HORUS_F32 ? 4 : 2;
+    return HORUS_OK;
+}
+horus_result horus_depth_get(const horus_depth *d, uint32_t x, uint32_t y, double *metres)
+{
+    if (!metres)
+        return horusi_fail(HORUS_E_ARG, "depth_get: out is NULL");
+    *metres = 0;
+    horus_result r = horusi_check_depth(d, "depth_get");
+    if (r == HORUS_OK && (x >= d->width_px || y >= d->height_px))
+        r = horusi_fail(HORUS_E_ARG, "depth_get: (%u, %u) is outside %u x %u", (unsigned)x,
+                        (unsigned)y, (unsigned)d->width_px, (unsigned)d->height_px);
+    if (r == HORUS_OK)
+        *metres = horusi_value_get(horusi_depth_at(d, x, y), d->dtype) *
+                  (d->dtype == HORUS_F32 ? 1.0 : (double)d->scale);
+    return r;
+}
+horus_result horus_depth_set(const horus_depth *d, uint32_t x, uint32_t y, double metres)
+{
+    horus_result r = horusi_check_depth(d, "depth_set");
+    if (r == HORUS_OK && d->frame.pool)
+        r = horusi_may_write(&d->frame, "depth_set");
+    if (r == HORUS_OK && d->readonly)
+        r = horusi_fail(HORUS_E_READONLY,
+                        "depth_set: a read-only view; copy() gives a writable one");
+    if (r != HORUS_OK)
+        return r;
+    double units = d->dtype == HORUS_F32 ? metres : metres / (double)d->scale;
+    if (x >= d->width_px || y >= d->height_px ||
+        (d->dtype == HORUS_U16 && !(units >= 0 && units < 65535.5)))
+        return horusi_fail(
+            HORUS_E_ARG, "depth_set: (%u, %u), %g m: outside %u x %u, or not to be stored",
+            (unsigned)x, (unsigned)y, metres, (unsigned)d->width_px, (unsigned)d->height_px);
+    horusi_value_set(horusi_depth_at(d, x, y), d->dtype, units);
+    return HORUS_OK;
+}
+
+/* Eight running results side by side, so that a compiler may use vectors without reordering sums.
+ */
+enum { HORUSI_LANES = 8 };
+typedef struct horusi_extent {
+    float low[HORUSI_LANES], high[HORUSI_LANES], sum[HORUSI_LANES];
+    uint32_t count[HORUSI_LANES];
+} horusi_extent;
+static void horusi_extent_add(horusi_extent *e, const float *v)
+{
+    for (int k = 0; k < HORUSI_LANES; k++) {
+        bool valid = v[k] > 0 && v[k] <= 3.402823466e+38f; /* false for NaN */
+        float low = valid ? v[k] : 3.402823466e+38f, high = valid ? v[k] : 0;
+        e->low[k] = low < e->low[k] ? low : e->low[k];
+        e->high[k] = high > e->high[k] ? high : e->high[k];
+        e->sum[k] += high;
+        e->count[k] += valid;
+    }
+}
+horus_result horus_depth_statistics(const horus_depth *d, horus_depth_stats *out)
+{
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "depth_statistics: out is NULL");
+    memset(out, 0, sizeof *out);
+    horus_result r = horusi_check_depth(d, "depth_statistics");
+    if (r != HORUS_OK)
+        return r;
+    double low = 0, high = 0, sum = 0;
+    for (uint32_t y = 0; y < d->height_px; y++) {
+        const uint8_t *row = horusi_depth_at(d, 0, y);
+        for (uint32_t x0 = 0; x0 < d->width_px;
+             x0 += 4096) { /* short runs keep float sums exact enough */
+            uint32_t end = d->width_px - x0 < 4096 ? d->width_px : x0 + 4096;
+            horusi_extent e;
+            memset(&e, 0, sizeof e);
+            for (int k = 0; k < HORUSI_LANES; k++)
+                e.low[k] = 3.402823466e+38f;
+            for (uint32_t x = x0; x < end; x += HORUSI_LANES) {
+                float v[HORUSI_LANES] = {0};
+                uint32_t n = end - x < HORUSI_LANES ? end - x : HORUSI_LANES;
+                if (d->dtype == HORUS_F32) {
+                    memcpy(v, row + (size_t)x * 4, n * sizeof *v);
+                } else {
+                    uint16_t u[HORUSI_LANES] = {0};
+                    memcpy(u, row + (size_t)x * 2, n * sizeof *u);
+                    for (int k = 0; k < HORUSI_LANES; k++)
+                        v[k] = u[k];
+                }
+                horusi_extent_add(&e, v);
+            }
+            for (int k = 0; k < HORUSI_LANES; k++) {
+                if (e.count[k] == 0)
+                    continue;
+                low = out->valid == 0 || (double)e.low[k] < low ? (double)e.low[k] : low;
+                high = (double)e.high[k] > high ? (double)e.high[k] : high;
+                sum += (double)e.sum[k];
+                out->valid += e.count[k];
+            }
+        }
+    }
+    if (out->valid == 0)
+        return HORUS_EMPTY;
+    double scale = d->dtype == HORUS_F32 ? 1.0 : (double)d->scale;
+    out->min_m = low * scale;
+    out->max_m = high * scale;
+    out->mean_m = sum / (double)out->valid * scale;
+    return HORUS_OK;
+}
+
+static horus_result horusi_depth_to_wire(const horus_depth *v, horusi_descriptor *d,
+                                         uint32_t *bytes)
+{
+    horus_result r = horusi_check_depth(v, "depth");
+    if (r != HORUS_OK)
+        return r;
+    if (!v->frame.pool)
+        return horusi_fail(HORUS_E_ARG, "depth: not in a pool: copy() puts it there");
+    horusi_wire_begin(d, &v->frame, v->data, HORUS_KIND_DEPTH);
+    d->head.dtype = v->dtype;
+    uint32_t size[4] = {v->width_px, v->height_px, v->stride_bytes, 0};
+    memcpy(&size[3], &v->scale, 4);
+    memcpy(d->bytes + sizeof d->head, size, sizeof size);
+    *bytes = (uint32_t)(sizeof d->head + sizeof size);
+    if (!horusi_wire_data(&d->head, &v->frame, (uint64_t)v->stride_bytes * v->height_px))
+        return horusi_fail(HORUS_E_ARG, "depth: its rows leave its frame");
+    return HORUS_OK;
+}
+static horus_result horusi_depth_from_wire(horus_depth *v, const horusi_descriptor *d,
+                                           uint32_t bytes, const horus_frame *f)
+{
+    uint32_t size[4];
+    memset(v, 0, sizeof *v);
+    if (bytes < sizeof d->head + sizeof size)
+        return horusi_damaged();
+    memcpy(size, d->bytes + sizeof d->head, sizeof size);
+    v->width_px = size[0];
+    v->height_px = size[1];
+    v->stride_bytes = size[2];
+    memcpy(&v->scale, &size[3], 4);
+    v->dtype = d->head.dtype;
+    v->frame = *f;
+    v->readonly = horusi_is_readonly(f);
+    v->data = horusi_wire_data(&d->head, f, (uint64_t)size[2] * size[1]);
+    return v->data && horusi_check_depth(v, "depth") == HORUS_OK ? HORUS_OK : horusi_damaged();
+}
+horus_result horus_topic_send_depth(horus_topic *t, horus_depth *depth, int64_t timeout_ns){
+    HORUSI_SEND(depth, horusi_depth_to_wire, horus_depth_type)} horus_result
+    horus_topic_receive_depth(horus_topic *t, horus_depth *out, horus_info *info,
+                              int64_t timeout_ns)
+{
+    HORUSI_RECEIVE(HORUS_KIND_DEPTH, horusi_depth_from_wire)
+}
+
+/* ---- clouds */
+
+static horus_result horusi_check_cloud(const horus_cloud *c, const char *what)
+{
+    if (!c || c->point_count == 0 || c->fields == 0 || c->fields > 65535 ||
+        horus_dtype_bytes((horus_dtype)c->dtype) == 0)
+        return horusi_fail(HORUS_E_ARG, "%s: no valid point cloud", what);
+    if (c->frame.pool ? !horusi_is_valid(&c->frame) : !c->data)
+        return horusi_closed(what);
+    return HORUS_OK;
+}
+/* Its size; UINT64_MAX if that overflows. */
+static uint64_t horusi_cloud_bytes(uint64_t points, uint32_t fields, uint8_t dtype)
+{
+    uint64_t one = fields * (uint64_t)horus_dtype_bytes((horus_dtype)dtype);
+    return one && points > UINT64_MAX / 2 / one ? UINT64_MAX : points * one;
+}
+horus_result horus_cloud_alloc(horus_cloud *out, horus_pool *pool, uint64_t points, uint32_t fields,
+                               horus_dtype dtype, uint32_t flags)
+{
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "cloud_alloc: out is NULL");
+    memset(out, 0, sizeof *out);
+    if (points == 0 || fields == 0 || fields > 65535 || horus_dtype_bytes(dtype) == 0)
+        return horusi_fail(HORUS_E_ARG,
+                           "cloud_alloc: at least 1 point of 1 to 65535 fields, and a dtype");
+    horus_cloud c;
+    memset(&c, 0, sizeof c);
+    c.point_count = points;
+    c.fields = fields;
+    c.dtype = (uint8_t)dtype;
+    horus_result r = horus_frame_alloc(&c.frame, pool, horusi_cloud_bytes(points, fields, c.dtype),
+                                       flags, &c.data);
+    if (r == HORUS_OK)
+        *out = c;
+    return r;
+}
+horus_result horus_cloud_release(horus_cloud *c)
+{
+    if (!c)
+        return horusi_closed("cloud_release");
+    horus_result r = horus_frame_release(&c->frame);
+    memset(c, 0, sizeof *c);
+    return r;
+}
+horus_result horus_cloud_copy(horus_cloud *out, const horus_cloud *c, horus_pool *pool)
+{
+    horus_cloud n;
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "cloud_copy: out is NULL");
+    horus_result r = horusi_check_cloud(c, "cloud_copy");
+    if (r == HORUS_OK)
+        r = horus_cloud_alloc(&n, pool ? pool : c->frame.pool, c->point_count, c->fields,
+                              (horus_dtype)c->dtype, HORUS_UNINIT);
+    if (r != HORUS_OK) {
+        memset(out, 0, sizeof *out);
+        return r;
+    }
+    memcpy(n.data, c->data, (size_t)horusi_cloud_bytes(c->point_count, c->fields, c->dtype));
+    horusi_copy_meta(&n.frame, &c->frame);
+    *out = n;
+    return HORUS_OK;
+}
+horus_result horus_cloud_tensor(horus_tensor *out, const horus_cloud *c)
+{
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "cloud_tensor: out is NULL");
+    memset(out, 0, sizeof *out);
+    horus_result r = horusi_check_cloud(c, "cloud_tensor");
+    if (r == HORUS_OK)
+        r = horusi_second(&c->frame);
+    if (r != HORUS_OK)
+        return r;
+    out->frame = c->frame;
+    out->data = c->data;
+    out->dtype = c->dtype;
+    out->ndim = 2;
+    out->readonly = c->frame.pool ? horusi_is_readonly(&c->frame) : c->readonly;
+    out->shape[0] = (int64_t)c->point_count;
+    out->shape[1] = c->fields;
+    out->strides_bytes[1] = (int64_t)horus_dtype_bytes((horus_dtype)c->dtype);
+    out->strides_bytes[0] = c->fields * out->strides_bytes[1];
+    return HORUS_OK;
+}
+horus_result horus_cloud_point(const horus_cloud *c, uint64_t i, double *out, size_t count)
+{
+    for (size_t k = 0; out && k < count; k++)
+        out[k] = 0;
+    horus_result r = horusi_check_cloud(c, "cloud_point");
+    if (r != HORUS_OK)
+        return r;
+    if (!out || i >= c->point_count)
+        return horusi_fail(HORUS_E_ARG, "cloud_point: no point %llu of %llu", (unsigned long long)i,
+                           (unsigned long long)c->point_count);
+    if (count != c->fields)
+        return horusi_fail(HORUS_E_SIZE, "cloud_point: %llu places, a point has %u fields",
+                           (unsigned long long)count, (unsigned)c->fields);
+    if (c->dtype != HORUS_F32 && c->dtype != HORUS_F64)
+        return horusi_fail(HORUS_E_TYPE, "cloud_point: for float32 and float64 clouds, this is %s",
+                           horus_dtype_name((horus_dtype)c->dtype));
+    size_t bytes = horus_dtype_bytes((horus_dtype)c->dtype);
+    const uint8_t *at = (const uint8_t *)c->data + i * c->fields * bytes;
+    for (size_t k = 0; k < count; k++, at += bytes) {
+        if (c->dtype == HORUS_F64)
+            memcpy(&out[k], at, 8);
+        else
+            out[k] = horusi_value_get(at, HORUS_F32);
+    }
+    return HORUS_OK;
+}
+bool horus_cloud_is_xyz(const horus_cloud *c) { return c && c->fields == 3; }
+bool horus_cloud_has_intensity(const horus_cloud *c) { return c && c->fields >= 4; }
+bool horus_cloud_has_color(const horus_cloud *c) { return c && c->fields >= 6; }
+
+static horus_result horusi_cloud_to_wire(const horus_cloud *c, horusi_descriptor *d,
+                                         uint32_t *bytes)
+{
+    horus_result r = horusi_check_cloud(c, "cloud");
+    if (r != HORUS_OK)
+        return r;
+    if (!c->frame.pool)
+        return horusi_fail(HORUS_E_ARG, "cloud: not in a pool: copy() puts it there");
+    horusi_wire_begin(d, &c->frame, c->data, HORUS_KIND_CLOUD);
+    d->head.dtype = c->dtype;
+    memcpy(d->bytes + sizeof d->head, &c->point_count, 8);
+    memcpy(d->bytes + sizeof d->head + 8, &c->fields, 4);
+    *bytes = (uint32_t)sizeof d->head + 12;
+    if (!horusi_wire_data(&d->head, &c->frame,
+                          horusi_cloud_bytes(c->point_count, c->fields, c->dtype)))
+        return horusi_fail(HORUS_E_ARG, "cloud: its points leave its frame");
+    return HORUS_OK;
+}
+static horus_result horusi_cloud_from_wire(horus_cloud *c, const horusi_descriptor *d,
+                                           uint32_t bytes, const horus_frame *f)
+{
+    memset(c, 0, sizeof *c);
+    if (bytes < sizeof d->head + 12)
+        return horusi_damaged();
+    memcpy(&c->point_count, d->bytes + sizeof d->head, 8);
+    memcpy(&c->fields, d->bytes + sizeof d->head + 8, 4);
+    c->dtype = d->head.dtype;
+    c->frame = *f;
+    c->readonly = horusi_is_readonly(f);
+    c->data =
+        horusi_wire_data(&d->head, f, horusi_cloud_bytes(c->point_count, c->fields, c->dtype));
+    return c->data && horusi_check_cloud(c, "cloud") == HORUS_OK ? HORUS_OK : horusi_damaged();
+}
+horus_result horus_topic_send_cloud(horus_topic *t, horus_cloud *cloud, int64_t timeout_ns){
+    HORUSI_SEND(cloud, horusi_cloud_to_wire, horus_cloud_type)} horus_result
+    horus_topic_receive_cloud(horus_topic *t, horus_cloud *out, horus_info *info,
+                              int64_t timeout_ns)
+{
+    HORUSI_RECEIVE(HORUS_KIND_CLOUD, horusi_cloud_from_wire)
+}
+
+/* ---- pictures */
+
+#if !defined(HORUS_NO_OS)
+#ifdef HORUS_STB_IMAGE_WRITE
+#define HORUSI_STB HORUS_STB_IMAGE_WRITE
+#elif defined(__has_include)
+#if __has_include(<stb/stb_image_write.h>)
+#define HORUSI_STB <stb/stb_image_write.h>
+#elif __has_include(<stb_image_write.h>)
+#define HORUSI_STB <stb_image_write.h>
+#endif
+#endif
+#endif
+#if defined(HORUSI_STB) && !defined(INCLUDE_STB_IMAGE_WRITE_H)
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#define STB_IMAGE_WRITE_STATIC
+#include HORUSI_STB
+#endif
+
+#ifdef HORUSI_STB
+static uint8_t horusi_byte(double v) { return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v + 0.5); }
+
+/* Writes dense 8-bit pixels; the suffix picks the format. */
+static horus_result horusi_picture(const uint8_t *pixels, uint32_t width, uint32_t height,
+                                   uint32_t channels, const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    int w = (int)width, h = (int)height, c = (int)channels, ok = -1;
+    if (dot && horusi_same_text(dot, ".png"))
+        ok = stbi_write_png(path, w, h, c, pixels, w * c);
+    else if (dot && horusi_same_text(dot, ".bmp"))
+        ok = stbi_write_bmp(path, w, h, c, pixels);
+    else if (dot && horusi_same_text(dot, ".tga"))
+        ok = stbi_write_tga(path, w, h, c, pixels);
+    else if (dot && (horusi_same_text(dot, ".jpg") || horusi_same_text(dot, ".jpeg")))
+        ok = stbi_write_jpg(path, w, h, c, pixels, 90);
+    if (ok < 0)
+        return horusi_fail(HORUS_E_ARG,
+                           "image_write: %.120s: the suffix must be png, bmp, tga or jpg", path);
+    return ok ? HORUS_OK
+              : horusi_fail(HORUS_E_SYSTEM, "image_write: cannot write %.120s: %s", path,
+                            strerror(errno));
+}
+#endif
+
+static horus_result horusi_write(const horus_image *m, const char *path, bool near_is_bright)
+{
+    horus_result r = horusi_check_image(m, "image_write");
+    if (r == HORUS_OK && (!path || !*path))
+        r = horusi_fail(HORUS_E_ARG, "image_write: no path");
+    if (r != HORUS_OK)
+        return r;
+#ifndef HORUSI_STB
+    (void)near_is_bright;
+    return horusi_fail(HORUS_E_UNSUPPORTED,
+                       "image_write: built without stb_image_write: install it "
+                       "(apt-get install libstb-dev) or define "
+                       "HORUS_STB_IMAGE_WRITE as its path, and compile again");
+#else
+    uint32_t w = m->width_px, h = m->height_px, channels = m->channels == 2 ? 3 : m->channels;
+    uint8_t dtype = horusi_encodings[m->encoding].dtype;
+    if ((uint64_t)w * h * channels > INT32_MAX)
+        return horusi_fail(HORUS_E_SIZE, "image_write: more than 2 GiB of pixels");
+    uint8_t *out = (uint8_t *)HORUS_MALLOC((size_t)w * h * channels), *to = out;
+    if (!out)
+        return horusi_no_memory((size_t)w * h * channels);
+    double low = 0, high = 0; /* of valid values, where a range is to be mapped */
+    bool any = false;
+    for (uint32_t y = 0; y < h && dtype != HORUS_U8; y++)
+        for (uint32_t x = 0; x < w * m->channels; x++) {
+            double v =
+                horusi_value_get(horusi_pixel_at(m, 0, y) + (size_t)x * m->elem_bytes, dtype);
+            if (!(v > -1e300 && v < 1e300) || (near_is_bright && v <= 0))
+                continue;
+            low = !any || v < low ? v : low;
+            high = !any || v > high ? v : high;
+            any = true;
+        }
+    if (dtype == HORUS_F32 && !near_is_bright && low >= 0 && high <= 1) {
+        low = 0; /* the usual range of float pictures */
+        high = 1;
+    }
+    double scale = high > low ? 255 / (high - low) : 0;
+    for (uint32_t y = 0; y < h; y++)
+        for (uint32_t x = 0; x < w; x++, to += channels) {
+            const uint8_t *at = horusi_pixel_at(m, x, y);
+            if (m->encoding == HORUS_YUV422) { /* Y0 U Y1 V, BT.601 */
+                const uint8_t *pair = horusi_pixel_at(m, x & ~1u, y);
+                bool odd_end = (x & ~1u) + 1 >= w;
+                double luma = 1.164 * (at[0] - 16), u = pair[1] - 128.0;
+                double v = (odd_end ? 128 : pair[3]) - 128.0;
+                to[0] = horusi_byte(luma + 1.596 * v);
+                to[1] = horusi_byte(luma - 0.392 * u - 0.813 * v);
+                to[2] = horusi_byte(luma + 2.017 * u);
+                continue;
+            }
+            bool swap = m->encoding == HORUS_BGR8 || m->encoding == HORUS_BGRA8;
+            for (uint32_t c = 0; c < m->channels; c++) {
+                uint32_t source = swap && c < 3 ? 2 - c : c;
+                double v = horusi_value_get(at + (size_t)source * m->elem_bytes, dtype);
+                bool valid = v > -1e300 && v < 1e300 && !(near_is_bright && v <= 0);
+                if (dtype == HORUS_U8)
+                    to[c] = (uint8_t)v;
+                else if (near_is_bright)
+                    to[c] = valid
+                                ? horusi_byte(scale > 0 ? 32 + (high - v) * scale * 223 / 255 : 255)
+                                : 0;
+                else
+                    to[c] = valid ? horusi_byte((v - low) * scale) : 0;
+            }
+        }
+    r = horusi_picture(out, w, h, channels, path);
+    HORUS_FREE(out);
+    return r;
+#endif
+}
+horus_result horus_image_write(const horus_image *m, const char *path)
+{
+    return horusi_write(m, path, m && m->encoding == HORUS_DEPTH16);
+}
+horus_result horus_depth_write(const horus_depth *d, const char *path)
+{
+    horus_image m;
+    horus_result r = horusi_check_depth(d, "depth_write");
+    if (r == HORUS_OK)
+        r = horusi_image_fit(&m, d->width_px, d->height_px,
+                             d->dtype == HORUS_F32 ? HORUS_MONO32F : HORUS_DEPTH16);
+    if (r != HORUS_OK)
+        return r;
+    m.frame = d->frame;
+    m.data = d->data;
+    m.stride_bytes = d->stride_bytes;
+    return horusi_write(&m, path, true);
+}
+#endif /* HORUS_NO_VIEWS */
+
+#endif /* HORUS_IMPLEMENTATION */
+
+/* ------------------------------------------------------------------------------------ >>license
+ *
+ * This software is available under two licenses; choose the one you prefer.
+ *
+ * A. MIT License. Copyright (c) 2026 the horus authors.
+ * Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+ * associated documentation files (the "Software"), to deal in the Software without restriction,
+ * including without limitation the rights to use, copy, modify, merge, publish, distribute,
+ * sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is
+ * furnished to do so, subject to the following conditions: The above copyright notice and this
+ * permission notice shall be included in all copies or substantial portions of the Software. THE
+ * SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
+ * LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+ * NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM,
+ * DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+ * OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+ *
+ * B. Public Domain (www.unlicense.org). This is free and unencumbered software released into the
+ * public domain. Anyone is free to copy, modify, publish, use, compile, sell, or distribute this
+ * software, either in source code form or as a compiled binary, for any purpose, commercial or
+ * non-commercial, and by any means. The software is provided as is, without warranty of any kind.
+ */

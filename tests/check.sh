@@ -1,0 +1,113 @@
+#!/bin/sh
+# The quick gate: both compilers, every opt-out, symbols, contents list, format. Under a minute.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT INT TERM
+W="-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes
+   -Wmissing-prototypes -Wcast-qual -Wundef -Wvla -Wswitch-enum -Werror"
+WXX="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror"
+failed=0
+total=0
+
+# try NAME COMMAND...: runs it quietly, says so if it fails
+try() {
+    name=$1
+    shift
+    total=$((total + 1))
+    if ! "$@" >"$work/log" 2>&1; then
+        failed=$((failed + 1))
+        echo "check: $name: FAILED: $*"
+        head -n 20 "$work/log"
+    fi
+}
+
+cat >"$work/impl.c" <<'C'
+#define HORUS_IMPLEMENTATION
+#include "horus.h"
+#include "horus.h"
+#define HORUS_IMPLEMENTATION
+#include "horus.h"
+C
+cat >"$work/api_first.c" <<'C'
+#include "horus.h"
+#include <stdio.h>
+#define HORUS_IMPLEMENTATION
+#include "horus.h"
+C
+cat >"$work/late.c" <<'C'
+#include <stdio.h>
+#include <stdlib.h>
+#define HORUS_IMPLEMENTATION
+#include "horus.h"
+C
+cat >"$work/static.c" <<'C'
+#define HORUS_STATIC
+#define HORUS_IMPLEMENTATION
+#include "horus.h"
+int main(void) { return horus_now_ns() == 0; }
+C
+cat >"$work/no_os.c" <<'C'
+#include <stdint.h>
+extern uint64_t board_ns(void);
+extern void board_lock(void), board_unlock(void);
+#define HORUS_NO_OS
+#define HORUS_NOW_NS() board_ns()
+#define HORUS_CRITICAL_ENTER() board_lock()
+#define HORUS_CRITICAL_LEAVE() board_unlock()
+#define HORUS_IMPLEMENTATION
+#include "horus.h"
+C
+cat >"$work/api.cpp" <<'C'
+#include "horus.h"
+#define WHEEL_FIELDS(F, A, S, N, V, W)                                                             \
+    F(u64, timestamp_ns) A(f32, slip, 4) S(name, 16) N(vector3, force) V(f32, samples)
+HORUS_MESSAGE(wheel, "Wheel", "wheel", WHEEL_FIELDS)
+int main()
+{
+    horus_topic_desc d = horus_topic_desc();
+    d.type = &horus_wheel_type;
+    horus_wheel w = horus_wheel();
+    return d.policy == HORUS_POLICY_ANY && w.samples.count == 0 ? 0 : 1;
+}
+C
+
+for cc in gcc clang; do
+    command -v $cc >/dev/null || { echo "check: $cc is missing: apt-get install -y $cc"; exit 1; }
+    for std in c11 c17; do
+        try "$cc $std" $cc -std=$std -O2 $W -I. -c "$work/impl.c" -o "$work/$cc.o" &
+    done
+    wait
+    try "$cc gnu11, API first" $cc -std=gnu11 -O1 $W -I. -c "$work/api_first.c" -o "$work/a.o"
+    try "$cc gnu11, after system headers" $cc -std=gnu11 -O1 $W -I. -c "$work/late.c" -o "$work/b.o"
+    try "$cc -Og" $cc -std=c11 -Og $W -I. -c "$work/impl.c" -o "$work/c.o"
+    try "$cc static" $cc -std=c11 -O1 $W -Wno-unused-function -I. "$work/static.c" -o "$work/static"
+    try "$cc without views" $cc -std=c11 -O1 $W -DHORUS_NO_VIEWS -I. -c "$work/impl.c" -o "$work/d.o"
+    try "$cc without an OS" $cc -std=c11 -O1 $W -I. -c "$work/no_os.c" -o "$work/e.o"
+done
+for cxx in g++ clang++; do
+    try "$cxx API as C++11" $cxx -std=c++11 $WXX -fsyntax-only -I. "$work/api.cpp"
+done
+
+# every external symbol starts with horus_
+try "symbols" sh -c "! nm -g --defined-only '$work/gcc.o' | awk '{print \$3}' | grep -v '^horus_'"
+try "no symbols when static" sh -c "! nm -g --defined-only '$work/static' | grep ' horus'"
+# strict C after a system header cannot work: one clear error, not hundreds
+try "one error for a late include" sh -c \
+    "! gcc -std=c11 -I. -c '$work/late.c' -o '$work/x.o' 2>'$work/err'; [ \$(grep -c '#error' '$work/err') -ge 1 ]"
+
+# the contents list: each tag once there and once as a section
+for tag in $(sed -n '1,12p' horus.h | grep -o '>>[a-z]*' | sort -u); do
+    try "contents $tag" sh -c "[ \$(grep -c -- '--- $tag\b' horus.h) -eq 1 ]"
+done
+try "every section is in the contents list" sh -c \
+    "for t in \$(grep -o -- '--- >>[a-z]*' horus.h | cut -c5-); do sed -n '1,12p' horus.h | grep -q -- \"\$t\" || exit 1; done"
+
+if command -v clang-format >/dev/null; then
+    try "format" sh -c "clang-format --dry-run -Werror horus.h \$(ls tests/*.c tests/*.h examples/*.c bench/*.c 2>/dev/null)"
+else
+    echo "check: clang-format is missing: apt-get install -y clang-format"
+    exit 1
+fi
+echo "check: $((total - failed)) passed, $failed failed"
+[ $failed -eq 0 ]
