@@ -3032,7 +3032,6 @@ static uint64_t horusi_claim_word(uint64_t n, uint32_t incarnation, uint32_t row
     return (n & 0xffffff) << 40 | (uint64_t)(incarnation & 0xffffff) << 16 | row << 8 | state;
 }
 static uint32_t horusi_claim_state(uint64_t w) { return (uint32_t)(w & 0xff); }
-static uint32_t horusi_claim_row(uint64_t w) { return (uint32_t)(w >> 8 & 0xff); }
 static bool horusi_claim_is(uint64_t w, uint64_t n) { return (w >> 40) == (n & 0xffffff); }
 
 /* ---- all pools of a namespace */
@@ -3048,11 +3047,14 @@ static horus_pool *horusi_pool_find(horus_context *c, uint32_t id)
 }
 static horus_result horusi_attach_all(horus_context *c); /* see >>context */
 
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+static uint32_t horusi_claim_row(uint64_t w) { return (uint32_t)(w >> 8 & 0xff); }
 static void horusi_mark(horus_pool *p, uint32_t s) { p->marks[s >> 5] |= 1u << (s & 31); }
 static bool horusi_is_marked(const horus_pool *p, uint32_t s)
 {
     return p->marks[s >> 5] >> (s & 31) & 1;
 }
+#endif
 
 /* Reads the descriptor of an entry that should hold message n. True: it refers to a frame. */
 static bool horusi_entry_frame(const horusi_entry *e, uint64_t n, horusi_wire *wire)
@@ -5408,7 +5410,7 @@ horus_result horus_topic_open(horus_topic **out, const char *name, const horus_t
         message_bytes = size < 512 ? 1000 : size + 512;
     if (!message_bytes && (!d->type || d->type->kind == HORUS_KIND_TENSOR))
         message_bytes = HORUS_DESCRIPTOR_BYTES;
-    if (d->policy < HORUS_POLICY_ANY || d->policy > HORUS_QUEUE || d->capacity > 1u << 20 ||
+    if ((uint32_t)d->policy > HORUS_QUEUE || d->capacity > 1u << 20 ||
         d->message_bytes > HORUS_MAX_INLINE || d->max_publishers > 4096 ||
         d->max_subscribers > 4096 || (d->type && !d->type->name))
         return horusi_fail(

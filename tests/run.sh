@@ -1,0 +1,126 @@
+#!/bin/bash
+# Runs every test and ends with one line: N passed, N failed. SANITIZE=address, undefined, thread or
+# coverage runs the C suite so built, with smaller storms. ONLY=word runs the parts whose name has it.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+mode=${SANITIZE:-plain}
+out=build/$mode
+mkdir -p "$out"
+passed=0
+failed=0
+times=()
+
+# ---- what is needed, installed or named
+need=()
+want() { command -v "$1" >/dev/null 2>&1 || need+=("$2"); }
+want gcc gcc
+want g++ g++
+want python3 python3
+if [ "$mode" = plain ]; then
+    want clang clang
+    want clang-format clang-format
+    want i686-linux-gnu-gcc gcc-i686-linux-gnu
+    want arm-none-eabi-gcc gcc-arm-none-eabi
+    [ -e /usr/include/stb/stb_image_write.h ] || need+=(libstb-dev)
+    [ -e /usr/include/dlpack/dlpack.h ] || need+=(libdlpack-dev)
+    ls /usr/lib/arm-none-eabi/include/stdio.h >/dev/null 2>&1 || need+=(libnewlib-arm-none-eabi)
+    python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || need+=(python3-venv)
+elif [ "$mode" != coverage ]; then
+    want clang clang
+fi
+if [ ${#need[@]} -gt 0 ]; then
+    install="apt-get install -y --no-install-recommends ${need[*]}"
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "installing: ${need[*]}"
+        (apt-get update -qq && DEBIAN_FRONTEND=noninteractive $install -qq) >"$out/install.log" 2>&1 ||
+            { echo "could not install; see $out/install.log"; tail -n 5 "$out/install.log"; exit 1; }
+    elif [ "${INSTALL:-0}" = 1 ]; then
+        (sudo apt-get update -qq && sudo $install -qq) || exit 1
+    else
+        echo "missing: run    sudo apt-get update && sudo $install"
+        exit 1
+    fi
+fi
+
+# part NAME COMMAND...: runs it; counts its last "N passed, N failed" line, else its exit status
+part() {
+    local name=$1 log="$out/$1.log" begin code line
+    shift
+    case $name in *"${ONLY:-}"*) ;; *) return ;; esac
+    begin=$(date +%s.%N)
+    timeout "${LIMIT:-900}" "$@" >"$log" 2>&1 </dev/null
+    code=$?
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
+    if [ -n "$line" ]; then
+        set -- $line
+        passed=$((passed + $1))
+        failed=$((failed + $3))
+        [ $code -ne 0 ] && [ "$3" = 0 ] && { failed=$((failed + 1)); line="$line, but it ended with $code"; }
+    elif [ $code -eq 0 ]; then
+        passed=$((passed + 1))
+        line=ok
+    else
+        failed=$((failed + 1))
+        line="FAILED (status $code)"
+    fi
+    case $line in *" 0 failed"|ok) ;; *) grep -E 'FAILED|ERROR|Sanitizer|WARNING: Thread' "$log" | head -n 20; echo "    see $log" ;; esac
+    times+=("$(printf '%7.1f s  %-22s %s' "$(echo "$(date +%s.%N) - $begin" | bc)" "$name" "$line")")
+    echo "${times[-1]}"
+}
+command -v bc >/dev/null || bc() { python3 -c 'print(eval(input()))'; }
+
+flags="-std=gnu11 -g -Wall -Wextra -I. -pthread"
+case $mode in
+plain) cc="gcc -O1 -Werror" ;;
+address) cc="clang -O1 -fsanitize=address -fno-omit-frame-pointer"; export ASAN_OPTIONS=detect_leaks=1 ;;
+undefined) cc="clang -O1 -fsanitize=undefined,float-cast-overflow -fno-sanitize-recover=all" ;;
+thread) cc="clang -O1 -fsanitize=thread"; export TSAN_OPTIONS=halt_on_error=1 ;;
+coverage) cc="gcc -O0 --coverage" ;;
+*) echo "SANITIZE: address, undefined, thread or coverage"; exit 2 ;;
+esac
+kills=1000 stops=100
+[ "$mode" = plain ] || { kills=60 stops=10; }
+
+for source in tests/test_*.c tests/storm.c; do
+    name=$(basename "$source" .c)
+    $cc $flags "$source" -o "$out/$name" >"$out/$name.build" 2>&1 ||
+        { echo "cannot build $source:"; head -n 20 "$out/$name.build"; failed=$((failed + 1)); }
+done
+for source in tests/test_*.c; do
+    name=$(basename "$source" .c)
+    [ -x "$out/$name" ] && part "$name" "$out/$name"
+done
+part storm "$out/storm" -k $kills -s $stops
+if [ "$mode" = plain ]; then
+    if i686-linux-gnu-gcc -static -O1 $flags tests/storm.c -o "$out/storm32" >"$out/storm32.build" 2>&1; then
+        part storm_32_and_64 "$out/storm" -k 200 -s 20 -o "$PWD/$out/storm32"
+    else
+        failed=$((failed + 1))
+        head "$out/storm32.build"
+    fi
+    [ -e tests/test_examples.sh ] && part examples tests/test_examples.sh
+    if [ -e tests/demo_test.py ]; then
+        if [ ! -e .venv/ready ]; then
+            python3 -m venv .venv >"$out/venv.log" 2>&1 &&
+                .venv/bin/pip install -q scikit-learn pillow >>"$out/venv.log" 2>&1 && touch .venv/ready
+        fi
+        part demo "$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)" tests/demo_test.py
+    fi
+    [ -e bench/run.py ] && part bench_smoke env QUICK=1 BENCH_OUT="$PWD/$out" python3 bench/run.py
+fi
+if [ "$mode" = coverage ]; then
+    gcov -o "$out" "$out"/*.gcda >"$out/gcov.log" 2>&1
+    grep -A1 "horus.h'" "$out/gcov.log" | tail -n 1
+    rm -f ./*.gcov
+fi
+left=$(ls /dev/shm 2>/dev/null | grep -c '^horus')
+if [ "$left" != 0 ]; then
+    echo "left behind in /dev/shm: $(ls /dev/shm | grep '^horus' | head -n 5 | tr '\n' ' ')"
+    failed=$((failed + 1))
+else
+    passed=$((passed + 1))
+fi
+echo "---- seconds by part ($mode)"
+printf '%s\n' "${times[@]}"
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
