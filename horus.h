@@ -106,7 +106,7 @@ extern "C" {
 #define HORUS_VERSION_PATCH 0
 
 #ifdef HORUS_STATIC
-#define HORUS_API static
+#define HORUS_API static __attribute__((unused)) /* a user need not call everything */
 #else
 #define HORUS_API extern
 #endif
@@ -1924,6 +1924,33 @@ static bool horusi_trylock(horusi_a32 *word)
            horusi_cas32_acqrel(N2, word, &free_word, horusi_thread_id());
 }
 
+/* A barrier that every running thread of this process passes through, so that one side of a
+ * handshake needs none of its own. False: not to be had here. */
+#if defined(__linux__) && !defined(HORUS_NO_OS) && defined(SYS_membarrier)
+static bool horusi_can_barrier(void)
+{
+    static horusi_a32 known; /* 1: yes, 2: no */
+    uint32_t k = horusi_ld32_rlx(N2, &known);
+    if (k == 0) {
+        long offered = syscall(SYS_membarrier, 0, 0, 0);
+        k = offered > 0 && (offered & 24) == 24 ? 1
+                                                : 2; /* private expedited, and its registration */
+        horusi_st32_rlx(N1, &known, k);
+    }
+    return k == 1;
+}
+static void horusi_barrier(void)
+{
+    if (syscall(SYS_membarrier, 8, 0, 0) != 0) {
+        (void)syscall(SYS_membarrier, 16, 0, 0);
+        (void)syscall(SYS_membarrier, 8, 0, 0);
+    }
+}
+#else
+static bool horusi_can_barrier(void) { return false; }
+static void horusi_barrier(void) {}
+#endif
+
 /* The CPU's counter where it is cheap and steady, else nanoseconds. */
 static uint64_t horusi_ticks(uint32_t clock)
 {
@@ -2264,11 +2291,80 @@ typedef struct horusi_ref {
     uint32_t slot, generation;
 } horusi_ref;
 
+/* Who is using a handle. The first thread that does enters by plain stores, so that a send waits
+ * for no earlier store to arrive: it says that it is inside, then looks whether it is still alone.
+ * The first other thread ends that for good: it says so, makes every thread pass a barrier, and
+ * from then on all enter by a swap. Either the first thread was seen inside, or it sees that it is
+ * not alone. */
+typedef struct horusi_use {
+    horusi_a32 solo;   /* 0, the thread that is alone, HORUSI_REVOKING, or HORUSI_SHARED */
+    horusi_a32 inside; /* 1 while that thread is in */
+    horusi_a32 busy;   /* HORUSI_IDLE, HORUSI_USED, or HORUSI_EVICTING by an allocator */
+} horusi_use;
+enum { HORUSI_IDLE = 0, HORUSI_USED = 1, HORUSI_EVICTING = 2 };
+#define HORUSI_REVOKING UINT32_MAX
+#define HORUSI_SHARED (UINT32_MAX - 1)
+
+/* Enters as USED or EVICTING. False: somebody else is in, or this thread itself. */
+static bool horusi_use_slowly(horusi_use *u, uint32_t as, uint32_t me)
+{
+    for (int tries = 0; tries < 100000; tries++) {
+        uint32_t solo = horusi_ld32_acq(N2, &u->solo), idle = HORUSI_IDLE;
+        if (solo == 0) {
+            (void)horusi_cas32_acqrel(N2, &u->solo, &solo,
+                                      horusi_can_barrier() ? me : HORUSI_SHARED);
+        } else if (solo == me) {
+            if (horusi_ld32_rlx(N2, &u->inside))
+                return false;
+            horusi_st32_rlx(N2, &u->inside, 1);
+            atomic_signal_fence(memory_order_seq_cst); /* the other side has the barrier for both */
+            if (horusi_ld32_rlx(N2, &u->solo) == me)
+                return true;
+            horusi_st32_rel(N1, &u->inside, 0);
+        } else if (solo != HORUSI_REVOKING && solo != HORUSI_SHARED) {
+            if (!horusi_cas32_acqrel(N2, &u->solo, &solo, HORUSI_REVOKING))
+                continue;
+            horusi_barrier();
+            horusi_st32_rel(N1, &u->solo, HORUSI_SHARED);
+        } else if (solo == HORUSI_SHARED) {
+            if (horusi_ld32_acq(N2, &u->inside))
+                return false;
+            if (horusi_cas32_acqrel(N2, &u->busy, &idle, as))
+                return true;
+            if (idle == HORUSI_USED || as == HORUSI_EVICTING)
+                return false;
+            horusi_pause(); /* an allocation takes back our oldest frame: a moment */
+        } else {
+            horusi_pause();
+        }
+    }
+    return false;
+}
+static bool horusi_use_begin(horusi_use *u, uint32_t as)
+{
+    uint32_t me = horusi_thread_id();
+    if (horusi_ld32_rlx(N2, &u->solo) == me && horusi_ld32_rlx(N2, &u->inside) == 0) {
+        horusi_st32_rlx(N2, &u->inside, 1);
+        atomic_signal_fence(memory_order_seq_cst);
+        if (horusi_ld32_rlx(N2, &u->solo) == me)
+            return true;
+        horusi_st32_rel(N1, &u->inside, 0);
+    }
+    return horusi_use_slowly(u, as, me);
+}
+static void horusi_use_end(horusi_use *u)
+{
+    if (horusi_ld32_rlx(N1, &u->busy) != HORUSI_IDLE)
+        horusi_st32_rel(N1, &u->busy, HORUSI_IDLE);
+    else
+        horusi_st32_rel(N1, &u->inside, 0);
+}
+
 /* A publisher's side of its ring. It outlives its handle while messages linger. */
 typedef struct horusi_out {
     struct horusi_out *next_out;
     struct horus_topic *handle; /* NULL: closed */
-    horusi_a32 *busy;           /* the handle's; NULL once it is closed */
+    horusi_use *use;            /* the handle's; NULL once it is closed */
     horusi_ref topic, ring;
     horusi_topic *shm;
     horusi_lane *lane;
@@ -2282,7 +2378,6 @@ typedef struct horusi_out {
     uint64_t frame_bytes;  /* pinned by frames */
     horusi_ref *refs;      /* what each entry holds */
 } horusi_out;
-enum { HORUSI_IDLE = 0, HORUSI_USED = 1, HORUSI_EVICTING = 2 };
 
 struct horus_context {
     horus_pool *pool, *pools;
@@ -2795,11 +2890,12 @@ static horus_result horusi_alloc(horus_pool *p, uint64_t bytes, bool zero, horus
     bool split = class_ < p->blocks_log2;
     uint32_t shape = split ? horusi_own(HORUSI_SPLIT, class_) : horusi_own(HORUSI_HEAD, n);
     uint32_t s = 0, passes = 0, round = 0;
-    bool fresh = false;
+    bool fresh = false, known = false;
     horusi_slot *h;
     for (;;) {
         uint32_t changes = horusi_ld32_acq(G2, &p->header->changes);
-        if (horusi_reuse_get(p, shape, &s) || horusi_find_shaped(p, shape, true, &s) ||
+        known = horusi_reuse_get(p, shape, &s); /* its memory is where it was, and backed */
+        if (known || horusi_find_shaped(p, shape, true, &s) ||
             horusi_find_granules(p, n, shape, false, &s) ||
             (split && horusi_find_shaped(p, shape, false, &s)) ||
             horusi_find_granules(p, n, shape, true, &s))
@@ -2811,7 +2907,7 @@ static horus_result horusi_alloc(horus_pool *p, uint64_t bytes, bool zero, horus
             return horusi_pool_full(p, bytes);
     }
     uint32_t own = horusi_shape(p, s >> p->blocks_log2) & ~HORUSI_MINE;
-    if (!horusi_back_data(p, s >> p->blocks_log2, n, &fresh)) {
+    if (!known && !horusi_back_data(p, s >> p->blocks_log2, n, &fresh)) {
         horusi_untake(p, s);
         return horusi_fail(
             HORUS_E_POOL_FULL,
@@ -3392,13 +3488,12 @@ static void horusi_out_evict(horusi_out *o, uint64_t n)
  * guarded by the context's lock, which the allocator has. */
 static bool horusi_out_borrow(horusi_out *o, const horusi_out *caller)
 {
-    uint32_t idle = HORUSI_IDLE;
-    return o == caller || !o->busy || horusi_cas32_acqrel(N2, o->busy, &idle, HORUSI_EVICTING);
+    return o == caller || !o->use || horusi_use_begin(o->use, HORUSI_EVICTING);
 }
 static void horusi_out_return(horusi_out *o, const horusi_out *caller)
 {
-    if (o != caller && o->busy)
-        horusi_st32_rel(N1, o->busy, HORUSI_IDLE);
+    if (o != caller && o->use)
+        horusi_use_end(o->use);
 }
 
 /* Gives back one hold of a topic; the last holder of all ends it. */
@@ -5092,7 +5187,7 @@ static bool horusi_is_queue(const horusi_in *in) { return in->ring.claims != NUL
 struct horus_topic {
     horus_context *context;
     horus_topic *next;
-    horusi_a32 busy; /* HORUSI_IDLE, _USED, _EVICTING */
+    horusi_use use;
     horusi_ref ref;
     horusi_topic *shm;
     uint32_t type_tag, type_bytes, max_lanes, max_subs, message_bytes, capacity, clock;
@@ -5218,24 +5313,18 @@ static horus_result horusi_begin(horus_topic *t, const char *what)
 {
     if (!t)
         return horusi_fail(HORUS_E_ARG, "%s: topic is NULL", what);
-    for (;;) {
-        uint32_t idle = HORUSI_IDLE;
-        if (horusi_cas32_acqrel(N2, &t->busy, &idle, HORUSI_USED))
-            break;
-        if (idle != HORUSI_EVICTING)
-            return horusi_fail(
-                HORUS_E_BUSY, "%s: another thread is using this handle: open one per thread", what);
-        horusi_pause(); /* an allocation takes back our oldest frame: a moment */
-    }
+    if (!horusi_use_begin(&t->use, HORUSI_USED))
+        return horusi_fail(HORUS_E_BUSY,
+                           "%s: another thread is using this handle: open one per thread", what);
     if (!horusi_is_detached(t->context))
         return HORUS_OK;
-    horusi_st32_rel(N1, &t->busy, HORUSI_IDLE);
+    horusi_use_end(&t->use);
     return horusi_fail(HORUS_E_DETACHED, "%s: opened before fork(): open it again in the child",
                        what);
 }
 static horus_result horusi_end(horus_topic *t, horus_result r)
 {
-    horusi_st32_rel(N1, &t->busy, HORUSI_IDLE);
+    horusi_use_end(&t->use);
     return r;
 }
 
@@ -5600,7 +5689,7 @@ static horus_result horusi_out_open(horus_topic *t)
     o->next = 1;
     o->passed = 1;
     o->handle = t;
-    o->busy = &t->busy;
+    o->use = &t->use;
     horusi_st32_rlx(L1, &lane->capacity, capacity);
     horusi_st64_rlx(L1, &lane->head, 0);
     horusi_st64_rlx(L1, &lane->tail, 1);
@@ -6562,7 +6651,7 @@ void horus_topic_close(horus_topic *t)
             (void)horusi_cas64_acqrel(L1, &t->out->lane->word, &live,
                                       horusi_owner(c->incarnation, c->row, HORUSI_LANE_CLOSED));
             t->out->handle = NULL;
-            t->out->busy = NULL;
+            t->out->use = NULL;
         }
         for (horus_topic **l = &c->topics; *l; l = &(*l)->next)
             if (*l == t) {
@@ -6581,7 +6670,7 @@ static void horusi_close_topics(horus_context *c)
 {
     for (horus_topic *t = c->topics, *next; t; t = next) {
         next = t->next;
-        horusi_st32_rlx(N1, &t->busy, HORUSI_IDLE); /* nothing else runs: so the caller promised */
+        memset(&t->use, 0, sizeof t->use); /* nothing else runs: so the caller promised */
         horus_topic_close(t);
     }
 }
