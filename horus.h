@@ -1464,6 +1464,31 @@ typedef uint64_t horusi_a64 __attribute__((aligned(8)));
 typedef _Atomic uint64_t horusi_a64;
 #endif
 
+#if defined(__GNUC__)
+#define HORUSI_HOT static inline __attribute__((always_inline))
+#define HORUSI_COLD static __attribute__((cold, noinline))
+#define horusi_rarely(x) __builtin_expect(!!(x), 0)
+#else
+#define HORUSI_HOT static inline
+#define HORUSI_COLD static
+#define horusi_rarely(x) (x)
+#endif
+
+/* Asks for a line that will be written soon, so that its journey overlaps with other work. Built-in
+ * prefetches ask for a shared copy on a plain x86-64, which would travel twice. */
+#if defined(__x86_64__) && defined(__GNUC__)
+#define horusi_fetch_to_write(p) __asm__ volatile("prefetchw %0" : : "m"(*(const char *)(p)))
+#elif defined(__GNUC__)
+#define horusi_fetch_to_write(p) __builtin_prefetch(p, 1)
+#else
+#define horusi_fetch_to_write(p) ((void)(p))
+#endif
+#ifdef __GNUC__
+#define horusi_fetch(p) __builtin_prefetch(p)
+#else
+#define horusi_fetch(p) ((void)(p))
+#endif
+
 #define HORUSI_LAYOUT 1u
 #define HORUSI_MAGIC (0x53555245484f5200ull | HORUSI_LAYOUT) /* also tells byte order */
 #define HORUSI_ROWS HORUS_MAX_PROCESSES
@@ -1639,6 +1664,8 @@ _Static_assert(sizeof(horusi_entry) == HORUSI_ENTRY_HEAD, "layout");
 #else
 #define horusi_ld32_rlx(label, p) atomic_load_explicit(p, memory_order_relaxed)
 #define horusi_ld32_acq(label, p) atomic_load_explicit(p, memory_order_acquire)
+#define horusi_ldp_acq(label, p) atomic_load_explicit(p, memory_order_acquire)
+#define horusi_stp_rel(label, p, v) atomic_store_explicit(p, v, memory_order_release)
 #define horusi_ld32_seq(label, p) atomic_load_explicit(p, memory_order_seq_cst)
 #define horusi_st32_rlx(label, p, v) atomic_store_explicit(p, v, memory_order_relaxed)
 #define horusi_st32_rel(label, p, v) atomic_store_explicit(p, v, memory_order_release)
@@ -1766,7 +1793,7 @@ static HORUSI_THREAD char horusi_error_text[256];
 
 /* Notes what went wrong and returns the code. */
 #ifdef HORUS_NO_OS
-static horus_result horusi_fail(horus_result code, const char *format, ...)
+HORUSI_COLD horus_result horusi_fail(horus_result code, const char *format, ...)
 {
     (void)format; /* no printf in firmware: the code's own text */
     size_t i = 0;
@@ -2306,7 +2333,7 @@ enum { HORUSI_IDLE = 0, HORUSI_USED = 1, HORUSI_EVICTING = 2 };
 #define HORUSI_SHARED (UINT32_MAX - 1)
 
 /* Enters as USED or EVICTING. False: somebody else is in, or this thread itself. */
-static bool horusi_use_slowly(horusi_use *u, uint32_t as, uint32_t me)
+HORUSI_COLD bool horusi_use_slowly(horusi_use *u, uint32_t as, uint32_t me)
 {
     for (int tries = 0; tries < 100000; tries++) {
         uint32_t solo = horusi_ld32_acq(N2, &u->solo), idle = HORUSI_IDLE;
@@ -2340,7 +2367,7 @@ static bool horusi_use_slowly(horusi_use *u, uint32_t as, uint32_t me)
     }
     return false;
 }
-static bool horusi_use_begin(horusi_use *u, uint32_t as)
+HORUSI_HOT bool horusi_use_begin(horusi_use *u, uint32_t as)
 {
     uint32_t me = horusi_thread_id();
     if (horusi_ld32_rlx(N2, &u->solo) == me && horusi_ld32_rlx(N2, &u->inside) == 0) {
@@ -2352,7 +2379,7 @@ static bool horusi_use_begin(horusi_use *u, uint32_t as)
     }
     return horusi_use_slowly(u, as, me);
 }
-static void horusi_use_end(horusi_use *u)
+HORUSI_HOT void horusi_use_end(horusi_use *u)
 {
     if (horusi_ld32_rlx(N1, &u->busy) != HORUSI_IDLE)
         horusi_st32_rel(N1, &u->busy, HORUSI_IDLE);
@@ -2374,6 +2401,7 @@ typedef struct horusi_out {
     uint32_t stride, capacity, frame_limit, frames, index;
     uint64_t next;         /* sequence of the next message */
     uint64_t passed;       /* all before it were read by everybody who counts */
+    uint64_t tail;         /* queue: all before it are done */
     uint64_t oldest_frame; /* no entry before this sequence holds a frame */
     uint64_t frame_bytes;  /* pinned by frames */
     horusi_ref *refs;      /* what each entry holds */
@@ -2510,6 +2538,8 @@ static bool horusi_acquire(horus_pool *p, uint32_t s, uint32_t g)
             uint64_t offset;
             if (horusi_slot_room(p, s, own, &offset) == 0)
                 break; /* garbage in the map */
+            if (horusi_ld32_rlx(N2, &p->rec[s].generation) == g)
+                own |= horusi_ld32_rlx(N2, &p->rec[s].own) & HORUSI_MINE;
             horusi_st32_rlx(N1, &p->rec[s].generation, g);
             horusi_st32_rlx(N1, &p->rec[s].own, own);
             return true;
@@ -3016,6 +3046,32 @@ static bool horusi_dir_acquire(horus_pool *p, uint64_t word, uint32_t *slot)
     return true;
 }
 
+/* Ends a topic that nobody but us holds: moves its generation on, so that no one can find it. */
+static void horusi_seal(horus_pool *p, uint32_t s, uint64_t dir_word, horusi_a64 *dir)
+{
+    horusi_rec *r = &p->rec[s];
+    uint64_t w = horusi_ld64_acq(S2, &p->slot[s].word), others = 0;
+    for (uint32_t i = 0; i < HORUSI_MASKS; i++)
+        others |= horusi_ld64_acq(S4, &p->slot[s].holders[i]) &
+                  (i == p->context->mask_word ? ~p->context->mask_bit : UINT64_MAX);
+    if (others || !horusi_trylock(&r->lock))
+        return;
+    bool sealed = horusi_ld32_rlx(N2, &r->count) == 1 &&
+                  horusi_cas64_acqrel(S1, &p->slot[s].word, &w,
+                                      horusi_pair(horusi_high(w) + 1, horusi_low(w) + 1));
+    if (sealed)
+        horusi_st32_rlx(N1, &r->generation, horusi_high(w) + 1);
+    horusi_unlock(&r->lock);
+    if (sealed && dir)
+        (void)horusi_cas64_seq(D, dir, &dir_word, 0);
+}
+/* Lets go of a topic that was looked at; if its last handle was closed meanwhile, it ends here. */
+static void horusi_dir_release(horus_pool *p, horusi_a64 *dir, uint64_t word, uint32_t slot)
+{
+    horusi_seal(p, slot, word, dir);
+    horusi_release(p, slot);
+}
+
 /* A ring's memory: entries, cursors, claims. */
 typedef struct horusi_ring {
     uint8_t *entries;
@@ -3068,13 +3124,13 @@ static bool horusi_ring_acquire(horus_pool *p, horusi_topic *t, uint32_t max_sub
     horusi_release(p, r->slot);
     return false;
 }
-static horusi_entry *horusi_entry_at(uint8_t *entries, uint32_t stride, uint32_t index)
+HORUSI_HOT horusi_entry *horusi_entry_at(uint8_t *entries, uint32_t stride, uint32_t index)
 {
     return (horusi_entry *)(void *)(entries + (uint64_t)index * stride);
 }
 
 /* Copies a payload out of an entry, by atomic words. */
-static void horusi_payload_get(const horusi_entry *e, void *out, uint32_t bytes)
+HORUSI_HOT void horusi_payload_get(const horusi_entry *e, void *out, uint32_t bytes)
 {
     horusi_aword *from = (horusi_aword *)(uintptr_t)(e + 1);
     uint8_t *to = (uint8_t *)out;
@@ -3088,7 +3144,7 @@ static void horusi_payload_get(const horusi_entry *e, void *out, uint32_t bytes)
         memcpy(to, &w, bytes);
     }
 }
-static void horusi_payload_put(horusi_entry *e, const void *in, uint32_t bytes)
+HORUSI_HOT void horusi_payload_put(horusi_entry *e, const void *in, uint32_t bytes)
 {
     horusi_aword *to = (horusi_aword *)(void *)(e + 1);
     const uint8_t *from = (const uint8_t *)in;
@@ -3285,26 +3341,6 @@ static bool horusi_reclaim_topic(horus_context *c, uint32_t s, uint32_t row, int
 
 #endif
 
-/* Ends a topic that nobody but us holds: moves its generation on, so that no one can find it. */
-static void horusi_seal(horus_pool *p, uint32_t s, uint64_t dir_word, horusi_a64 *dir)
-{
-    horusi_rec *r = &p->rec[s];
-    uint64_t w = horusi_ld64_acq(S2, &p->slot[s].word), others = 0;
-    for (uint32_t i = 0; i < HORUSI_MASKS; i++)
-        others |= horusi_ld64_acq(S4, &p->slot[s].holders[i]) &
-                  (i == p->context->mask_word ? ~p->context->mask_bit : UINT64_MAX);
-    if (others || !horusi_trylock(&r->lock))
-        return;
-    bool sealed = horusi_ld32_rlx(N2, &r->count) == 1 &&
-                  horusi_cas64_acqrel(S1, &p->slot[s].word, &w,
-                                      horusi_pair(horusi_high(w) + 1, horusi_low(w) + 1));
-    if (sealed)
-        horusi_st32_rlx(N1, &r->generation, horusi_high(w) + 1);
-    horusi_unlock(&r->lock);
-    if (sealed && dir)
-        (void)horusi_cas64_seq(D, dir, &dir_word, 0);
-}
-
 #if defined(__linux__) && !defined(HORUS_NO_OS)
 /* Everything of a dead row but what its rings still offer. Its lock is ours. */
 static horus_result horusi_reclaim(horus_context *c, uint32_t row, int drop)
@@ -3344,8 +3380,7 @@ static horus_result horusi_reclaim(horus_context *c, uint32_t row, int drop)
         uint64_t w = horusi_ld64_seq(D, &primary->directory[i]);
         uint32_t s;
         if (w != 0 && horusi_dir_acquire(primary, w, &s)) {
-            horusi_seal(primary, s, w, &primary->directory[i]);
-            horusi_release(primary, s);
+            horusi_dir_release(primary, &primary->directory[i], w, s);
         }
     }
     horusi_changed(primary);
@@ -3439,7 +3474,7 @@ static bool horusi_drop_oldest_orphan(horus_context *c)
                 victim = horusi_owner_row(owner);
             }
         }
-        horusi_release(p, s);
+        horusi_dir_release(p, &p->directory[i], w, s);
     }
     bool done = victim < HORUSI_ROWS && horusi_sweep_row(c, victim, HORUSI_DROP_ALL);
     horusi_st32_rel(N1, &c->sweeping, 0);
@@ -3460,9 +3495,11 @@ static void horusi_out_drop(horusi_out *o, uint32_t index)
     horusi_release(ref->pool, ref->slot);
     ref->pool = NULL;
 }
+/* Where message n is, one of the last `capacity` or the next: no division on the way of a send. */
 static uint32_t horusi_out_index(const horusi_out *o, uint64_t n)
 {
-    return (uint32_t)((n - 1) % o->capacity);
+    uint32_t back = (uint32_t)(o->next - n);
+    return back <= o->index ? o->index - back : o->index + o->capacity - back;
 }
 /* The sequence of the oldest frame in our ring; 0: none. */
 static uint64_t horusi_out_oldest(horusi_out *o)
@@ -3613,7 +3650,7 @@ static horusi_a32 horusi_contexts_lock;
 static pthread_once_t horusi_once = PTHREAD_ONCE_INIT;
 #endif
 #ifndef HORUS_NO_OS
-static horus_context *horusi_default; /* under horusi_default_lock */
+static horus_context *_Atomic horusi_default; /* written under horusi_default_lock */
 static horusi_a32 horusi_default_lock;
 #endif
 
@@ -4204,7 +4241,7 @@ static void horusi_in_child(void)
         horusi_drop_lock(&c->files);
     }
     horusi_contexts = NULL;
-    horusi_default = NULL;
+    horusi_stp_rel(N1, &horusi_default, NULL);
     horusi_st32_rlx(N1, &horusi_contexts_lock, 0);
     horusi_st32_rlx(N1, &horusi_default_lock, 0);
 }
@@ -4354,6 +4391,8 @@ static horus_result horusi_join(horus_context *c, const horus_context_desc *d)
         nanosleep(&t, NULL);
         r = HORUS_OK;
     }
+    if (r != HORUS_OK)
+        horusi_remove_dir(&c->files);
     return r;
 }
 #else
@@ -4466,10 +4505,15 @@ horus_result horus_context_default(horus_context **out)
     horus_result r = HORUS_OK;
     if (!out)
         return horusi_fail(HORUS_E_ARG, "context_default: out is NULL");
+    *out = horusi_ldp_acq(N2, &horusi_default);
+    if (*out)
+        return HORUS_OK;
     horusi_lock(&horusi_default_lock);
-    if (!horusi_default)
-        r = horus_context_open(&horusi_default, NULL);
-    *out = horusi_default;
+    *out = horusi_ldp_acq(N2, &horusi_default);
+    if (!*out) {
+        r = horus_context_open(out, NULL);
+        horusi_stp_rel(N1, &horusi_default, *out);
+    }
     horusi_unlock(&horusi_default_lock);
     return r;
 #endif
@@ -4503,8 +4547,8 @@ void horus_context_close(horus_context *c)
         return;
 #ifndef HORUS_NO_OS
     horusi_lock(&horusi_default_lock);
-    if (horusi_default == c)
-        horusi_default = NULL;
+    if (horusi_ldp_acq(N2, &horusi_default) == c)
+        horusi_stp_rel(N1, &horusi_default, NULL);
     horusi_unlock(&horusi_default_lock);
 #endif
     if (c->pool->fd < 0) {
@@ -4969,7 +5013,7 @@ static bool horusi_why(horus_context *c, horus_pool *p, uint32_t s, uint32_t row
         }
         if (t && (h->ring || h->internal))
             horusi_text(h->topic, sizeof h->topic, t->name);
-        horusi_release(primary, ts);
+        horusi_dir_release(primary, &primary->directory[i], w, ts);
         if (h->ring || h->internal)
             return true;
     }
@@ -5095,7 +5139,7 @@ horus_result horus_pool_audit(horus_pool *pool, horus_audit *out,
             }
             horusi_release(c->pool, ring.slot);
         }
-        horusi_release(c->pool, ts);
+        horusi_dir_release(c->pool, &c->pool->directory[i], w, ts);
     }
     out->balanced = out->leaked == 0 && out->misshapen == 0 && out->unpinned == 0;
     return HORUS_OK;
@@ -5178,8 +5222,9 @@ typedef struct horusi_in { /* a reader's place in one ring */
     uint64_t ref;  /* the lane's word for it */
     uint64_t next; /* sequence to read next */
     uint32_t index;
-    uint32_t lane; /* which */
-    bool gone;     /* the lane is over: read what is left, then let go */
+    uint32_t lane;      /* which */
+    uint32_t publisher; /* as a reader is told */
+    bool gone;          /* the lane is over: read what is left, then let go */
 } horusi_in;
 
 static bool horusi_is_queue(const horusi_in *in) { return in->ring.claims != NULL; }
@@ -5199,7 +5244,8 @@ struct horus_topic {
     horusi_out *out;
     horusi_in *in;
     uint32_t in_count, in_room, turn, version, redeliver;
-    uint64_t lost;     /* not yet told */
+    uint64_t lost; /* not yet told */
+    uint64_t taken;
     horusi_a64 *claim; /* queue: what we have */
     uint64_t claim_word;
     uint64_t base_ticks, base_ns, span; /* stamps: one pair of readings, and how far it serves */
@@ -5291,29 +5337,32 @@ horus_result horus_message_array(const void *message, size_t bytes, const horus_
 /* ---- time */
 
 /* A reader converts stamps by a pair of readings that is renewed before it drifts. */
-static uint64_t horusi_stamp_ns(horus_topic *t, uint64_t ticks)
+HORUSI_COLD void horusi_new_base(horus_topic *t)
+{
+    uint64_t first_ticks = horusi_ld64_rlx(own, &t->context->pool->header->clock_ticks);
+    uint64_t first_ns = horusi_ld64_rlx(own, &t->context->pool->header->clock_ns);
+    horusi_clock_pair(t->clock, &t->base_ticks, &t->base_ns);
+    uint64_t elapsed = t->base_ticks - first_ticks;
+    t->ns_per_tick = elapsed ? (double)(t->base_ns - first_ns) / (double)elapsed : 0;
+    t->span = elapsed < 1000000000u ? elapsed : 1000000000u; /* under a second */
+}
+HORUSI_HOT uint64_t horusi_stamp_ns(horus_topic *t, uint64_t ticks)
 {
     if (t->clock == 0)
         return ticks;
-    if (ticks - t->base_ticks > t->span && t->base_ticks - ticks > t->span) {
-        uint64_t first_ticks = horusi_ld64_rlx(own, &t->context->pool->header->clock_ticks);
-        uint64_t first_ns = horusi_ld64_rlx(own, &t->context->pool->header->clock_ns);
-        horusi_clock_pair(t->clock, &t->base_ticks, &t->base_ns);
-        uint64_t elapsed = t->base_ticks - first_ticks;
-        t->ns_per_tick = elapsed ? (double)(t->base_ns - first_ns) / (double)elapsed : 0;
-        t->span = elapsed < 2000000000u ? elapsed : 2000000000u; /* under a second */
-    }
+    if (horusi_rarely(ticks - t->base_ticks + t->span > 2 * t->span))
+        horusi_new_base(t);
     return t->base_ns +
            (uint64_t)(int64_t)((double)(int64_t)(ticks - t->base_ticks) * t->ns_per_tick);
 }
 
 /* ---- handles */
 
-static horus_result horusi_begin(horus_topic *t, const char *what)
+HORUSI_HOT horus_result horusi_begin(horus_topic *t, const char *what)
 {
     if (!t)
         return horusi_fail(HORUS_E_ARG, "%s: topic is NULL", what);
-    if (!horusi_use_begin(&t->use, HORUSI_USED))
+    if (horusi_rarely(!horusi_use_begin(&t->use, HORUSI_USED)))
         return horusi_fail(HORUS_E_BUSY,
                            "%s: another thread is using this handle: open one per thread", what);
     if (!horusi_is_detached(t->context))
@@ -5322,7 +5371,7 @@ static horus_result horusi_begin(horus_topic *t, const char *what)
     return horusi_fail(HORUS_E_DETACHED, "%s: opened before fork(): open it again in the child",
                        what);
 }
-static horus_result horusi_end(horus_topic *t, horus_result r)
+HORUSI_HOT horus_result horusi_end(horus_topic *t, horus_result r)
 {
     horusi_use_end(&t->use);
     return r;
@@ -5357,9 +5406,9 @@ static horus_result horusi_topic_build(horus_context *c, const char *name,
     return HORUS_OK;
 }
 
-/* True if the directory word names a topic of this name; it is then held. */
-static bool horusi_dir_match(horus_pool *p, uint64_t word, const char *name, uint32_t hash,
-                             uint32_t *slot)
+/* True if the directory's entry names a topic of this name; it is then held. */
+static bool horusi_dir_match(horus_pool *p, horusi_a64 *dir, uint64_t word, const char *name,
+                             uint32_t hash, uint32_t *slot)
 {
     uint32_t lanes, subs;
     if (word == 0 || (word >> 48 & 0x7fff) != (hash & 0x7fff) || !horusi_dir_acquire(p, word, slot))
@@ -5367,7 +5416,7 @@ static bool horusi_dir_match(horus_pool *p, uint64_t word, const char *name, uin
     horusi_topic *t = horusi_topic_at(p, *slot, &lanes, &subs);
     if (t && strncmp(t->name, name, sizeof t->name) == 0)
         return true;
-    horusi_release(p, *slot);
+    horusi_dir_release(p, dir, word, *slot);
     return false;
 }
 
@@ -5391,7 +5440,7 @@ static horus_result horusi_topic_find(horus_context *c, const char *name, const 
                 at = at == p->max_topics ? i : at;
                 continue;
             }
-            if (!horusi_dir_match(p, w, name, hash, &s))
+            if (!horusi_dir_match(p, &p->directory[i], w, name, hash, &s))
                 continue;
             if (w >> 63) {
                 if (have)
@@ -5409,7 +5458,7 @@ static horus_result horusi_topic_find(horus_context *c, const char *name, const 
                 if (w != 0 && !horusi_dir_acquire(p, w, &s))
                     freed |= horusi_cas64_seq(D, &p->directory[i], &w, 0);
                 else if (w != 0)
-                    horusi_release(p, s);
+                    horusi_dir_release(p, &p->directory[i], w, s);
             }
             if (!freed) {
                 horusi_lock(&c->lock);
@@ -5438,7 +5487,7 @@ static horus_result horusi_topic_find(horus_context *c, const char *name, const 
         bool withdraw = false;
         for (uint32_t i = 0; i < p->max_topics && !withdraw; i++) {
             uint64_t w = horusi_ld64_seq(D, &p->directory[i]);
-            if (i == at || !horusi_dir_match(p, w, name, hash, &s))
+            if (i == at || !horusi_dir_match(p, &p->directory[i], w, name, hash, &s))
                 continue;
             withdraw = w >> 63 || (!horusi_cas64_seq(D, &p->directory[i], &w, 0) && w >> 63);
             horusi_release(p, s);
@@ -5525,7 +5574,8 @@ again:
     horusi_topic *shm = horusi_topic_at(p, slot, &max_lanes, &max_subs);
     r = shm ? horusi_check_open(shm, d) : horusi_fail(HORUS_E_CORRUPT, "topic %s: damaged", name);
     if (r != HORUS_OK && !swept) { /* perhaps only the dead say otherwise */
-        horusi_release(p, slot);
+        horusi_topic_leave(c,
+                           &(horusi_ref){p, slot, horusi_ld32_rlx(own, &p->rec[slot].generation)});
         swept = true;
         (void)horusi_sweep(c, HORUSI_DROP_ALL);
         goto again;
@@ -5539,7 +5589,8 @@ again:
     }
     if (r != HORUS_OK) {
         horusi_delete(c, t);
-        horusi_release(p, slot);
+        horusi_topic_leave(c,
+                           &(horusi_ref){p, slot, horusi_ld32_rlx(own, &p->rec[slot].generation)});
         return r;
     }
     t->context = c;
@@ -5688,6 +5739,7 @@ static horus_result horusi_out_open(horus_topic *t)
     o->frame_limit = t->own_capacity ? capacity : capacity < 8 ? capacity : 8;
     o->next = 1;
     o->passed = 1;
+    o->tail = 1;
     o->handle = t;
     o->use = &t->use;
     horusi_st32_rlx(L1, &lane->capacity, capacity);
@@ -5749,16 +5801,18 @@ static bool horusi_make_place(horus_topic *t, horusi_out *o, uint64_t frame_byte
     horus_pool *p = t->context->pool;
     uint64_t most = (uint64_t)p->granules * p->granule_bytes / 8;
     if (o->policy == HORUS_QUEUE) {
-        uint64_t tail = horusi_ld64_rlx(own, &o->lane->tail), first = tail;
-        while (tail < o->next && horusi_is_passed(t, o, tail))
-            tail++;
-        if (tail != first)
-            horusi_st64_rel(K1, &o->lane->tail, tail);
+        uint64_t first = o->tail;
+        while (o->tail < o->next && horusi_is_passed(t, o, o->tail))
+            o->tail++;
+        if (o->tail != first)
+            horusi_st64_rel(K1, &o->lane->tail, o->tail);
     }
     if (o->next > o->capacity && !horusi_is_passed(t, o, o->next - o->capacity))
         return false;
+    /* overwrite: what is beyond the limit goes after the send, off its path */
     while (frame_bytes && o->frames > 0 &&
-           (o->frames >= o->frame_limit || o->frame_bytes + frame_bytes > most)) {
+           ((o->policy != HORUS_OVERWRITE && o->frames >= o->frame_limit) ||
+            o->frame_bytes + frame_bytes > most)) {
         uint64_t n = horusi_out_oldest(o);
         if (!horusi_is_passed(t, o, n))
             return false;
@@ -5771,8 +5825,8 @@ static bool horusi_make_place(horus_topic *t, horusi_out *o, uint64_t frame_byte
 }
 
 /* Writes one message into the ring; the reference, if any, is the ring's from now on. */
-static void horusi_publish(horus_topic *t, horusi_out *o, const void *payload, uint32_t bytes,
-                           uint32_t kind, uint32_t tag, const horusi_ref *ref)
+HORUSI_HOT void horusi_publish(horus_topic *t, horusi_out *o, const void *payload, uint32_t bytes,
+                               uint32_t kind, uint32_t tag, const horusi_ref *ref)
 {
     uint64_t n = o->next;
     uint32_t index = o->index;
@@ -5804,6 +5858,8 @@ static void horusi_publish(horus_topic *t, horusi_out *o, const void *payload, u
             o->frames++;
             o->frame_bytes += horusi_ld64_rlx(own, &ref->pool->slot[ref->slot].bytes);
             horusi_st32_rlx(own, &o->lane->frames, o->frames);
+            while (o->frames > o->frame_limit)
+                horusi_out_evict(o, horusi_out_oldest(o));
         }
     }
     if (sleepers)
@@ -5814,14 +5870,12 @@ static horus_result horusi_wait_room(horus_topic *t, horusi_out *o, uint64_t fra
                                      int64_t timeout_ns);
 
 /* The part that all sends share: the ring, and place in it. */
-static horus_result horusi_prepare(horus_topic *t, uint64_t frame_bytes, int64_t timeout_ns)
+HORUSI_HOT horus_result horusi_prepare(horus_topic *t, uint64_t frame_bytes, int64_t timeout_ns)
 {
-    if (!t->out) {
-        horus_result r = horusi_out_open(t);
+    if (horusi_rarely(!t->sent)) {
+        horus_result r = t->out ? HORUS_OK : horusi_out_open(t);
         if (r != HORUS_OK)
             return r;
-    }
-    if (!t->sent) {
         t->sent = true;
         if (!t->received) { /* a handle that only sends holds nobody back */
             t->sub_word = horusi_owner(t->context->incarnation, t->context->row, HORUSI_SUB_IDLE);
@@ -5835,8 +5889,8 @@ static horus_result horusi_prepare(horus_topic *t, uint64_t frame_bytes, int64_t
     return horusi_wait_room(t, t->out, frame_bytes, timeout_ns);
 }
 
-static horus_result horusi_send_bytes(horus_topic *t, const void *message, size_t bytes,
-                                      uint32_t tag, int64_t timeout_ns)
+HORUSI_HOT horus_result horusi_send_bytes(horus_topic *t, const void *message, size_t bytes,
+                                          uint32_t tag, int64_t timeout_ns)
 {
     horus_pool *p = t->context->pool;
     horus_result r = horusi_prepare(t, bytes > t->message_bytes ? bytes : 0, timeout_ns);
@@ -5992,6 +6046,7 @@ static void horusi_refresh(horus_topic *t, bool opening)
             in->ring = ring;
             in->ref = ref;
             in->lane = i;
+            in->publisher = horusi_owner_row(horusi_ld64_acq(L2, &lane->word)) << 16 | i;
             in->next = 1;
         } else if (!opening) {
             continue;
@@ -6046,7 +6101,7 @@ static void horusi_tell_lost(horus_topic *t, uint64_t n)
 }
 
 /* Lets a reliable publisher know how far we are. */
-static void horusi_advance(horus_topic *t, horusi_in *in, uint64_t next)
+HORUSI_HOT void horusi_advance(horus_topic *t, horusi_in *in, uint64_t next)
 {
     in->index = next == in->next + 1 ? (in->index + 1 == in->ring.capacity ? 0 : in->index + 1)
                                      : (uint32_t)((next - 1) % in->ring.capacity);
@@ -6063,15 +6118,15 @@ static void horusi_advance(horus_topic *t, horusi_in *in, uint64_t next)
 
 /* The entry to read next in one ring, lost ones skipped and counted; NULL if there is none. `sure`:
  * we are about to sleep, so the look must not be reordered before our bit. */
-static horusi_entry *horusi_look(horus_topic *t, horusi_in *in, bool sure)
+HORUSI_HOT horusi_entry *horusi_look(horus_topic *t, horusi_in *in, bool sure)
 {
-    for (;;) {
+    for (uint32_t tries = 0; tries < 1000; tries++) {
         horusi_entry *e = horusi_entry_at(in->ring.entries, in->ring.stride, in->index);
         uint64_t seq = sure ? horusi_ld64_seq(W, &e->seq) : horusi_ld64_acq(C1, &e->seq);
-        if (seq == 2 * in->next)
-            return e;
         if (seq < 2 * in->next)
             return NULL;
+        if (seq == 2 * in->next)
+            return e;
         /* lapped: message m was here last, and is still there if seq is even */
         uint64_t m = seq / 2, oldest = seq & 1 ? m + 1 : m - in->ring.capacity + 1;
         if (m < in->next || (m - in->next) % in->ring.capacity != 0 || oldest <= in->next)
@@ -6079,6 +6134,7 @@ static horusi_entry *horusi_look(horus_topic *t, horusi_in *in, bool sure)
         horusi_tell_lost(t, oldest - in->next);
         horusi_advance(t, in, oldest);
     }
+    return NULL; /* lapped again and again, or garbage throughout: the next call goes on */
 }
 
 /* Queue: claims the next free message of one ring. NULL: none. */
@@ -6086,7 +6142,7 @@ static horusi_entry *horusi_claim_next(horus_topic *t, horusi_in *in, bool sure,
                                        bool *again)
 {
     horus_context *c = t->context;
-    for (;;) {
+    for (uint32_t tries = 0; tries <= in->ring.capacity; tries++) {
         horusi_entry *e = horusi_entry_at(in->ring.entries, in->ring.stride, in->index);
         horusi_a64 *claim = &in->ring.claims[in->index];
         uint64_t seq = sure ? horusi_ld64_seq(W, &e->seq) : horusi_ld64_acq(C1, &e->seq);
@@ -6108,8 +6164,12 @@ static horusi_entry *horusi_claim_next(horus_topic *t, horusi_in *in, bool sure,
             }
             continue;
         }
-        horusi_in_seek(in, n + 1); /* somebody else's, or done */
+        /* somebody else's, or done; if a newer one stands here, so is all that it laps */
+        uint64_t m = seq / 2;
+        bool lapped = m > n && (m - n) % in->ring.capacity == 0;
+        horusi_in_seek(in, lapped ? m - in->ring.capacity + 1 : n + 1);
     }
+    return NULL;
 }
 
 /* Queue: what we had is done. */
@@ -6132,37 +6192,45 @@ static void horusi_let_go(horus_topic *t, uint32_t k)
     t->in[k] = t->in[--t->in_count];
 }
 
-/* The next message of any ring; *which is its reader. Queue: it is claimed unless only_look. */
-static horusi_entry *horusi_find(horus_topic *t, bool sure, bool only_look, uint32_t *which,
-                                 bool *again)
+/* Something changed that is looked at rarely: the set of rings, or a claim that came back. */
+HORUSI_COLD void horusi_catch_up(horus_topic *t, uint32_t redeliver)
 {
-    *again = false;
     if (horusi_ld32_acq(L2, &t->shm->version) != t->version)
         horusi_refresh(t, false);
-    uint32_t redeliver = horusi_ld32_acq(K2, &t->shm->redeliver);
-    if (redeliver != t->redeliver) { /* a claim came back: look again from the oldest undone */
-        t->redeliver = redeliver;
-        for (uint32_t k = 0; k < t->in_count; k++)
-            if (horusi_is_queue(&t->in[k])) {
-                uint64_t tail = horusi_ld64_acq(K2, &horusi_lanes(t->shm)[t->in[k].lane].tail);
-                if (tail > 0 && tail < t->in[k].next && !t->in[k].gone)
-                    horusi_in_seek(&t->in[k], tail);
-            }
+    if (redeliver == t->redeliver)
+        return;
+    t->redeliver = redeliver;
+    for (uint32_t k = 0; k < t->in_count; k++) { /* look again from the oldest undone */
+        uint64_t tail = horusi_ld64_acq(K2, &horusi_lanes(t->shm)[t->in[k].lane].tail);
+        if (horusi_is_queue(&t->in[k]) && tail > 0 && tail < t->in[k].next && !t->in[k].gone)
+            horusi_in_seek(&t->in[k], tail);
     }
-    for (uint32_t i = 0; i < t->in_count; i++) {
-        uint32_t k = t->turn + i < t->in_count ? t->turn + i : (t->turn + i) % t->in_count;
+}
+
+/* The next message of any ring; *which is its reader. Queue: it is claimed unless only_look. */
+HORUSI_HOT horusi_entry *horusi_find(horus_topic *t, bool sure, bool only_look, uint32_t *which,
+                                     bool *again)
+{
+    uint32_t redeliver = horusi_ld32_acq(K2, &t->shm->redeliver);
+    *again = false;
+    if (horusi_rarely(horusi_ld32_acq(L2, &t->shm->version) != t->version ||
+                      redeliver != t->redeliver))
+        horusi_catch_up(t, redeliver);
+    for (uint32_t left = t->in_count, k = t->turn; left > 0; left--, k++) {
+        if (k >= t->in_count)
+            k = 0;
         horusi_in *in = &t->in[k];
         horusi_entry *e = horusi_is_queue(in) ? horusi_claim_next(t, in, sure, only_look, again)
                                               : horusi_look(t, in, sure);
         if (e) {
             *which = k;
-            t->turn = k + 1 < t->in_count ? k + 1 : 0;
+            t->turn = k + 1;
             return e;
         }
-        if (in->gone) {
+        if (horusi_rarely(in->gone)) { /* read to its end */
             horusi_let_go(t, k);
-            t->turn = 0;
-            i = UINT32_MAX; /* from the start */
+            left = t->in_count + 1;
+            k = UINT32_MAX;
         }
     }
     return NULL;
@@ -6202,7 +6270,13 @@ static horus_result horusi_hold_wire(horus_context *c, const horusi_wire *w, hor
                                                    (unsigned)w->pool_id);
         }
     }
-    if (w->slot >= p->slots || !horusi_acquire(p, w->slot, w->generation))
+    if (horusi_rarely(w->slot >= p->slots))
+        return HORUS_EMPTY;
+    /* the header and the first line of the data: where the slot is if it starts a granule, as all
+     * large ones do */
+    horusi_fetch_to_write(&p->slot[w->slot]);
+    horusi_fetch(p->data + (uint64_t)(w->slot >> p->blocks_log2) * p->granule_bytes);
+    if (horusi_rarely(!horusi_acquire(p, w->slot, w->generation)))
         return HORUS_EMPTY;
     f->pool = p;
     f->slot = w->slot;
@@ -6236,99 +6310,114 @@ static void horusi_put_back(horus_topic *t, horusi_in *in, bool again)
     horusi_in_seek(in, in->next - 1);
 }
 
+/* A message could not be had after all: its slot was reused before we could hold it, or what the
+ * ring says is impossible. It counts as lost. */
+HORUSI_COLD void horusi_give_up(horus_topic *t, horusi_in *in, uint64_t n)
+{
+    horusi_tell_lost(t, 1);
+    if (!horusi_is_queue(in))
+        horusi_advance(t, in, n + 1);
+    else if (!horusi_unclaim(t))
+        horusi_in_seek(in, n + 1);
+}
+
+/* Says why the next message is not taken, and leaves it. */
+HORUSI_COLD horus_result horusi_refuse(horus_topic *t, horusi_in *in, uint32_t want, size_t room,
+                                       bool again, const horusi_got *got)
+{
+    if (t->claim)
+        horusi_put_back(t, in, again);
+    if (got->kind != want)
+        return horusi_fail(HORUS_E_TYPE, "topic %.96s: the next message is %s, not %s",
+                           t->shm->name, horusi_kind_name(got->kind), horusi_kind_name(want));
+    return horusi_fail(HORUS_E_SIZE, "topic %.96s: the next message has %u bytes, the buffer %llu",
+                       t->shm->name, (unsigned)got->info.size, (unsigned long long)room);
+}
+
 /* Takes (or looks at) the next message. Bytes go to `buffer`; a frame of kind `want` is held. */
-static horus_result horusi_get(horus_topic *t, void *buffer, size_t room, uint32_t want,
-                               bool only_look, horusi_got *got)
+HORUSI_HOT horus_result horusi_get(horus_topic *t, void *buffer, size_t room, uint32_t want,
+                                   bool only_look, horusi_got *got)
 {
     bool again;
     uint32_t k;
-    memset(&got->info, 0, sizeof got->info);
-    memset(&got->frame, 0, sizeof got->frame);
-    if (!t->received)
+    got->frame.pool = NULL;
+    if (horusi_rarely(!t->received))
         horusi_count_in(t);
-    if (!only_look)
+    if (horusi_rarely(t->claim != NULL) && !only_look)
         (void)horusi_unclaim(t);
     for (;;) {
         horusi_entry *e = horusi_find(t, false, only_look, &k, &again);
         if (!e)
             return HORUS_EMPTY;
         horusi_in *in = &t->in[k];
-        bool queue = horusi_is_queue(in);
-        uint64_t n = queue && !only_look ? in->next - 1 : in->next;
+        bool claimed = horusi_is_queue(in) && !only_look;
+        uint64_t n = claimed ? in->next - 1 : in->next, blob = 0;
         uint64_t stamp = horusi_ld64_acq(C2, &e->stamp);
         uint32_t tag = horusi_ld32_acq(C2, &e->tag), size = horusi_ld32_acq(C2, &e->size);
-        uint32_t kind = size >> 24, bytes = size & 0xffffff, message = bytes;
-        bool inline_ = kind == HORUS_KIND_MESSAGE, blob = kind == HORUSI_WIRE_BLOB;
-        uint64_t blob_bytes = 0;
-        if (bytes > in->ring.stride - HORUSI_ENTRY_HEAD || (kind > HORUS_KIND_CLOUD && !blob) ||
-            (!inline_ && (bytes < sizeof(horusi_wire) || bytes > sizeof got->wire)))
-            bytes = 0, kind = UINT32_MAX; /* torn, or garbage */
-        else if (!inline_)
-            horusi_payload_get(e, got->wire.bytes, bytes);
-        else if (buffer && bytes <= room)
+        uint32_t kind = size >> 24, bytes = size & 0xffffff;
+        bool sane = bytes <= in->ring.stride - HORUSI_ENTRY_HEAD;
+        if (kind != HORUS_KIND_MESSAGE) {
+            sane = sane && bytes >= sizeof got->wire.head && bytes <= sizeof got->wire &&
+                   (kind <= HORUS_KIND_CLOUD || kind == HORUSI_WIRE_BLOB);
+            if (sane)
+                horusi_payload_get(e, got->wire.bytes, bytes);
+            if (sane && kind == HORUSI_WIRE_BLOB)
+                memcpy(&blob, got->wire.bytes + sizeof got->wire.head, 8);
+            sane = sane && (kind != HORUSI_WIRE_BLOB || (blob > 0 && blob <= UINT32_MAX));
+        } else if (sane && bytes <= room) {
             horusi_payload_get(e, buffer, bytes);
-        if (horusi_ld64_rlx(C2, &e->seq) != 2 * n && !queue)
-            continue; /* overwritten as we read: the next look counts it as lost */
-        if (blob && kind != UINT32_MAX && bytes >= sizeof(horusi_wire) + 8) {
-            memcpy(&blob_bytes, got->wire.bytes + sizeof(horusi_wire), 8);
-            message = blob_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)blob_bytes;
         }
-        got->kind = blob ? HORUS_KIND_MESSAGE : kind;
+        if (horusi_rarely(horusi_ld64_rlx(C2, &e->seq) != 2 * n) && !claimed)
+            continue; /* overwritten as we read: the next look counts it as lost */
+        got->kind = kind == HORUSI_WIRE_BLOB ? (uint32_t)HORUS_KIND_MESSAGE : kind;
         got->bytes = bytes;
         got->info.sequence = n;
         got->info.publish_ns = horusi_stamp_ns(t, stamp);
         got->info.lost = t->lost;
-        got->info.publisher =
-            horusi_owner_row(horusi_ld64_rlx(L2, &horusi_lanes(t->shm)[in->lane].word)) << 16 |
-            in->lane;
+        got->info.publisher = in->publisher;
         got->info.type_tag = tag;
+        got->info.size = kind == HORUS_KIND_MESSAGE ? bytes : (uint32_t)blob;
         got->info.kind = (uint8_t)got->kind;
-        got->info.size = got->kind == HORUS_KIND_MESSAGE ? message : 0;
         got->info.redelivered = again;
-        horus_result r = HORUS_OK;
-        if (kind == UINT32_MAX || (blob && blob_bytes == 0)) {
-            r = HORUS_EMPTY;
-        } else if (!only_look) {
-            if (got->kind != want)
-                r = horusi_fail(HORUS_E_TYPE, "topic %.96s: the next message is %s, not %s",
-                                t->shm->name, horusi_kind_name(got->kind), horusi_kind_name(want));
-            else if (want == HORUS_KIND_MESSAGE && got->info.size > room)
-                r = horusi_fail(HORUS_E_SIZE,
-                                "topic %.96s: the next message has %u bytes, the buffer %llu",
-                                t->shm->name, (unsigned)got->info.size, (unsigned long long)room);
-        }
-        if (r == HORUS_OK && !inline_ && (!only_look || (blob && buffer && message <= room)))
-            r = horusi_hold_wire(t->context, &got->wire.head, &got->frame);
-        if (r == HORUS_OK && blob && got->frame.pool) {
-            uint64_t have;
-            void *from = horusi_at(got->frame.pool, got->frame.slot, &have);
-            if (have >= blob_bytes)
-                memcpy(buffer, from, (size_t)blob_bytes);
-            else
-                r = HORUS_EMPTY;
-            horusi_release(got->frame.pool, got->frame.slot);
-            memset(&got->frame, 0, sizeof got->frame);
-        }
-        if (r == HORUS_EMPTY) { /* reused before we could hold it, or damaged: lost */
-            horusi_tell_lost(t, 1);
-            if (queue && !only_look)
-                (void)horusi_unclaim(t);
-            else if (!queue)
-                horusi_advance(t, in, n + 1);
-            else
-                horusi_in_seek(in, n + 1);
+        got->info.pad[0] = got->info.pad[1] = 0;
+        if (horusi_rarely(!sane)) {
+            horusi_give_up(t, in, n);
             continue;
         }
-        if (r != HORUS_OK || only_look) {
-            if (queue && !only_look)
-                horusi_put_back(t, in, again);
-            t->turn = k;
-            return r;
+        bool fits = got->kind == HORUS_KIND_MESSAGE && got->info.size <= room;
+        if (!only_look && horusi_rarely(got->kind != want || (want == HORUS_KIND_MESSAGE && !fits)))
+            return horusi_refuse(t, in, want, room, again, got);
+        if (kind != HORUS_KIND_MESSAGE && (!only_look || fits)) {
+            horus_result r = horusi_hold_wire(t->context, &got->wire.head, &got->frame);
+            if (r == HORUS_OK && kind == HORUSI_WIRE_BLOB) {
+                uint64_t have;
+                void *from = horusi_at(got->frame.pool, got->frame.slot, &have);
+                if (buffer && have >= blob)
+                    memcpy(buffer, from, (size_t)blob);
+                else
+                    r = HORUS_EMPTY;
+                horusi_release(got->frame.pool, got->frame.slot);
+                got->frame.pool = NULL;
+            }
+            if (horusi_rarely(r == HORUS_EMPTY)) {
+                horusi_give_up(t, in, n);
+                continue;
+            }
+            if (horusi_rarely(r != HORUS_OK)) {
+                if (t->claim)
+                    horusi_put_back(t, in, again);
+                t->turn = k;
+                return r;
+            }
         }
-        if (!queue)
+        if (only_look) {
+            t->turn = k;
+            return HORUS_OK;
+        }
+        if (!claimed)
             horusi_advance(t, in, n + 1);
         t->lost = 0;
-        horusi_st64_rlx(own, &t->sub->received, horusi_ld64_rlx(own, &t->sub->received) + 1);
+        horusi_st64_rlx(own, &t->sub->received, ++t->taken);
         return HORUS_OK;
     }
 }
@@ -6448,31 +6537,38 @@ static horus_result horusi_wait_room(horus_topic *t, horusi_out *o, uint64_t fra
     return r == HORUS_TIMEOUT ? horusi_fail(r, "topic %.96s: still full", t->shm->name) : r;
 }
 
-/* Receive with waiting: the common part of all receives. */
-static horus_result horusi_receive(horus_topic *t, void *buffer, size_t room, uint32_t want,
-                                   int64_t timeout_ns, horusi_got *got)
+/* Waits for the next message and takes it; begins and ends with the handle in use. */
+HORUSI_COLD horus_result horusi_receive_later(horus_topic *t, void *buffer, size_t room,
+                                              uint32_t want, int64_t timeout_ns, horusi_got *got)
+{
+    size_t ready;
+    if (timeout_ns < 0)
+        return horusi_fail(HORUS_E_ARG, "receive: a negative timeout");
+    uint64_t deadline = horusi_deadline(timeout_ns);
+    horus_result r;
+    do {
+        uint64_t now = horusi_now();
+        r = horusi_wait(&t, 1,
+                        deadline == UINT64_MAX ? HORUS_FOREVER
+                        : deadline > now       ? (int64_t)(deadline - now)
+                                               : HORUS_NO_WAIT,
+                        &ready);
+        if (r == HORUS_OK)
+            r = horusi_get(t, buffer, room, want, false, got);
+        else if (r == HORUS_EMPTY)
+            r = HORUS_TIMEOUT;
+    } while (r == HORUS_EMPTY); /* another consumer was faster */
+    return r;
+}
+HORUSI_HOT horus_result horusi_receive(horus_topic *t, void *buffer, size_t room, uint32_t want,
+                                       int64_t timeout_ns, horusi_got *got)
 {
     horus_result r = horusi_begin(t, "receive");
-    if (r != HORUS_OK) {
-        memset(&got->info, 0, sizeof got->info);
+    if (horusi_rarely(r != HORUS_OK))
         return r;
-    }
-    uint64_t deadline = 0;
-    if (timeout_ns < 0)
-        r = horusi_fail(HORUS_E_ARG, "receive: a negative timeout");
-    while (r == HORUS_OK) {
-        r = horusi_get(t, buffer, room, want, false, got);
-        if (r != HORUS_EMPTY || timeout_ns == HORUS_NO_WAIT)
-            break;
-        size_t ready;
-        if (deadline == 0)
-            deadline = horusi_deadline(timeout_ns);
-        uint64_t now = deadline == UINT64_MAX ? 0 : horusi_now();
-        int64_t left = deadline == UINT64_MAX ? HORUS_FOREVER
-                       : deadline > now       ? (int64_t)(deadline - now)
-                                              : 0;
-        r = left ? horusi_wait(&t, 1, left, &ready) : HORUS_TIMEOUT;
-    }
+    r = horusi_get(t, buffer, room, want, false, got);
+    if (r == HORUS_EMPTY && timeout_ns != HORUS_NO_WAIT)
+        r = horusi_receive_later(t, buffer, room, want, timeout_ns, got);
     return horusi_end(t, r);
 }
 
@@ -6498,7 +6594,7 @@ horus_result horus_topic_peek(horus_topic *t, void *buffer, size_t buffer_bytes,
     horus_result r = horusi_begin(t, "topic_peek");
     if (r != HORUS_OK)
         return r;
-    r = horusi_get(t, buffer, buffer_bytes, HORUS_KIND_MESSAGE, true, &got);
+    r = horusi_get(t, buffer, buffer ? buffer_bytes : 0, HORUS_KIND_MESSAGE, true, &got);
     if (info && r == HORUS_OK)
         *info = got.info;
     return horusi_end(t, r);
@@ -6759,7 +6855,7 @@ horus_result horus_context_topics(horus_context *context,
         memset(&st, 0, sizeof st);
         if (t)
             horusi_topic_count(c, t, lanes, subs, &st);
-        horusi_release(c->pool, s);
+        horusi_dir_release(c->pool, &c->pool->directory[i], w, s);
         if (t)
             each(user, &st);
     }
