@@ -1565,7 +1565,8 @@ typedef struct horusi_topic {
     horusi_a32 may_sleep; /* 1: a reader has slept here, so publishers must look */
     horusi_a32 may_wait;  /* 1: a sender has waited here, so readers must look */
     horusi_a32 redeliver; /* grows when a claim is given back */
-    uint8_t pad2[48];
+    horusi_a32 subs_used; /* no sub at or behind this index was ever taken */
+    uint8_t pad2[44];
     horusi_a64 sleepers[HORUSI_MASKS]; /* rows to ring after a send */
     uint8_t pad3[64 - 8 * HORUSI_MASKS];
     horusi_a64 waiters[HORUSI_MASKS]; /* rows to ring when there is room */
@@ -2279,6 +2280,61 @@ typedef struct horusi_rec { /* private: this process's hold on one slot */
 #define HORUSI_MINE (1u << 29) /* taken by this process: worth remembering when released */
 
 enum { HORUSI_REUSE_KEYS = 16, HORUSI_REUSE_SLOTS = 16 };
+/* While one thread alone has used a context, the private side of slots needs no locks. It says that
+ * it is inside (nested: a depth), then looks whether it is still alone; the first other thread says
+ * that it is not, makes every thread pass a barrier, waits until it is out, and from then on all
+ * take locks. */
+typedef struct horusi_alone {
+    horusi_a32 solo;   /* 0, the thread, HORUSI_REVOKING, or HORUSI_SHARED */
+    horusi_a32 first;  /* the thread, also later */
+    horusi_a32 inside; /* depth; written by that thread only */
+} horusi_alone;
+#define HORUSI_REVOKING UINT32_MAX
+#define HORUSI_SHARED (UINT32_MAX - 1)
+
+HORUSI_COLD bool horusi_alone_slowly(horusi_alone *a, uint32_t me)
+{
+    uint32_t solo = horusi_ld32_acq(N2, &a->solo);
+    if (solo == 0) {
+        uint32_t as = horusi_can_barrier() ? me : HORUSI_SHARED;
+        if (horusi_cas32_acqrel(N2, &a->solo, &solo, as))
+            horusi_st32_rel(N1, &a->first, as);
+    } else if (solo != HORUSI_SHARED && solo != HORUSI_REVOKING && solo != me &&
+               horusi_cas32_acqrel(N2, &a->solo, &solo, HORUSI_REVOKING)) {
+        horusi_barrier();
+        while (horusi_ld32_acq(N2, &a->inside) != 0)
+            horusi_pause();
+        horusi_st32_rel(N1, &a->solo, HORUSI_SHARED);
+    }
+    while (horusi_ld32_acq(N2, &a->solo) == HORUSI_REVOKING)
+        horusi_pause();
+    return false;
+}
+/* True: this thread is alone and now inside; horusi_alone_end lets others in. */
+HORUSI_HOT bool horusi_alone_begin(horusi_alone *a)
+{
+    uint32_t me = horusi_thread_id(), depth;
+    if (horusi_ld32_rlx(N2, &a->solo) == HORUSI_SHARED)
+        return false;
+    depth = horusi_ld32_rlx(N2, &a->inside);
+    if (depth > 0 && horusi_ld32_rlx(N2, &a->first) == me) {
+        horusi_st32_rlx(N2, &a->inside, depth + 1); /* whoever revokes waits for us anyway */
+        return true;
+    }
+    if (horusi_ld32_rlx(N2, &a->solo) == me && horusi_ld32_rlx(N2, &a->first) == me) {
+        horusi_st32_rlx(N2, &a->inside, 1);
+        atomic_signal_fence(memory_order_seq_cst); /* the other side has the barrier for both */
+        if (horusi_ld32_rlx(N2, &a->solo) == me)
+            return true;
+        horusi_st32_rel(N1, &a->inside, 0);
+    }
+    return horusi_alone_slowly(a, me);
+}
+HORUSI_HOT void horusi_alone_end(horusi_alone *a)
+{
+    horusi_st32_rel(N1, &a->inside, horusi_ld32_rlx(N2, &a->inside) - 1);
+}
+
 typedef struct horusi_reuse { /* slots that this process used last at one size */
     uint32_t key, count, age;
     struct {
@@ -2302,6 +2358,7 @@ struct horus_pool {
     uint8_t *data;
     uint32_t granule_bytes, block_bytes, granules, max_topics;
     uint32_t blocks_log2; /* smallest blocks per granule, as a power of two */
+    uint32_t granule_log2;
     uint32_t slots;
     uint64_t slots_offset, data_offset;
     horusi_rec *rec;
@@ -2329,9 +2386,6 @@ typedef struct horusi_use {
     horusi_a32 busy;   /* HORUSI_IDLE, HORUSI_USED, or HORUSI_EVICTING by an allocator */
 } horusi_use;
 enum { HORUSI_IDLE = 0, HORUSI_USED = 1, HORUSI_EVICTING = 2 };
-#define HORUSI_REVOKING UINT32_MAX
-#define HORUSI_SHARED (UINT32_MAX - 1)
-
 /* Enters as USED or EVICTING. False: somebody else is in, or this thread itself. */
 HORUSI_COLD bool horusi_use_slowly(horusi_use *u, uint32_t as, uint32_t me)
 {
@@ -2415,6 +2469,7 @@ struct horus_context {
     horusi_a32 detached; /* 1: a child of the process that opened it */
     horusi_a32 lock;     /* guards the three lists and opening */
     horusi_a32 sweeping; /* a thread of this process sweeps */
+    horusi_alone alone;
     horusi_out *outs;
     struct horus_topic *topics;
     horus_context *next; /* of all contexts of the process */
@@ -2496,32 +2551,48 @@ static bool horusi_has_header(horus_pool *p, uint32_t s)
 static void horusi_enter(horus_pool *p, uint32_t s)
 {
     horusi_rec *r = &p->rec[s];
+    bool alone = horusi_alone_begin(&p->context->alone);
     uint32_t n = horusi_ld32_rlx(N2, &r->count);
-    while (n > 0)
-        if (horusi_cas32_acqrel(N2, &r->count, &n, n + 1))
-            return;
-    horusi_lock(&r->lock);
-    if (horusi_ld32_rlx(N2, &r->count) == 0) { /* the bit first: others trust a count above 0 */
-        (void)horusi_or64_rlx(S1, horusi_mask(p, s), p->context->mask_bit);
-        horusi_st32_rel(N1, &r->count, 1);
-    } else {
-        (void)horusi_add32_acqrel(N1, &r->count, 1);
+    if (!alone) {
+        while (n > 0)
+            if (horusi_cas32_acqrel(N2, &r->count, &n, n + 1))
+                return;
+        horusi_lock(&r->lock);
+        n = horusi_ld32_rlx(N2, &r->count);
     }
-    horusi_unlock(&r->lock);
+    if (n == 0) /* the bit first: others trust a count above 0 */
+        (void)horusi_or64_rlx(S1, horusi_mask(p, s), p->context->mask_bit);
+    if (n == 0 || alone)
+        horusi_st32_rel(N1, &r->count, n + 1);
+    else
+        (void)horusi_add32_acqrel(N1, &r->count, 1);
+    if (alone)
+        horusi_alone_end(&p->context->alone);
+    else
+        horusi_unlock(&r->lock);
 }
 /* One less; the last clears the bit. True if it was the last. */
 static bool horusi_leave(horus_pool *p, uint32_t s)
 {
     horusi_rec *r = &p->rec[s];
+    bool alone = horusi_alone_begin(&p->context->alone), last;
     uint32_t n = horusi_ld32_rlx(N2, &r->count);
-    while (n > 1)
-        if (horusi_cas32_acqrel(N1, &r->count, &n, n - 1))
-            return false;
-    horusi_lock(&r->lock);
-    bool last = horusi_add32_acqrel(N1, &r->count, UINT32_MAX) == 1;
+    if (alone) {
+        last = n == 1;
+        horusi_st32_rel(N1, &r->count, n - 1);
+    } else {
+        while (n > 1)
+            if (horusi_cas32_acqrel(N1, &r->count, &n, n - 1))
+                return false;
+        horusi_lock(&r->lock);
+        last = horusi_add32_acqrel(N1, &r->count, UINT32_MAX) == 1;
+    }
     if (last)
         (void)horusi_and64_rel(S3, horusi_mask(p, s), ~p->context->mask_bit);
-    horusi_unlock(&r->lock);
+    if (alone)
+        horusi_alone_end(&p->context->alone);
+    else
+        horusi_unlock(&r->lock);
     return last;
 }
 
@@ -2554,9 +2625,11 @@ static bool horusi_take(horus_pool *p, uint32_t s)
 {
     horusi_rec *r = &p->rec[s];
     uint64_t w = horusi_ld64_acq(S2, &p->slot[s].word);
-    if (horusi_is_held(p, s) || !horusi_trylock(&r->lock))
+    if (horusi_is_held(p, s))
         return false;
-    bool mine = false;
+    bool mine = false, alone = horusi_alone_begin(&p->context->alone);
+    if (!alone && !horusi_trylock(&r->lock))
+        return false;
     if (horusi_ld32_rlx(N2, &r->count) == 0) {
         (void)horusi_or64_rlx(S1, horusi_mask(p, s), p->context->mask_bit);
         mine = horusi_cas64_acqrel(S1, &p->slot[s].word, &w,
@@ -2568,7 +2641,10 @@ static bool horusi_take(horus_pool *p, uint32_t s)
             (void)horusi_and64_rel(S3, horusi_mask(p, s), ~p->context->mask_bit);
         }
     }
-    horusi_unlock(&r->lock);
+    if (alone)
+        horusi_alone_end(&p->context->alone);
+    else
+        horusi_unlock(&r->lock);
     return mine;
 }
 
@@ -2814,8 +2890,8 @@ static bool horusi_find_shaped(horus_pool *p, uint32_t shape, bool trust_hints, 
  * memory still has its shape. A busy list is skipped. */
 static bool horusi_reuse_get(horus_pool *p, uint32_t key, uint32_t *at)
 {
-    bool found = false;
-    if (!horusi_trylock(&p->reuse_lock))
+    bool found = false, alone = horusi_alone_begin(&p->context->alone);
+    if (!alone && !horusi_trylock(&p->reuse_lock))
         return false;
     for (uint32_t k = 0; k < HORUSI_REUSE_KEYS && !found; k++) {
         horusi_reuse *u = &p->reuse[k];
@@ -2836,12 +2912,16 @@ static bool horusi_reuse_get(horus_pool *p, uint32_t key, uint32_t *at)
         }
         break;
     }
-    horusi_st32_rel(N1, &p->reuse_lock, 0); /* nobody ever waits for it */
+    if (alone)
+        horusi_alone_end(&p->context->alone);
+    else
+        horusi_st32_rel(N1, &p->reuse_lock, 0); /* nobody ever waits for it */
     return found;
 }
 static void horusi_reuse_put(horus_pool *p, uint32_t key, uint32_t s, uint32_t generation)
 {
-    if (!horusi_trylock(&p->reuse_lock))
+    bool alone = horusi_alone_begin(&p->context->alone);
+    if (!alone && !horusi_trylock(&p->reuse_lock))
         return;
     horusi_reuse *u = NULL, *oldest = &p->reuse[0];
     for (uint32_t k = 0; k < HORUSI_REUSE_KEYS && !u; k++) {
@@ -2862,7 +2942,10 @@ static void horusi_reuse_put(horus_pool *p, uint32_t key, uint32_t s, uint32_t g
     }
     u->item[u->count].slot = s;
     u->item[u->count++].generation = generation;
-    horusi_st32_rel(N1, &p->reuse_lock, 0); /* nobody ever waits for it */
+    if (alone)
+        horusi_alone_end(&p->context->alone);
+    else
+        horusi_st32_rel(N1, &p->reuse_lock, 0);
 }
 
 /* Gives back one hold that is known to exist. */
@@ -2913,10 +2996,12 @@ static horus_result horusi_alloc(horus_pool *p, uint64_t bytes, bool zero, horus
         class_ = horusi_log2(4096) - horusi_log2(p->block_bytes) < p->blocks_log2
                      ? horusi_log2(4096) - horusi_log2(p->block_bytes)
                      : p->blocks_log2;
+    if (bytes > p->granule_bytes / 2)
+        class_ = p->blocks_log2;
     while (class_ < p->blocks_log2 && (uint64_t)p->block_bytes << class_ < bytes)
         class_++;
     if (class_ == p->blocks_log2)
-        n = (uint32_t)((bytes + p->granule_bytes - 1) / p->granule_bytes);
+        n = (uint32_t)((bytes + p->granule_bytes - 1) >> p->granule_log2);
     bool split = class_ < p->blocks_log2;
     uint32_t shape = split ? horusi_own(HORUSI_SPLIT, class_) : horusi_own(HORUSI_HEAD, n);
     uint32_t s = 0, passes = 0, round = 0;
@@ -3054,14 +3139,20 @@ static void horusi_seal(horus_pool *p, uint32_t s, uint64_t dir_word, horusi_a64
     for (uint32_t i = 0; i < HORUSI_MASKS; i++)
         others |= horusi_ld64_acq(S4, &p->slot[s].holders[i]) &
                   (i == p->context->mask_word ? ~p->context->mask_bit : UINT64_MAX);
-    if (others || !horusi_trylock(&r->lock))
+    if (others)
+        return;
+    bool alone = horusi_alone_begin(&p->context->alone);
+    if (!alone && !horusi_trylock(&r->lock))
         return;
     bool sealed = horusi_ld32_rlx(N2, &r->count) == 1 &&
                   horusi_cas64_acqrel(S1, &p->slot[s].word, &w,
                                       horusi_pair(horusi_high(w) + 1, horusi_low(w) + 1));
     if (sealed)
         horusi_st32_rlx(N1, &r->generation, horusi_high(w) + 1);
-    horusi_unlock(&r->lock);
+    if (alone)
+        horusi_alone_end(&p->context->alone);
+    else
+        horusi_unlock(&r->lock);
     if (sealed && dir)
         (void)horusi_cas64_seq(D, dir, &dir_word, 0);
 }
@@ -3798,6 +3889,7 @@ static void horusi_place(horus_pool *p, uint8_t *base, const horusi_geometry *g)
     p->granules = g->granules;
     p->max_topics = g->max_topics;
     p->blocks_log2 = g->blocks_log2;
+    p->granule_log2 = horusi_log2(g->granule_bytes);
     p->slots = g->granules << g->blocks_log2;
 }
 static void horusi_write_header(horusi_header *h, const horusi_geometry *g, uint64_t domain,
@@ -5627,6 +5719,9 @@ again:
             t->sub_word = horusi_owner(c->incarnation, c->row, HORUSI_SUB_IDLE);
             if (!horusi_cas64_acqrel(K1, &horusi_subs(shm, max_lanes)[i].word, &w, t->sub_word))
                 continue;
+            uint32_t used = horusi_ld32_acq(K2, &shm->subs_used);
+            while (used <= i && !horusi_cas32_acqrel(K1, &shm->subs_used, &used, i + 1)) {
+            }
             t->sub = &horusi_subs(shm, max_lanes)[i];
             t->sub_index = i;
             horusi_st64_rlx(own, &t->sub->received, 0);
@@ -5769,7 +5864,8 @@ static uint64_t horusi_slowest(horus_topic *t, horusi_out *o)
 {
     uint64_t slowest = o->next;
     (void)horusi_xchg64_seq(W, &o->lane->head, o->next - 1);
-    for (uint32_t i = 0; i < t->max_subs; i++) {
+    uint32_t used = horusi_ld32_seq(W, &t->shm->subs_used);
+    for (uint32_t i = 0; i < used && i < t->max_subs; i++) {
         uint64_t w = horusi_ld64_seq(W, &horusi_subs(t->shm, t->max_lanes)[i].word);
         if (horusi_owner_state(w) != HORUSI_SUB_ACTIVE || !horusi_is_live(t->context->pool, w))
             continue;
@@ -6339,7 +6435,7 @@ HORUSI_HOT horus_result horusi_get(horus_topic *t, void *buffer, size_t room, ui
                                    bool only_look, horusi_got *got)
 {
     bool again;
-    uint32_t k;
+    uint32_t k = 0;
     got->frame.pool = NULL;
     if (horusi_rarely(!t->received))
         horusi_count_in(t);
