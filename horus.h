@@ -1441,6 +1441,8 @@ HORUS_MESSAGES(HORUSI_X)
  *
  *     header | rows[128] | directory[max_topics] | granules[] | slots[] | data[]
  *
+ * Memory of one process has one row.
+ *
  * A named pool's file has the same layout with rows and directory unused: its holders are rows of
  * the namespace's own file ("primary").
  *
@@ -2356,7 +2358,7 @@ struct horus_pool {
     horusi_granule *granule;
     horusi_slot *slot;
     uint8_t *data;
-    uint32_t granule_bytes, block_bytes, granules, max_topics;
+    uint32_t granule_bytes, block_bytes, granules, max_topics, row_count;
     uint32_t blocks_log2; /* smallest blocks per granule, as a power of two */
     uint32_t granule_log2;
     uint32_t slots;
@@ -3070,8 +3072,8 @@ static uint32_t horusi_owner_state(uint64_t w) { return horusi_low(w) & 0xffff; 
 static bool horusi_is_live(horus_pool *primary, uint64_t owner)
 {
     uint32_t row = horusi_owner_row(owner);
-    return row < HORUSI_ROWS && horusi_ld64_acq(R2, &primary->rows[row].word) ==
-                                    horusi_pair(horusi_high(owner), HORUSI_ROW_LIVE);
+    return row < primary->row_count && horusi_ld64_acq(R2, &primary->rows[row].word) ==
+                                           horusi_pair(horusi_high(owner), HORUSI_ROW_LIVE);
 }
 
 static uint64_t horusi_topic_bytes(uint32_t max_lanes, uint32_t max_subs)
@@ -3262,6 +3264,8 @@ static void horusi_ring_rows(horus_context *c, horusi_a64 *mask)
         rows = horusi_xchg64_seq(W, &mask[i], 0);
         for (; rows; rows &= rows - 1) {
             uint32_t row = i * 64 + horusi_log2(rows & (~rows + 1));
+            if (row >= c->pool->row_count)
+                break;
             horusi_row *r = &c->pool->rows[row];
             (void)horusi_add32_acqrel(W, &r->doorbell, 1);
             if (horusi_ld32_seq(W, &r->sleepers))
@@ -3790,7 +3794,7 @@ static uint32_t horusi_hash(const void *data, size_t n, uint32_t h)
 /* ---- geometry */
 
 typedef struct horusi_geometry {
-    uint32_t granule_bytes, block_bytes, granules, max_topics, blocks_log2;
+    uint32_t granule_bytes, block_bytes, granules, max_topics, blocks_log2, rows;
     uint64_t directory, granule, slots, data, end; /* offsets */
 } horusi_geometry;
 
@@ -3807,7 +3811,8 @@ static bool horusi_lay_out(horusi_geometry *g)
         return false;
     uint64_t bytes = (uint64_t)g->granules * g->granule_bytes;
     uint64_t align = bytes >= 64u << 20 ? 2u << 20 : g->granule_bytes >= 4096 ? 4096 : 64;
-    g->directory = sizeof(horusi_header) + HORUSI_ROWS * sizeof(horusi_row);
+    g->directory = sizeof(horusi_header) + (uint64_t)g->rows * sizeof(horusi_row);
+
     g->granule = horusi_round(g->directory + (uint64_t)g->max_topics * 8, 64);
     g->slots = horusi_round(g->granule + (uint64_t)g->granules * sizeof(horusi_granule),
                             align < 4096 ? 128 : 4096);
@@ -3829,6 +3834,7 @@ static horus_result horusi_choose(horusi_geometry *g, uint64_t wish, uint32_t gr
                                   bool with_private)
 {
     memset(g, 0, sizeof *g);
+    g->rows = with_private ? 1 : HORUSI_ROWS;
     g->max_topics = max_topics;
     g->granule_bytes = granule_bytes ? granule_bytes : room < 1u << 20 ? 4096 : 65536;
     g->block_bytes = block_bytes ? block_bytes : g->granule_bytes / 64;
@@ -3888,6 +3894,7 @@ static void horusi_place(horus_pool *p, uint8_t *base, const horusi_geometry *g)
     p->block_bytes = g->block_bytes;
     p->granules = g->granules;
     p->max_topics = g->max_topics;
+    p->row_count = g->rows;
     p->blocks_log2 = g->blocks_log2;
     p->granule_log2 = horusi_log2(g->granule_bytes);
     p->slots = g->granules << g->blocks_log2;
@@ -3924,6 +3931,7 @@ static horus_result horusi_read_header(const horusi_header *shared, uint64_t fil
                            "%s has layout %u, this program speaks %u: build both from one horus.h",
                            name, (unsigned)(h->magic & 0xff), HORUSI_LAYOUT);
     memset(g, 0, sizeof *g);
+    g->rows = HORUSI_ROWS;
     g->granule_bytes = h->granule_bytes;
     g->block_bytes = h->block_bytes;
     g->granules = h->granules;
@@ -4337,11 +4345,7 @@ static void horusi_in_child(void)
     horusi_st32_rlx(N1, &horusi_contexts_lock, 0);
     horusi_st32_rlx(N1, &horusi_default_lock, 0);
 }
-static void horusi_at_exit(void)
-{
-    while (horusi_contexts)
-        horus_context_close(horusi_contexts);
-}
+static void horusi_at_exit(void); /* below */
 static void horusi_register(void)
 {
     (void)pthread_atfork(horusi_before_fork, horusi_after_fork, horusi_in_child);
@@ -4512,7 +4516,12 @@ static horus_result horusi_join_private(horus_context **out, const horus_context
                                    d->max_topics ? d->max_topics
                                    : memory      ? 32
                                                  : 1024,
-                                   room - fixed, memory != NULL);
+                                   room - fixed, true);
+    if (r == HORUS_E_POOL_FULL)
+        r = horusi_fail(HORUS_E_SIZE,
+                        "memory of %llu bytes has no room for one granule of %u: give more, or "
+                        "smaller granule_bytes and max_topics",
+                        (unsigned long long)room, (unsigned)g.granule_bytes);
     if (r != HORUS_OK)
         return r;
     own = fixed + horusi_round(g.end, 64) + horusi_private_bytes(&g);
@@ -4633,6 +4642,60 @@ static horus_result horusi_pool_of(horus_pool *given, horus_pool **out)
 
 static void horusi_close_topics(horus_context *c); /* see >>ring */
 
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+/* Leaves the namespace: gives everything back (`tidy`), and removes the files if nobody else is in.
+ */
+static void horusi_depart(horus_context *c, bool tidy)
+{
+    if (tidy) {
+        for (horus_pool *p = c->pools; p; p = p->next) /* free runs that we used go to the system */
+            for (uint32_t k = 0; k < HORUSI_REUSE_KEYS; k++)
+                for (uint32_t i = 0; i < p->reuse[k].count; i++) {
+                    uint32_t g = p->reuse[k].item[i].slot >> p->blocks_log2;
+                    if (horusi_kind(horusi_shape(p, g)) == HORUSI_HEAD)
+                        (void)horusi_dissolve(p, g, true);
+                }
+        while (!horusi_trylock(&c->sweeping))
+            horusi_pause();
+        horusi_mark_dead(c, c->row);
+        (void)horusi_reclaim(c, c->row, HORUSI_DROP_OLD);
+    }
+    /* a joiner or another leaver may hold the gate for a moment */
+    uint64_t give_up = horusi_now() + 1000000000u;
+    bool alone;
+    while (!(alone = horusi_lock_byte(c->files.lock_fd, F_WRLCK, HORUSI_GATE) == 0) &&
+           horusi_now() < give_up) {
+        struct timespec t = {0, 200000};
+        nanosleep(&t, NULL);
+    }
+    alone = alone && horusi_is_named(&c->files, c->pool->fd, "horus");
+    for (uint32_t i = 0; alone && i < HORUSI_ROWS; i++)
+        alone = i == c->row || !horusi_is_locked(c->pool->fd, i, 1, NULL);
+    if (alone)
+        horusi_remove(&c->files);
+    if (tidy || alone)
+        horusi_drop_lock(&c->files);
+    else
+        (void)horusi_lock_byte(c->files.lock_fd, F_UNLCK, HORUSI_GATE);
+    if (alone)
+        horusi_remove_dir(&c->files);
+}
+
+/* exit() without a close. Threads that are still running may use what they always used until the
+ * process is gone, so nothing is unmapped or freed; and if any other thread ever used the context,
+ * what it holds is left to whoever sweeps. */
+static void horusi_at_exit(void)
+{
+    for (horus_context *c = horusi_contexts; c; c = c->next) {
+        uint32_t solo = horusi_ld32_acq(N2, &c->alone.solo);
+        bool tidy = solo == 0 || solo == horusi_thread_id();
+        if (tidy)
+            horusi_close_topics(c);
+        horusi_depart(c, tidy);
+    }
+}
+#endif
+
 void horus_context_close(horus_context *c)
 {
     if (!c)
@@ -4663,35 +4726,7 @@ void horus_context_close(horus_context *c)
         }
     if (attached) {
         horusi_close_topics(c);
-        /* what we used last and nobody holds goes back to the system */
-        for (horus_pool *p = c->pools; p; p = p->next)
-            for (uint32_t k = 0; k < HORUSI_REUSE_KEYS; k++)
-                for (uint32_t i = 0; i < p->reuse[k].count; i++) {
-                    uint32_t g = p->reuse[k].item[i].slot >> p->blocks_log2;
-                    if (horusi_kind(horusi_shape(p, g)) == HORUSI_HEAD)
-                        (void)horusi_dissolve(p, g, true);
-                }
-        horusi_mark_dead(c, c->row);
-        while (!horusi_trylock(&c->sweeping))
-            horusi_pause();
-        (void)horusi_reclaim(c, c->row, HORUSI_DROP_OLD);
-        /* the last one out removes the files; a joiner or another leaver may hold the gate a while
-         */
-        uint64_t give_up = horusi_now() + 1000000000u;
-        bool gate;
-        while (!(gate = horusi_lock_byte(c->files.lock_fd, F_WRLCK, HORUSI_GATE) == 0) &&
-               horusi_now() < give_up) {
-            struct timespec t = {0, 200000};
-            nanosleep(&t, NULL);
-        }
-        bool alone = gate && horusi_is_named(&c->files, c->pool->fd, "horus");
-        for (uint32_t i = 0; alone && i < HORUSI_ROWS; i++)
-            alone = i == c->row || !horusi_is_locked(c->pool->fd, i, 1, NULL);
-        if (alone)
-            horusi_remove(&c->files);
-        horusi_drop_lock(&c->files);
-        if (alone)
-            horusi_remove_dir(&c->files);
+        horusi_depart(c, true);
     }
     for (horusi_out *o = c->outs, *next; o; o = next) {
         next = o->next_out;
@@ -4723,7 +4758,7 @@ horus_result horus_context_get_info(horus_context *context, horus_context_info *
     horusi_text(out->name, sizeof out->name, c->name);
     horusi_text(out->path, sizeof out->path, c->path);
     out->row = c->row;
-    for (uint32_t i = 0; i < HORUSI_ROWS; i++)
+    for (uint32_t i = 0; i < c->pool->row_count; i++)
         out->processes +=
             horusi_low(horusi_ld64_acq(R2, &c->pool->rows[i].word)) == HORUSI_ROW_LIVE &&
             !horusi_row_is_dead(c, i);
@@ -5137,7 +5172,7 @@ static void horusi_audit_slot(void *user, horus_pool *p, uint32_t s)
     }
     a->audit->slots++;
     a->audit->bytes += room;
-    for (uint32_t row = 0; row < HORUSI_ROWS; row++) {
+    for (uint32_t row = 0; row < c->pool->row_count; row++) {
         if (!(horusi_ld64_acq(S4, &p->slot[s].holders[row / 64]) >> (row % 64) & 1))
             continue;
         horus_holder h;
@@ -5248,7 +5283,7 @@ static void horusi_census_slot(void *user, horus_pool *p, uint32_t s)
     uint64_t offset;
     uint64_t room =
         horusi_slot_room(p, s, horusi_shape(p, s >> p->blocks_log2) & ~HORUSI_MINE, &offset);
-    for (uint32_t row = 0; row < HORUSI_ROWS; row++)
+    for (uint32_t row = 0; row < p->context->pool->row_count; row++)
         if (horusi_ld64_acq(S4, &p->slot[s].holders[row / 64]) >> (row % 64) & 1) {
             n->bytes[row] += room;
             n->slots[row]++;
