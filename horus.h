@@ -1568,7 +1568,9 @@ typedef struct horusi_topic {
     horusi_a32 may_wait;  /* 1: a sender has waited here, so readers must look */
     horusi_a32 redeliver; /* grows when a claim is given back */
     horusi_a32 subs_used; /* no sub at or behind this index was ever taken */
-    uint8_t pad2[44];
+    horusi_a32 openings;  /* grows when a reader begins further back than others */
+    horusi_a64 ended;     /* messages of rings that have ended, in all */
+    uint8_t pad2[32];
     horusi_a64 sleepers[HORUSI_MASKS]; /* rows to ring after a send */
     uint8_t pad3[64 - 8 * HORUSI_MASKS];
     horusi_a64 waiters[HORUSI_MASKS]; /* rows to ring when there is room */
@@ -1691,6 +1693,7 @@ _Static_assert(sizeof(horusi_entry) == HORUSI_ENTRY_HEAD, "layout");
 #define horusi_or64_seq(label, p, v) atomic_fetch_or_explicit(p, v, memory_order_seq_cst)
 #define horusi_and64_rel(label, p, v) atomic_fetch_and_explicit(p, v, memory_order_release)
 #define horusi_xchg64_seq(label, p, v) atomic_exchange_explicit(p, v, memory_order_seq_cst)
+#define horusi_add64_acqrel(label, p, v) atomic_fetch_add_explicit(p, v, memory_order_acq_rel)
 #define horusi_cas64_acqrel(label, p, expected, v)                                                 \
     atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_acq_rel,                  \
                                             memory_order_acquire)
@@ -1704,6 +1707,14 @@ static uint64_t horusi_critical(horusi_a64 *p, uint64_t keep, uint64_t add)
     HORUS_CRITICAL_ENTER();
     uint64_t old = *p;
     *p = (old & keep) | add;
+    HORUS_CRITICAL_LEAVE();
+    return old;
+}
+static uint64_t horusi_critical_add(horusi_a64 *p, uint64_t v)
+{
+    HORUS_CRITICAL_ENTER();
+    uint64_t old = *p;
+    *p = old + v;
     HORUS_CRITICAL_LEAVE();
     return old;
 }
@@ -1728,6 +1739,7 @@ static bool horusi_critical_cas(horusi_a64 *p, uint64_t *expected, uint64_t v)
 #define horusi_or64_seq(label, p, v) horusi_critical(p, UINT64_MAX, v)
 #define horusi_and64_rel(label, p, v) horusi_critical(p, v, 0)
 #define horusi_xchg64_seq(label, p, v) horusi_critical(p, 0, v)
+#define horusi_add64_acqrel(label, p, v) horusi_critical_add(p, v)
 #define horusi_cas64_acqrel(label, p, expected, v) horusi_critical_cas(p, expected, v)
 #define horusi_cas64_seq(label, p, expected, v) horusi_critical_cas(p, expected, v)
 #endif
@@ -2454,7 +2466,7 @@ typedef struct horusi_out {
     uint32_t lane_index, policy;
     uint8_t *entries;
     horusi_a64 *cursors, *claims;
-    uint32_t stride, capacity, frame_limit, frames, index;
+    uint32_t stride, capacity, frame_limit, frames, index, openings;
     uint64_t next;         /* sequence of the next message */
     uint64_t passed;       /* all before it were read by everybody who counts */
     uint64_t tail;         /* queue: all before it are done */
@@ -3222,6 +3234,24 @@ HORUSI_HOT horusi_entry *horusi_entry_at(uint8_t *entries, uint32_t stride, uint
     return (horusi_entry *)(void *)(entries + (uint64_t)index * stride);
 }
 
+/* The newest message that was ever in a ring: entries tell it also after a death in mid-send. */
+static uint64_t horusi_ring_newest(const horusi_ring *r)
+{
+    uint64_t newest = 0;
+    for (uint32_t i = 0; i < r->capacity; i++) {
+        uint64_t seq = horusi_ld64_acq(C1, &horusi_entry_at(r->entries, r->stride, i)->seq);
+        newest = seq / 2 > newest ? seq / 2 : newest;
+    }
+    return newest;
+}
+
+/* A lane was freed: readers who never saw its ring count its messages as lost. */
+static void horusi_lane_ended(horusi_topic *t, uint64_t newest)
+{
+    (void)horusi_add64_acqrel(L1, &t->ended, newest);
+    (void)horusi_add32_acqrel(L1, &t->version, 1);
+}
+
 /* Copies a payload out of an entry, by atomic words. */
 HORUSI_HOT void horusi_payload_get(const horusi_entry *e, void *out, uint32_t bytes)
 {
@@ -3422,8 +3452,10 @@ static bool horusi_reclaim_topic(horus_context *c, uint32_t s, uint32_t row, int
                             wire.generation)
                         horusi_mark(q, wire.slot);
                 }
-            } else if (horusi_cas64_acqrel(L1, &lane->word, &w, 0)) {
-                (void)horusi_add32_acqrel(L1, &t->version, 1);
+            } else {
+                uint64_t newest = have ? horusi_ring_newest(&ring) : 0;
+                if (horusi_cas64_acqrel(L1, &lane->word, &w, 0))
+                    horusi_lane_ended(t, newest);
             }
         }
         if (have)
@@ -3647,9 +3679,9 @@ static void horusi_out_end(horus_context *c, horusi_out *o)
     uint64_t w = horusi_ld64_acq(L2, &o->lane->word);
     for (uint32_t i = 0; i < o->capacity; i++)
         horusi_out_drop(o, i);
-    if (horusi_owner_row(w) == c->row && horusi_high(w) == c->incarnation)
-        (void)horusi_cas64_acqrel(L1, &o->lane->word, &w, 0);
-    (void)horusi_add32_acqrel(L1, &o->shm->version, 1);
+    if (horusi_owner_row(w) == c->row && horusi_high(w) == c->incarnation &&
+        horusi_cas64_acqrel(L1, &o->lane->word, &w, 0))
+        horusi_lane_ended(o->shm, o->next - 1);
     horusi_release(o->ring.pool, o->ring.slot);
     horusi_topic_leave(c, &o->topic);
     for (horusi_out **l = &c->outs; *l; l = &(*l)->next_out)
@@ -5373,7 +5405,8 @@ struct horus_topic {
     uint32_t in_count, in_room, turn, version, redeliver;
     uint64_t lost; /* not yet told */
     uint64_t taken;
-    horusi_a64 *claim; /* queue: what we have */
+    uint64_t ended, unseen; /* messages of ended rings: counted so far, and not accounted for */
+    horusi_a64 *claim;      /* queue: what we have */
     uint64_t claim_word;
     uint64_t base_ticks, base_ns, span; /* stamps: one pair of readings, and how far it serves */
     double ns_per_tick;
@@ -5780,8 +5813,10 @@ again:
     t->sub_word = horusi_owner(c->incarnation, c->row, HORUSI_SUB_ACTIVE);
     horusi_st64_seq(W, &t->sub->word, t->sub_word);
     horusi_refresh(t, true); /* once more now that we count: see horusi_slowest */
-    if (d->history)
+    if (d->history) {
         horusi_history(t, d->history);
+        (void)horusi_add32_acqrel(K1, &shm->openings, 1);
+    }
     horusi_lock(&c->lock);
     t->next = c->topics;
     c->topics = t;
@@ -5915,8 +5950,11 @@ static uint64_t horusi_slowest(horus_topic *t, horusi_out *o)
 static bool horusi_is_passed(horus_topic *t, horusi_out *o, uint64_t n)
 {
     if (o->policy == HORUS_RELIABLE) {
-        if (n >= o->passed)
+        uint32_t openings = horusi_ld32_acq(K2, &t->shm->openings);
+        if (n >= o->passed || openings != o->openings) {
+            o->openings = openings;
             o->passed = horusi_slowest(t, o);
+        }
         return n < o->passed;
     }
     if (o->policy == HORUS_QUEUE) {
@@ -6147,16 +6185,37 @@ static horus_result horusi_send_frame(horus_topic *t, const horus_frame *f, cons
 
 /* ---- receiving */
 
+static void horusi_tell_lost(horus_topic *t, uint64_t n)
+{
+    t->lost += n;
+    horusi_st64_rlx(own, &t->sub->lost, horusi_ld64_rlx(own, &t->sub->lost) + n);
+}
+
 /* Brings the reader's list of rings up to date. `opening`: rings found now are read from their
  * heads on; later ones from their first message. */
 static void horusi_refresh(horus_topic *t, bool opening)
 {
     horus_pool *p = t->context->pool;
     t->version = horusi_ld32_acq(L2, &t->shm->version);
+    uint64_t ended =
+        horusi_ld64_acq(L2, &t->shm->ended); /* before the lanes: all it counts are gone */
+    t->unseen += ended - t->ended;
+    t->ended = ended;
     for (uint32_t k = 0; k < t->in_count; k++) {
-        horusi_lane *lane = &horusi_lanes(t->shm)[t->in[k].lane];
-        t->in[k].gone = horusi_owner_state(horusi_ld64_seq(W, &lane->word)) < HORUSI_LANE_LIVE ||
-                        horusi_ld64_acq(L2, &lane->ring) != t->in[k].ref;
+        horusi_in *in = &t->in[k];
+        horusi_lane *lane = &horusi_lanes(t->shm)[in->lane];
+        if (in->gone || (horusi_owner_state(horusi_ld64_seq(W, &lane->word)) >= HORUSI_LANE_LIVE &&
+                         horusi_ld64_acq(L2, &lane->ring) == in->ref))
+            continue;
+        in->gone = true; /* and read to its end, so not lost */
+        t->unseen -= horusi_ring_newest(&in->ring);
+    }
+    if (opening) {
+        t->unseen = 0;
+    } else if ((int64_t)t->unseen > 0) { /* rings that came and went since we last looked */
+        if (horusi_ld32_acq(L2, &t->shm->policy) != HORUS_QUEUE)
+            horusi_tell_lost(t, t->unseen);
+        t->unseen = 0;
     }
     for (uint32_t i = 0; i < t->max_lanes; i++) {
         horusi_lane *lane = &horusi_lanes(t->shm)[i];
@@ -6223,12 +6282,6 @@ static void horusi_history(horus_topic *t, uint32_t k)
         if (best->ring.cursors)
             horusi_st64_seq(W, &best->ring.cursors[t->sub_index], best->next);
     }
-}
-
-static void horusi_tell_lost(horus_topic *t, uint64_t n)
-{
-    t->lost += n;
-    horusi_st64_rlx(own, &t->sub->lost, horusi_ld64_rlx(own, &t->sub->lost) + n);
 }
 
 /* Lets a reliable publisher know how far we are. */
@@ -6516,8 +6569,11 @@ HORUSI_HOT horus_result horusi_get(horus_topic *t, void *buffer, size_t room, ui
             continue;
         }
         bool fits = got->kind == HORUS_KIND_MESSAGE && got->info.size <= room;
-        if (!only_look && horusi_rarely(got->kind != want || (want == HORUS_KIND_MESSAGE && !fits)))
+        if (!only_look &&
+            horusi_rarely(got->kind != want || (want == HORUS_KIND_MESSAGE && !fits))) {
+            t->turn = k;
             return horusi_refuse(t, in, want, room, again, got);
+        }
         if (kind != HORUS_KIND_MESSAGE && (!only_look || fits)) {
             horus_result r = horusi_hold_wire(t->context, &got->wire.head, &got->frame);
             if (r == HORUS_OK && kind == HORUSI_WIRE_BLOB) {
@@ -6783,28 +6839,28 @@ horus_result horus_topic_skip_to_latest(horus_topic *t, uint64_t *skipped)
     horusi_refresh(t, false);
     for (uint32_t k = 0; k < t->in_count; k++) {
         horusi_in *in = &t->in[k];
-        horusi_lane *lane = &horusi_lanes(t->shm)[in->lane];
         if (horusi_is_queue(in))
-            return horusi_end(t, horusi_fail(HORUS_E_POLICY,
-                                             "topic %.96s is a queue: each message is to "
-                                             "be done by somebody",
-                                             t->shm->name));
-        uint64_t head = horusi_ld64_acq(L2, &lane->head);
-        if (in->gone || !horusi_look(t, in, false) || head < in->next)
+            return horusi_end(t,
+                              horusi_fail(HORUS_E_POLICY,
+                                          "topic %.96s is a queue: each message is to be done by "
+                                          "somebody",
+                                          t->shm->name));
+        uint64_t head = in->gone ? horusi_ring_newest(&in->ring)
+                                 : horusi_ld64_acq(L2, &horusi_lanes(t->shm)[in->lane].head);
+        if (!horusi_look(t, in, false) || head < in->next)
             continue;
         n += head - in->next;
         horusi_advance(t, in, head);
-        uint64_t last = horusi_ld64_rlx(L2, &lane->last);
-        if (!best || last > newest) {
-            if (best) {
-                n++;
-                horusi_advance(t, best, best->next + 1);
-            }
-            best = in;
-            newest = last;
-        } else {
+        horusi_entry *e = horusi_entry_at(in->ring.entries, in->ring.stride, in->index);
+        uint64_t stamp = horusi_ld64_acq(C2, &e->stamp);
+        horusi_in *older = best && stamp < newest ? in : best;
+        if (older) {
             n++;
-            horusi_advance(t, in, head + 1);
+            horusi_advance(t, older, older->next + 1);
+        }
+        if (older != in) {
+            best = in;
+            newest = stamp;
         }
     }
     if (skipped)
