@@ -4193,7 +4193,7 @@ static horus_result horusi_pool_attach(horus_context *c, const char *file, uint3
                                        horus_pool **out)
 {
     int fd;
-    uint64_t bytes;
+    uint64_t bytes = 0;
     *out = NULL;
     horus_result r = horusi_open_file(&c->files, file, &fd, &bytes);
     if (r != HORUS_OK)
@@ -4519,8 +4519,8 @@ static horus_result horusi_join(horus_context *c, const horus_context_desc *d)
         nanosleep(&t, NULL);
         r = HORUS_OK;
     }
-    if (r != HORUS_OK)
-        horusi_remove_dir(&c->files);
+    if (r != HORUS_OK && r != HORUS_E_PERMISSION)
+        horusi_remove_dir(&c->files); /* ours, if empty */
     return r;
 }
 #else
@@ -5858,7 +5858,7 @@ static horus_result horusi_out_open(horus_topic *t)
     if (r != HORUS_OK)
         goto fail;
     horusi_st32_rlx(own, &p->slot[s].flags, HORUSI_INTERNAL);
-    horusi_ring ring;
+    horusi_ring ring = {0};
     (void)horusi_ring_at(p, s, policy, capacity, stride, t->max_subs, &ring);
     horusi_lane *lane = NULL;
     for (int pass = 0; pass < 3 && !lane; pass++) {
@@ -5976,7 +5976,9 @@ static bool horusi_make_place(horus_topic *t, horusi_out *o, uint64_t frame_byte
         if (o->tail != first)
             horusi_st64_rel(K1, &o->lane->tail, o->tail);
     }
-    if (o->next > o->capacity && !horusi_is_passed(t, o, o->next - o->capacity))
+    if (o->policy == HORUS_QUEUE
+            ? o->next - o->tail >= o->capacity
+            : o->next > o->capacity && !horusi_is_passed(t, o, o->next - o->capacity))
         return false;
     /* overwrite: what is beyond the limit goes after the send, off its path */
     while (frame_bytes && o->frames > 0 &&
