@@ -2484,6 +2484,7 @@ struct horus_context {
     horusi_a32 lock;     /* guards the three lists and opening */
     horusi_a32 sweeping; /* a thread of this process sweeps */
     horusi_alone alone;
+    horusi_lane *victim; /* the lane that a sweep is to drop */
     horusi_out *outs;
     struct horus_topic *topics;
     horus_context *next; /* of all contexts of the process */
@@ -2901,8 +2902,8 @@ static bool horusi_find_shaped(horus_pool *p, uint32_t shape, bool trust_hints, 
 }
 
 /* The slots that this process used last at this size: an unchanged generation says that their
- * memory still has its shape. A busy list is skipped. */
-static bool horusi_reuse_get(horus_pool *p, uint32_t key, uint32_t *at)
+ * memory still has its shape. A busy list is skipped. *robbed: another process took one of them. */
+static bool horusi_reuse_get(horus_pool *p, uint32_t key, uint32_t *at, bool *robbed)
 {
     bool found = false, alone = horusi_alone_begin(&p->context->alone);
     if (!alone && !horusi_trylock(&p->reuse_lock))
@@ -2919,6 +2920,7 @@ static bool horusi_reuse_get(horus_pool *p, uint32_t key, uint32_t *at)
                 continue; /* a reader still has it */
             /* a foreign take between the look and ours shows in the generation */
             found = same && horusi_ld32_rlx(N2, &p->rec[s].generation) == u->item[i].generation + 1;
+            *robbed |= !found;
             if (same && !found)
                 horusi_untake(p, s);
             u->item[i] = u->item[--u->count];
@@ -3019,12 +3021,15 @@ static horus_result horusi_alloc(horus_pool *p, uint64_t bytes, bool zero, horus
     bool split = class_ < p->blocks_log2;
     uint32_t shape = split ? horusi_own(HORUSI_SPLIT, class_) : horusi_own(HORUSI_HEAD, n);
     uint32_t s = 0, passes = 0, round = 0;
-    bool fresh = false, known = false;
+    bool fresh = false, known = false, robbed = false;
     horusi_slot *h;
     for (;;) {
         uint32_t changes = horusi_ld32_acq(G2, &p->header->changes);
-        known = horusi_reuse_get(p, shape, &s); /* its memory is where it was, and backed */
-        if (known || horusi_find_shaped(p, shape, true, &s) ||
+        known =
+            horusi_reuse_get(p, shape, &s, &robbed); /* its memory is where it was, and backed */
+        /* processes that rob each other of the one free slot make another, once */
+        if (known || (robbed && horusi_find_granules(p, n, shape, false, &s)) ||
+            horusi_find_shaped(p, shape, true, &s) ||
             horusi_find_granules(p, n, shape, false, &s) ||
             (split && horusi_find_shaped(p, shape, false, &s)) ||
             horusi_find_granules(p, n, shape, true, &s))
@@ -3071,7 +3076,7 @@ static horus_result horusi_alloc(horus_pool *p, uint64_t bytes, bool zero, horus
  * recomputes what the row's rings still refer to, clears all its other bits, and lets go. Killed at
  * any point, it leaves a row that the next sweeper sweeps again. */
 
-enum { HORUSI_KEEP = 0, HORUSI_DROP_OLD = 1, HORUSI_DROP_ALL = 2 };
+enum { HORUSI_DROP_OLD = 1, HORUSI_DROP_VICTIM = 2, HORUSI_DROP_ALL = 3 };
 
 /* A word of a lane or sub: whose, and what state. */
 static uint64_t horusi_owner(uint32_t incarnation, uint32_t row, uint32_t state)
@@ -3430,6 +3435,7 @@ static bool horusi_reclaim_topic(horus_context *c, uint32_t s, uint32_t row, int
         }
         if (horusi_owner_row(w) == row) {
             bool keep = have && horusi_ld64_acq(L2, &lane->head) > 0 && drop != HORUSI_DROP_ALL &&
+                        !(drop == HORUSI_DROP_VICTIM && lane == c->victim) &&
                         !(drop == HORUSI_DROP_OLD &&
                           horusi_superseded(p, t, max_lanes, max_subs, i, &ring));
             if (keep) {
@@ -3577,12 +3583,21 @@ static uint32_t horusi_sweep(horus_context *c, int drop)
     return n;
 }
 
-/* Drops the dead row whose newest message is the oldest of all. False: no dead row is left. */
-static bool horusi_drop_oldest_orphan(horus_context *c)
+/* Whether giving up a ring could make room in pool p: rings lie in the primary, and a small one may
+ * stand in the way of a large run. */
+static bool horusi_may_help(const horus_pool *p, uint32_t frames)
 {
+    return frames > 0 || p->id == 0;
+}
+
+/* Drops the ring of a dead publisher that serves the least: overwrite before the others, then by
+ * the age of its newest message. False: there is none that would help. */
+static bool horusi_drop_orphan(horus_pool *q, bool overwrite_only)
+{
+    horus_context *c = q->context;
     horus_pool *p = c->pool;
     uint64_t oldest = UINT64_MAX;
-    uint32_t victim = HORUSI_ROWS;
+    uint32_t row = HORUSI_ROWS;
     if (!horusi_trylock(&c->sweeping))
         return false;
     for (uint32_t i = 0; i < p->max_topics; i++) {
@@ -3591,19 +3606,24 @@ static bool horusi_drop_oldest_orphan(horus_context *c)
         if (w == 0 || !horusi_dir_acquire(p, w, &s))
             continue;
         horusi_topic *t = horusi_topic_at(p, s, &max_lanes, &max_subs);
+        uint32_t policy = t ? horusi_ld32_acq(L2, &t->policy) : 0;
         for (uint32_t k = 0; t && k < max_lanes; k++) {
             horusi_lane *lane = &horusi_lanes(t)[k];
             uint64_t owner = horusi_ld64_acq(L2, &lane->word);
-            uint64_t last = horusi_ld64_rlx(L2, &lane->last);
+            uint64_t last = horusi_ld64_rlx(L2, &lane->last) | (uint64_t)(policy != HORUS_OVERWRITE)
+                                                                   << 63;
             if (horusi_owner_state(owner) == HORUSI_LANE_ORPHAN && last < oldest &&
-                horusi_owner_row(owner) < HORUSI_ROWS) {
+                horusi_owner_row(owner) < p->row_count &&
+                (policy == HORUS_OVERWRITE || !overwrite_only) &&
+                horusi_may_help(q, horusi_ld32_rlx(L2, &lane->frames))) {
                 oldest = last;
-                victim = horusi_owner_row(owner);
+                row = horusi_owner_row(owner);
+                c->victim = lane;
             }
         }
         horusi_dir_release(p, &p->directory[i], w, s);
     }
-    bool done = victim < HORUSI_ROWS && horusi_sweep_row(c, victim, HORUSI_DROP_ALL);
+    bool done = row < HORUSI_ROWS && horusi_sweep_row(c, row, HORUSI_DROP_VICTIM);
     horusi_st32_rel(N1, &c->sweeping, 0);
     return done;
 }
@@ -3694,8 +3714,9 @@ static void horusi_out_end(horus_context *c, horusi_out *o)
 static void *horusi_new(horus_context *c, size_t bytes);
 static void horusi_delete(horus_context *c, void *memory);
 
-/* Ends closed rings that nobody needs (or, `all`, every closed one). Returns how many. */
-static uint32_t horusi_end_closed(horus_context *c, bool all)
+/* Ends closed rings that nobody needs any more; with `p`, also those that would help it. Returns
+ * how many. */
+static uint32_t horusi_end_closed(horus_context *c, const horus_pool *p, bool overwrite_only)
 {
     uint32_t n = 0;
     for (horusi_out *o = c->outs, *next; o; o = next) {
@@ -3705,7 +3726,10 @@ static uint32_t horusi_end_closed(horus_context *c, bool all)
             continue;
         horusi_topic *t = horusi_topic_at(c->pool, o->topic.slot, &max_lanes, &max_subs);
         horusi_ring ring = {o->entries, o->cursors, o->claims, o->capacity, o->stride, 0, 0};
-        if (!all && t && !horusi_superseded(c->pool, t, max_lanes, max_subs, o->lane_index, &ring))
+        bool wanted =
+            p && (!overwrite_only || o->policy == HORUS_OVERWRITE) && horusi_may_help(p, o->frames);
+        if (!wanted && t &&
+            !horusi_superseded(c->pool, t, max_lanes, max_subs, o->lane_index, &ring))
             continue;
         horusi_out_end(c, o);
         horusi_delete(c, o->refs);
@@ -3716,8 +3740,9 @@ static uint32_t horusi_end_closed(horus_context *c, bool all)
 }
 
 /* An allocation is about to fail: give up, in this order, dead processes' holdings, what consumers
- * of our queues are done with, the oldest frame of our own overwrite rings, closed rings, and
- * messages of the dead, oldest first. False: nothing is left to give up. */
+ * of our queues are done with, the oldest frame of our own overwrite rings, our closed rings and
+ * those of the dead, oldest first, and only then rings whose messages were promised to somebody.
+ * False: nothing that would help is left. */
 static bool horusi_make_room(horus_pool *p, horusi_out *caller, uint32_t round)
 {
     horus_context *c = p->context;
@@ -3737,7 +3762,7 @@ static bool horusi_make_room(horus_pool *p, horusi_out *caller, uint32_t round)
                 gave = true;
             }
         uint64_t n = o->policy == HORUS_OVERWRITE ? horusi_out_oldest(o) : 0;
-        if (n) {
+        if (n && o->refs[horusi_out_index(o, n)].pool == p) {
             horusi_entry *e = horusi_entry_at(o->entries, o->stride, horusi_out_index(o, n));
             uint64_t stamp = horusi_ld64_rlx(own, &e->stamp);
             if (stamp < oldest) {
@@ -3755,13 +3780,17 @@ static bool horusi_make_room(horus_pool *p, horusi_out *caller, uint32_t round)
             gave = n != 0;
             horusi_out_return(victim, caller);
         } else {
-            gave = round < 1000; /* its thread is sending: look again */
+            gave = round < 20; /* its thread is sending: look again */
         }
     }
-    if (!gave)
-        gave = horusi_end_closed(c, true) > 0;
+    for (int overwrite_only = 1; overwrite_only >= 0 && !gave; overwrite_only--) {
+        gave = horusi_end_closed(c, p, overwrite_only) > 0;
+        horusi_unlock(&c->lock);
+        gave = gave || horusi_drop_orphan(p, overwrite_only);
+        horusi_lock(&c->lock);
+    }
     horusi_unlock(&c->lock);
-    return gave || horusi_drop_oldest_orphan(c);
+    return gave;
 }
 
 /* ------------------------------------------------------------------------------------ >>context
@@ -4741,7 +4770,7 @@ void horus_context_close(horus_context *c)
     if (c->pool->fd < 0) {
         horusi_close_topics(c);
         while (c->outs)
-            (void)horusi_end_closed(c, true);
+            (void)horusi_end_closed(c, c->pool, false);
 #ifndef HORUS_NO_OS
         if (c->pool->private_bytes)
             munmap(c, (size_t)c->pool->private_bytes);
@@ -4815,7 +4844,7 @@ horus_result horus_context_sweep(horus_context *context, uint32_t *rows)
         return r;
     uint32_t n = horusi_sweep(c, HORUSI_DROP_OLD);
     horusi_lock(&c->lock);
-    (void)horusi_end_closed(c, false);
+    (void)horusi_end_closed(c, NULL, false);
     horusi_unlock(&c->lock);
     if (rows)
         *rows = n;
@@ -5537,6 +5566,17 @@ HORUSI_HOT horus_result horusi_end(horus_topic *t, horus_result r)
     return r;
 }
 
+/* The entry that a send will write is in the cache of whoever polls it: call for it at once. */
+HORUSI_HOT void horusi_fetch_entry(const horus_topic *t)
+{
+    if (!t->out)
+        return;
+    uint8_t *e = t->out->entries + (uint64_t)t->out->index * t->out->stride;
+    horusi_fetch_to_write(e);
+    if (t->out->stride > 64)
+        horusi_fetch_to_write(e + 64);
+}
+
 /* A new topic's slot, not yet findable. */
 static horus_result horusi_topic_build(horus_context *c, const char *name,
                                        const horus_topic_desc *d, uint32_t message_bytes,
@@ -5622,7 +5662,7 @@ static horus_result horusi_topic_find(horus_context *c, const char *name, const 
             }
             if (!freed) {
                 horusi_lock(&c->lock);
-                freed = horusi_end_closed(c, true) > 0;
+                freed = horusi_end_closed(c, c->pool, false) > 0;
                 horusi_unlock(&c->lock);
             }
             if (freed || horusi_sweep(c, HORUSI_DROP_ALL) > 0)
@@ -5733,7 +5773,22 @@ again:
     uint32_t max_lanes = 0, max_subs = 0;
     horusi_topic *shm = horusi_topic_at(p, slot, &max_lanes, &max_subs);
     r = shm ? horusi_check_open(shm, d) : horusi_fail(HORUS_E_CORRUPT, "topic %s: damaged", name);
-    if (r != HORUS_OK && !swept) { /* perhaps only the dead say otherwise */
+    if (r != HORUS_OK &&
+        !swept) { /* perhaps only the dead, or our own closed rings, say otherwise */
+        bool read = shm == NULL;
+        for (uint32_t i = 0; !read && i < max_subs; i++)
+            read = horusi_is_live(p, horusi_ld64_acq(K2, &horusi_subs(shm, max_lanes)[i].word));
+        horusi_lock(&c->lock);
+        for (horusi_out *o = c->outs, *next; o && !read; o = next) {
+            next = o->next_out;
+            if (!o->handle && o->topic.slot == slot) {
+                horusi_out_end(c, o);
+                horusi_delete(c, o->refs);
+                horusi_delete(c, o);
+            }
+        }
+        horusi_unlock(&c->lock);
+
         horusi_topic_leave(c,
                            &(horusi_ref){p, slot, horusi_ld32_rlx(own, &p->rec[slot].generation)});
         swept = true;
@@ -5820,7 +5875,7 @@ again:
     horusi_lock(&c->lock);
     t->next = c->topics;
     c->topics = t;
-    (void)horusi_end_closed(c, false);
+    (void)horusi_end_closed(c, NULL, false);
     horusi_unlock(&c->lock);
     if (d->flags & HORUS_PUBLISHER) {
         r = horusi_out_open(t);
@@ -5866,7 +5921,7 @@ static horus_result horusi_out_open(horus_topic *t)
             (void)horusi_sweep(c, HORUSI_DROP_ALL);
         } else if (pass == 2) {
             horusi_lock(&c->lock);
-            (void)horusi_end_closed(c, true);
+            (void)horusi_end_closed(c, c->pool, false);
             horusi_unlock(&c->lock);
         }
         for (i = 0; i < t->max_lanes && !lane; i++) {
@@ -6113,6 +6168,7 @@ horus_result horus_topic_send(horus_topic *t, const void *message, size_t bytes,
     horus_result r = horusi_begin(t, "topic_send");
     if (r != HORUS_OK)
         return r;
+    horusi_fetch_entry(t);
     if (t->type) { /* the common case, checked once at the opening */
         if (!message || t->type->kind != HORUS_KIND_MESSAGE || bytes < t->type_bytes ||
             (bytes > t->type_bytes && !t->variable) || bytes > UINT32_MAX || bytes == 0)
@@ -6151,6 +6207,7 @@ static horus_result horusi_send_frame(horus_topic *t, const horus_frame *f, cons
     horus_result r = horusi_begin(t, "send");
     if (r != HORUS_OK)
         return r;
+    horusi_fetch_entry(t);
     uint32_t theirs = t->shm->type_tag;
     static HORUSI_THREAD uint32_t tags[5]; /* hashing once per thread is enough */
     if (tags[type->kind] == 0)
@@ -6432,6 +6489,7 @@ typedef struct horusi_got {
         uint8_t bytes[HORUS_DESCRIPTOR_BYTES];
     } wire;
     horus_frame frame; /* held, for frames and blobs */
+    bool timed;        /* in: somebody wants to know when it was sent */
 } horusi_got;
 
 static const char *horusi_kind_name(uint32_t kind)
@@ -6558,7 +6616,7 @@ HORUSI_HOT horus_result horusi_get(horus_topic *t, void *buffer, size_t room, ui
         got->kind = kind == HORUSI_WIRE_BLOB ? (uint32_t)HORUS_KIND_MESSAGE : kind;
         got->bytes = bytes;
         got->info.sequence = n;
-        got->info.publish_ns = horusi_stamp_ns(t, stamp);
+        got->info.publish_ns = got->timed ? horusi_stamp_ns(t, stamp) : 0;
         got->info.lost = t->lost;
         got->info.publisher = in->publisher;
         got->info.type_tag = tag;
@@ -6769,6 +6827,7 @@ horus_result horus_topic_receive(horus_topic *t, void *buffer, size_t buffer_byt
         memset(info, 0, sizeof *info);
     if (!buffer)
         return horusi_fail(HORUS_E_ARG, "topic_receive: buffer is NULL");
+    got.timed = info != NULL;
     horus_result r = horusi_receive(t, buffer, buffer_bytes, HORUS_KIND_MESSAGE, timeout_ns, &got);
     if (info && (r == HORUS_OK || r == HORUS_E_SIZE || r == HORUS_E_TYPE))
         *info = got.info;
@@ -6783,6 +6842,7 @@ horus_result horus_topic_peek(horus_topic *t, void *buffer, size_t buffer_bytes,
     horus_result r = horusi_begin(t, "topic_peek");
     if (r != HORUS_OK)
         return r;
+    got.timed = info != NULL;
     r = horusi_get(t, buffer, buffer ? buffer_bytes : 0, HORUS_KIND_MESSAGE, true, &got);
     if (info && r == HORUS_OK)
         *info = got.info;
@@ -6943,7 +7003,7 @@ void horus_topic_close(horus_topic *t)
                 *l = t->next;
                 break;
             }
-        (void)horusi_end_closed(c, false);
+        (void)horusi_end_closed(c, NULL, false);
         horusi_topic_leave(c, &t->ref);
         horusi_unlock(&c->lock);
     }
@@ -7145,14 +7205,16 @@ horus_result horus_encoding_find(horus_encoding *out, const char *name)
 static uint64_t horusi_tensor_span(const horus_tensor *t)
 {
     uint64_t last = 0, bytes = horus_dtype_bytes((horus_dtype)t->dtype);
+    bool empty = false;
     if (t->ndim > HORUS_MAX_DIMS || bytes == 0)
         return UINT64_MAX;
     for (uint32_t i = 0; i < t->ndim; i++) {
         if (t->shape[i] < 0 || t->strides_bytes[i] < 0)
             return UINT64_MAX;
-        if (t->shape[i] == 0)
-            return 0;
+        empty |= t->shape[i] == 0;
     }
+    if (empty)
+        return 0;
     for (uint32_t i = 0; i < t->ndim; i++) {
         uint64_t steps = (uint64_t)t->shape[i] - 1, stride = (uint64_t)t->strides_bytes[i];
         if (steps && stride > (UINT64_MAX / 4 - last) / steps)
@@ -7493,6 +7555,7 @@ horus_result horus_tensor_from_descriptor(horus_tensor *out, horus_context *cont
     if (!out)                                                                                      \
         return horusi_fail(HORUS_E_ARG, "receive: out is NULL");                                   \
     memset(out, 0, sizeof *out);                                                                   \
+    got.timed = info != NULL;                                                                      \
     horus_result r = horusi_receive(t, NULL, 0, kind, timeout_ns, &got);                           \
     if (info && (r == HORUS_OK || r == HORUS_E_TYPE))                                              \
         *info = got.info;                                                                          \
@@ -8156,7 +8219,8 @@ horus_result horus_depth_set(const horus_depth *d, uint32_t x, uint32_t y, doubl
  */
 enum { HORUSI_LANES = 8 };
 typedef struct horusi_extent {
-    float low[HORUSI_LANES], high[HORUSI_LANES], sum[HORUSI_LANES];
+    float low[HORUSI_LANES], high[HORUSI_LANES];
+    double sum[HORUSI_LANES];
     uint32_t count[HORUSI_LANES];
 } horusi_extent;
 static void horusi_extent_add(horusi_extent *e, const float *v)
@@ -8166,7 +8230,7 @@ static void horusi_extent_add(horusi_extent *e, const float *v)
         float low = valid ? v[k] : 3.402823466e+38f, high = valid ? v[k] : 0;
         e->low[k] = low < e->low[k] ? low : e->low[k];
         e->high[k] = high > e->high[k] ? high : e->high[k];
-        e->sum[k] += high;
+        e->sum[k] += (double)high;
         e->count[k] += valid;
     }
 }
@@ -8181,8 +8245,7 @@ horus_result horus_depth_statistics(const horus_depth *d, horus_depth_stats *out
     double low = 0, high = 0, sum = 0;
     for (uint32_t y = 0; y < d->height_px; y++) {
         const uint8_t *row = horusi_depth_at(d, 0, y);
-        for (uint32_t x0 = 0; x0 < d->width_px;
-             x0 += 4096) { /* short runs keep float sums exact enough */
+        for (uint32_t x0 = 0; x0 < d->width_px; x0 += 4096) { /* counts stay small */
             uint32_t end = d->width_px - x0 < 4096 ? d->width_px : x0 + 4096;
             horusi_extent e;
             memset(&e, 0, sizeof e);
@@ -8206,7 +8269,7 @@ horus_result horus_depth_statistics(const horus_depth *d, horus_depth_stats *out
                     continue;
                 low = out->valid == 0 || (double)e.low[k] < low ? (double)e.low[k] : low;
                 high = (double)e.high[k] > high ? (double)e.high[k] : high;
-                sum += (double)e.sum[k];
+                sum += e.sum[k];
                 out->valid += e.count[k];
             }
         }

@@ -98,7 +98,8 @@ if [ "$mode" = plain ]; then
         failed=$((failed + 1))
         head "$out/storm32.build"
     fi
-    [ -e tests/test_examples.sh ] && part examples tests/test_examples.sh
+    part readme python3 tests/readme_test.py
+    part examples python3 tests/demo_examples_test.py
     if [ -e tests/demo_test.py ]; then
         if [ ! -e .venv/ready ]; then
             python3 -m venv .venv >"$out/venv.log" 2>&1 &&

@@ -30,6 +30,9 @@
 #if __has_feature(thread_sanitizer)
 #define TEST_THREAD_SANITIZED 1
 #endif
+#if __has_feature(undefined_behavior_sanitizer)
+#define TEST_UNDEFINED_SANITIZED 1
+#endif
 #endif
 #ifdef __SANITIZE_THREAD__
 #define TEST_THREAD_SANITIZED 1
@@ -44,6 +47,9 @@
 #endif
 #ifndef TEST_THREAD_SANITIZED
 #define TEST_THREAD_SANITIZED 0
+#endif
+#ifndef TEST_UNDEFINED_SANITIZED
+#define TEST_UNDEFINED_SANITIZED 0
 #endif
 /* How often to repeat what is only made likelier by repeating: less where a step costs more. */
 #define TEST_TIMES(n) (TEST_SANITIZED ? ((n) + 9) / 10 : (n))

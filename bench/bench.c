@@ -1,0 +1,926 @@
+/* Measures horus against the floors of the machine it runs on, and against its peers.
+ *
+ *     bench GROUP WINDOWS SCALE CPU0 CPU1
+ *
+ * GROUP is hop, image, iceoryx, stream, wake, alloc, open or idle. Two processes, each pinned to a
+ * core, walk through the same windows: floor, subject, floor, subject ... so that a machine that
+ * speeds up or slows down does so to both. Every window prints one JSON line that has all its
+ * samples, none left out, as [ticks, count] pairs; run.py turns them into percentiles and ratios.
+ * Each window begins with a fiftieth of its rounds unmeasured.
+ *
+ * The library is compiled as a file of its own, so that its calls are calls. */
+#define _GNU_SOURCE
+#include "../horus.h"
+#include "bench.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- two processes */
+
+enum { LINES = 64, WAKE_DWELL_NS = 50000, ALLOC_BATCH = 16 };
+
+typedef struct line {
+    _Alignas(64) _Atomic uint64_t seq;
+    uint64_t w[7];
+} line;
+
+typedef struct shared {
+    struct {
+        _Alignas(64) _Atomic uint32_t at; /* barriers passed; a futex */
+    } side[2];
+    _Alignas(64) _Atomic uint64_t dwell; /* ticks that side 1 took before it answered */
+    _Alignas(64) _Atomic uint32_t futex[2][16];
+    line hop[LINES][2];
+    line ring[BENCH_RING];
+    line cursor;
+} shared;
+
+static shared *sh;
+static int cpus[2];
+static pid_t other;
+static double ns_per_tick;
+static uint64_t dwell_ticks;
+
+void bench_die(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("bench: ", stderr);
+    vfprintf(stderr, format, args);
+    fputs("\n", stderr);
+    va_end(args);
+    if (other > 0) {
+        kill(other, SIGKILL);
+    }
+    _exit(1);
+}
+
+static void check(horus_result result, const char *what)
+{
+    if (result != HORUS_OK) {
+        bench_die("%s: %s (%s)", what, horus_result_text(result), horus_last_error());
+    }
+}
+
+static long futex(_Atomic uint32_t *word, int op, uint32_t value)
+{
+    return syscall(SYS_futex, word, op, value, NULL, NULL, 0);
+}
+
+static void on_child(int number)
+{
+    static const char text[] = "bench: the other process died\n";
+    (void)number;
+    int status;
+    if (waitpid(other, &status, WNOHANG) == other && status != 0) {
+        (void)!write(STDERR_FILENO, text, sizeof text - 1);
+        _exit(1);
+    }
+}
+
+static void pin(int cpu)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)cpu, &set);
+    if (sched_setaffinity(0, sizeof set, &set) != 0) {
+        bench_die("cannot run on CPU %d: %s", cpu, strerror(errno));
+    }
+}
+
+/* Sleeps until the other side is here too, so that a side that has nothing to do takes no time. */
+static void barrier(int side)
+{
+    uint32_t mine = atomic_load(&sh->side[side].at) + 1, theirs;
+    atomic_store(&sh->side[side].at, mine);
+    futex(&sh->side[side].at, FUTEX_WAKE, 1);
+    while ((theirs = atomic_load(&sh->side[!side].at)) != mine && theirs != mine + 1) {
+        futex(&sh->side[!side].at, FUTEX_WAIT, theirs);
+    }
+}
+
+/* Side 0 stays this process, side 1 is a child that ends with it. */
+static int split(void)
+{
+    struct sigaction action = {.sa_handler = on_child, .sa_flags = SA_RESTART};
+    sigaction(SIGCHLD, &action, NULL);
+    pid_t parent = getpid();
+    pid_t child = fork();
+    if (child < 0) {
+        bench_die("fork: %s", strerror(errno));
+    }
+    other = child == 0 ? parent : child;
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    }
+    pin(cpus[child == 0]);
+    return child == 0;
+}
+
+static void join(int side)
+{
+    if (side == 0) {
+        signal(SIGCHLD, SIG_DFL);
+        waitpid(other, NULL, 0);
+    }
+}
+
+static void calibrate(void)
+{
+    struct timespec a, b;
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    uint64_t from = bench_ticks();
+    do {
+        clock_gettime(CLOCK_MONOTONIC, &b);
+    } while ((b.tv_sec - a.tv_sec) * 1000000000 + (b.tv_nsec - a.tv_nsec) < 100000000);
+    uint64_t ticks = bench_ticks() - from;
+    double ns = (double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec);
+    ns_per_tick = ns / (double)ticks;
+    dwell_ticks = (uint64_t)(WAKE_DWELL_NS / ns_per_tick);
+}
+
+/* ---- windows */
+
+static bench_result result;
+
+static int ascending(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* `per`: how many results one sample covers, e.g. 2 ways in a round trip. */
+static void emit(const char *name, int window, double per, uint64_t n)
+{
+    printf("{\"name\": \"%s\", \"window\": %d, \"unit_ns\": %.9g, ", name, window,
+           ns_per_tick / per);
+    if (result.ticks != 0) {
+        printf("\"value\": %.6g, \"received\": %.6g, ",
+               (double)result.ticks * ns_per_tick / (double)(n - 1),
+               (double)result.received / (double)n);
+    }
+    printf("\"hist\": [");
+    qsort(result.out, result.samples, sizeof result.out[0], ascending);
+    for (uint64_t i = 0, j; i < result.samples; i = j) {
+        for (j = i + 1; j < result.samples && result.out[j] == result.out[i]; j++) {
+        }
+        printf("%s[%llu,%llu]", i == 0 ? "" : ",", (unsigned long long)result.out[i],
+               (unsigned long long)(j - i));
+    }
+    printf("]}\n");
+}
+
+typedef struct subject {
+    const char *name;
+    void (*run)(int side, uint64_t first, uint64_t n, bench_result *r);
+    const bench_peer *peer; /* instead of run */
+    void *memory;
+    uint64_t rounds;
+    double per;
+    uint64_t next;
+} subject;
+
+static void subject_run(subject *s, int side, uint64_t n)
+{
+    if (s->peer != NULL) {
+        s->peer->run(s->memory, side, s->next, n, &result);
+    } else {
+        s->run(side, s->next, n, &result);
+    }
+    s->next += n;
+}
+
+static void subject_window(subject *s, int side)
+{
+    subject_run(s, side, s->rounds / 50 + 1);
+    result.samples = result.ticks = result.received = 0;
+    subject_run(s, side, s->rounds);
+}
+
+static void *other_thread(void *s)
+{
+    subject copy = *(subject *)s; /* both sides count `next` on */
+    pin(cpus[1]);
+    subject_window(&copy, 1);
+    return NULL;
+}
+
+static void window(subject *s, int side, int number)
+{
+    barrier(side);
+    alarm(120); /* a message that never comes */
+    if (s->peer == NULL || !s->peer->threads) {
+        subject_window(s, side);
+    } else if (side == 0) {
+        pthread_t thread;
+        subject copy = *s;
+        if (pthread_create(&thread, NULL, other_thread, &copy) != 0) {
+            bench_die("no thread");
+        }
+        subject_window(s, 0);
+        pthread_join(thread, NULL);
+    }
+    alarm(0);
+    if (side == 0) {
+        emit(s->name, number, s->per, s->rounds);
+    }
+}
+
+/* subjects[0] is the floor. between: it runs again before each of the others. */
+static void windows(subject *subjects, size_t count, int between, int side, int n)
+{
+    int number = 0;
+    for (size_t k = 0; k < count; k++) {
+        subjects[k].next = 1; /* 0 is what an unused line holds */
+    }
+    for (int i = 0; i < n; i++) {
+        for (size_t k = 1; k < count; k++) {
+            if (between || k == 1) {
+                window(&subjects[0], side, number++);
+            }
+            window(&subjects[k], side, number++);
+        }
+    }
+    window(&subjects[0], side, number);
+    barrier(side);
+}
+
+/* ---- floors */
+
+/* A line per direction, nothing in it but the sequence. Another pair of lines every 1024 rounds,
+ * since how far a line is depends on its address. */
+#define FLOOR_SEND(side, i)                                                                        \
+    atomic_store_explicit(&sh->hop[(i) >> 10 & (LINES - 1)][side].seq, i, memory_order_release)
+#define FLOOR_RECEIVE(side, i)                                                                     \
+    do {                                                                                           \
+    } while (atomic_load_explicit(&sh->hop[(i) >> 10 & (LINES - 1)][!side].seq,                    \
+                                  memory_order_acquire) != (i))
+BENCH_PINGPONG(floor_hop, FLOOR_SEND, FLOOR_RECEIVE)
+
+/* A sleeping reader: the futex is the message. Side 1 answers after a dwell long enough for side 0
+ * to be asleep, and says how long it took. */
+#define BENCH_WAKE(NAME, SEND, RECEIVE)                                                            \
+    static void NAME(int side, uint64_t first, uint64_t n, bench_result *r)                        \
+    {                                                                                              \
+        for (uint64_t i = first; i < first + n; i++) {                                             \
+            if (side != 0) {                                                                       \
+                RECEIVE(side, i);                                                                  \
+            }                                                                                      \
+            uint64_t from = bench_ticks(), then = from;                                            \
+            while (then - from < dwell_ticks) {                                                    \
+                then = bench_ticks();                                                              \
+            }                                                                                      \
+            if (side != 0) {                                                                       \
+                atomic_store_explicit(&sh->dwell, then - from, memory_order_relaxed);              \
+                SEND(side, i);                                                                     \
+                continue;                                                                          \
+            }                                                                                      \
+            SEND(side, i);                                                                         \
+            RECEIVE(side, i);                                                                      \
+            uint64_t took = bench_ticks() - then;                                                  \
+            r->out[i - first] = took - atomic_load_explicit(&sh->dwell, memory_order_relaxed);     \
+        }                                                                                          \
+        r->samples = n;                                                                            \
+    }
+
+#define FUTEX_SEND(side, i)                                                                        \
+    do {                                                                                           \
+        atomic_store_explicit(&sh->futex[side][0], (uint32_t)(i), memory_order_release);           \
+        futex(&sh->futex[side][0], FUTEX_WAKE, 1);                                                 \
+    } while (0)
+#define FUTEX_RECEIVE(side, i)                                                                     \
+    do {                                                                                           \
+        uint32_t seen;                                                                             \
+        while ((seen = atomic_load_explicit(&sh->futex[!side][0], memory_order_acquire)) !=        \
+               (uint32_t)(i)) {                                                                    \
+            futex(&sh->futex[!side][0], FUTEX_WAIT, seen);                                         \
+        }                                                                                          \
+    } while (0)
+BENCH_WAKE(floor_wake, FUTEX_SEND, FUTEX_RECEIVE)
+
+/* One line per message: sequence and 56 bytes. The reader says how far it is every 64 messages; the
+ * writer looks only when the ring would be full by what it knows. */
+typedef struct line_message {
+    uint64_t w[7];
+} line_message;
+
+static uint64_t ring_seen;
+
+static inline int ring_put(const line_message *m)
+{
+    uint64_t i = m->w[0];
+    if (i - ring_seen >= BENCH_RING) {
+        ring_seen = atomic_load_explicit(&sh->cursor.seq, memory_order_acquire);
+        if (i - ring_seen >= BENCH_RING) {
+            return 0;
+        }
+    }
+    line *to = &sh->ring[i % BENCH_RING];
+    memcpy(to->w, m->w, sizeof to->w);
+    atomic_store_explicit(&to->seq, i, memory_order_release);
+    return 1;
+}
+
+static inline int ring_get(line_message *m, uint64_t i)
+{
+    line *from = &sh->ring[i % BENCH_RING];
+    if (atomic_load_explicit(&from->seq, memory_order_acquire) != i) {
+        return 0;
+    }
+    memcpy(m->w, from->w, sizeof m->w);
+    if (i % 64 == 0) {
+        atomic_store_explicit(&sh->cursor.seq, i, memory_order_release);
+    }
+    return 1;
+}
+
+static void floor_stream(int side, uint64_t first, uint64_t n, bench_result *r)
+{
+    if (side == 0) {
+        BENCH_CONSUME(line_message, 7, 0, ring_get(&m, next));
+        atomic_store_explicit(&sh->cursor.seq, first + n - 1, memory_order_release);
+    } else {
+        BENCH_PRODUCE(line_message, 7, ring_put(&m));
+    }
+}
+
+/* ---- horus: messages */
+
+#define BENCH8_FIELDS(F, A, S, N, V, W) F(u64, seq)
+#define BENCH40_FIELDS(F, A, S, N, V, W) F(u64, seq) A(u64, body, 3) F(u64, end)
+#define BENCH64_FIELDS(F, A, S, N, V, W) A(u64, w, 8)
+HORUS_MESSAGE(bench8, "Bench8", "bench8", BENCH8_FIELDS)
+HORUS_MESSAGE(bench40, "Bench40", "bench40", BENCH40_FIELDS)
+HORUS_MESSAGE(bench64, "Bench64", "bench64", BENCH64_FIELDS)
+
+enum { T8, T40, T64, TIMAGE, TWAKE, PAIRS };
+static horus_topic *out_topic[PAIRS], *in_topic[PAIRS]; /* ping and pong, seen from this side */
+static horus_topic *stream_topic[2];                    /* reliable, overwrite */
+
+static void open_pair(int which, const char *name, const horus_type *type, int side)
+{
+    char ping[64], pong[64];
+    snprintf(ping, sizeof ping, "%s/ping", name);
+    snprintf(pong, sizeof pong, "%s/pong", name);
+    horus_topic_desc desc = {.type = type};
+    check(horus_topic_open(&in_topic[which], side == 0 ? pong : ping, &desc), "topic_open");
+    desc.flags = HORUS_PUBLISHER;
+    check(horus_topic_open(&out_topic[which], side == 0 ? ping : pong, &desc), "topic_open");
+}
+
+static void close_pair(int which)
+{
+    horus_topic_close(in_topic[which]);
+    horus_topic_close(out_topic[which]);
+}
+
+#define HORUS_SEND(WHICH, M)                                                                       \
+    check(horus_topic_send(out_topic[WHICH], &(M), sizeof(M), HORUS_NO_WAIT), "send")
+#define HORUS_POLL(WHICH, M)                                                                       \
+    do {                                                                                           \
+        horus_result got;                                                                          \
+        while ((got = horus_topic_receive(in_topic[WHICH], &(M), sizeof(M), NULL,                  \
+                                          HORUS_NO_WAIT)) == HORUS_EMPTY) {                        \
+        }                                                                                          \
+        check(got, "receive");                                                                     \
+    } while (0)
+
+static inline void wrong(uint64_t got, uint64_t wanted)
+{
+    if (got != wanted) {
+        bench_die("message %llu is wrong: %llu", (unsigned long long)wanted,
+                  (unsigned long long)got);
+    }
+}
+
+static inline void send8(uint64_t i)
+{
+    horus_bench8 m = {.seq = i};
+    HORUS_SEND(T8, m);
+}
+static inline void receive8(uint64_t i)
+{
+    horus_bench8 m;
+    HORUS_POLL(T8, m);
+    wrong(m.seq, i);
+}
+static inline void send40(uint64_t i)
+{
+    horus_bench40 m = {.seq = i, .end = ~i};
+    HORUS_SEND(T40, m);
+}
+static inline void receive40(uint64_t i)
+{
+    horus_bench40 m;
+    HORUS_POLL(T40, m);
+    wrong(m.seq, i);
+    wrong(m.end, ~i);
+}
+static inline void send64(uint64_t i)
+{
+    horus_bench64 m = {.w = {i, 0, 0, 0, 0, 0, 0, ~i}};
+    HORUS_SEND(T64, m);
+}
+static inline void receive64(uint64_t i)
+{
+    horus_bench64 m;
+    HORUS_POLL(T64, m);
+    wrong(m.w[0], i);
+    wrong(m.w[7], ~i);
+}
+static inline void send_wake(uint64_t i)
+{
+    horus_bench8 m = {.seq = i};
+    HORUS_SEND(TWAKE, m);
+}
+static inline void receive_wake(uint64_t i)
+{
+    horus_bench8 m;
+    check(horus_topic_receive(in_topic[TWAKE], &m, sizeof m, NULL, HORUS_FOREVER), "receive");
+    wrong(m.seq, i);
+}
+
+#define SEND8(side, i) send8(i)
+#define RECEIVE8(side, i) receive8(i)
+#define SEND40(side, i) send40(i)
+#define RECEIVE40(side, i) receive40(i)
+#define SEND64(side, i) send64(i)
+#define RECEIVE64(side, i) receive64(i)
+#define SEND_WAKE(side, i) send_wake(i)
+#define RECEIVE_WAKE(side, i) receive_wake(i)
+BENCH_PINGPONG(hop8, SEND8, RECEIVE8)
+BENCH_PINGPONG(hop40, SEND40, RECEIVE40)
+BENCH_PINGPONG(hop64, SEND64, RECEIVE64)
+BENCH_WAKE(wake, SEND_WAKE, RECEIVE_WAKE)
+
+/* ---- horus: images
+ *
+ * The sender puts a number into the first pixels and the receiver checks it, so a hand-off includes
+ * the journey of one line of the payload. */
+
+static inline void send_image(uint32_t width, uint32_t height, uint64_t i)
+{
+    horus_image image;
+    check(horus_image_alloc(&image, NULL, width, height, HORUS_MONO8, HORUS_UNINIT), "image_alloc");
+    *(volatile uint64_t *)image.data = i;
+    check(horus_topic_send_image(out_topic[TIMAGE], &image, HORUS_NO_WAIT), "send_image");
+    check(horus_image_release(&image), "image_release");
+}
+static inline void receive_image(uint32_t width, uint64_t i)
+{
+    horus_image image;
+    horus_result got;
+    while ((got = horus_topic_receive_image(in_topic[TIMAGE], &image, NULL, HORUS_NO_WAIT)) ==
+           HORUS_EMPTY) {
+    }
+    check(got, "receive_image");
+    wrong(*(const volatile uint64_t *)image.data, i);
+    wrong(image.width_px, width);
+    check(horus_image_release(&image), "image_release");
+}
+
+#define SEND_64K(side, i) send_image(256, 256, i)
+#define RECEIVE_64K(side, i) receive_image(256, i)
+#define SEND_1M(side, i) send_image(1024, 1024, i)
+#define RECEIVE_1M(side, i) receive_image(1024, i)
+#define SEND_8M(side, i) send_image(4096, 2048, i)
+#define RECEIVE_8M(side, i) receive_image(4096, i)
+BENCH_PINGPONG(image_64k, SEND_64K, RECEIVE_64K)
+BENCH_PINGPONG(image_1m, SEND_1M, RECEIVE_1M)
+BENCH_PINGPONG(image_8m, SEND_8M, RECEIVE_8M)
+
+/* ---- horus: streams */
+
+static inline int stream_put(int which, const horus_bench64 *m)
+{
+    horus_result sent = horus_topic_send(stream_topic[which], m, sizeof *m, HORUS_NO_WAIT);
+    if (sent == HORUS_FULL) {
+        return 0;
+    }
+    check(sent, "send");
+    return 1;
+}
+
+static inline int stream_get(int which, horus_bench64 *m)
+{
+    horus_result got = horus_topic_receive(stream_topic[which], m, sizeof *m, NULL, HORUS_NO_WAIT);
+    if (got == HORUS_EMPTY) {
+        return 0;
+    }
+    check(got, "receive");
+    return 1;
+}
+
+static void stream_reliable(int side, uint64_t first, uint64_t n, bench_result *r)
+{
+    if (side == 0) {
+        BENCH_CONSUME(horus_bench64, 8, 0, stream_get(0, &m));
+    } else {
+        BENCH_PRODUCE(horus_bench64, 8, stream_put(0, &m));
+    }
+}
+
+static void stream_overwrite(int side, uint64_t first, uint64_t n, bench_result *r)
+{
+    if (side == 0) {
+        BENCH_CONSUME(horus_bench64, 8, 1, stream_get(1, &m));
+    } else {
+        BENCH_PRODUCE(horus_bench64, 8, stream_put(1, &m));
+    }
+}
+
+#if defined(__has_include)
+#if __has_include(<ck_ring.h>)
+#define HAVE_CK 1
+#endif
+#endif
+#ifdef HAVE_CK
+#include <ck_ring.h>
+CK_RING_PROTOTYPE(bench, bench_message)
+
+typedef struct ck_queue {
+    ck_ring_t ring;
+    bench_message buffer[BENCH_RING];
+} ck_queue;
+
+static void ck_make(void *memory)
+{
+    ck_queue *q = memory;
+    ck_ring_init(&q->ring, BENCH_RING);
+}
+
+static void ck_run(void *memory, int side, uint64_t first, uint64_t n, bench_result *r)
+{
+    ck_queue *q = memory;
+    if (side == 0) {
+        BENCH_CONSUME(bench_message, 8, 0, ck_ring_dequeue_spsc_bench(&q->ring, q->buffer, &m));
+    } else {
+        BENCH_PRODUCE(bench_message, 8, ck_ring_enqueue_spsc_bench(&q->ring, q->buffer, &m));
+    }
+}
+static const bench_peer ck_peer[] = {
+    {"ConcurrencyKit ck_ring", 0, sizeof(ck_queue), ck_make, ck_run}};
+enum { CK_PEERS = 1 };
+#else
+static const bench_peer ck_peer[] = {{0}};
+enum { CK_PEERS = 0 };
+#endif
+
+/* ---- groups */
+
+static void *share(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) {
+        bench_die("mmap: %s", strerror(errno));
+    }
+    memset(p, 0, bytes);
+    return p;
+}
+
+static uint64_t scaled(double rounds, double scale)
+{
+    double n = rounds * scale;
+    return n < 200 ? 200 : n > BENCH_MAX_SAMPLES ? BENCH_MAX_SAMPLES : (uint64_t)n;
+}
+
+#define PINGPONG(NAME, RUN, ROUNDS)                                                                \
+    {                                                                                              \
+        .name = NAME, .run = RUN, .rounds = scaled(ROUNDS, scale), .per = 2                        \
+    }
+
+static void group_hop(int n, double scale)
+{
+    subject s[] = {
+        PINGPONG("floor: one line", floor_hop, 50000),
+        PINGPONG("hop: 8 bytes", hop8, 50000),
+        PINGPONG("hop: 40 bytes", hop40, 50000),
+        PINGPONG("hop: 64 bytes", hop64, 50000),
+    };
+    int side = split();
+    open_pair(T8, "hop8", &horus_bench8_type, side);
+    open_pair(T40, "hop40", &horus_bench40_type, side);
+    open_pair(T64, "hop64", &horus_bench64_type, side);
+    windows(s, sizeof s / sizeof s[0], 1, side, n);
+    close_pair(T8);
+    close_pair(T40);
+    close_pair(T64);
+    join(side);
+}
+
+static void group_image(int n, double scale)
+{
+    subject s[] = {
+        PINGPONG("floor: one line", floor_hop, 25000),
+        PINGPONG("image: 64 KB", image_64k, 25000),
+        PINGPONG("image: 1 MB", image_1m, 25000),
+        PINGPONG("image: 8 MB", image_8m, 25000),
+    };
+    int side = split();
+    open_pair(TIMAGE, "image", &horus_image_type, side);
+    windows(s, sizeof s / sizeof s[0], 1, side, n);
+    close_pair(TIMAGE);
+    join(side);
+}
+
+#ifdef WITH_ICEORYX
+static void group_iceoryx(int n, double scale)
+{
+    subject s[] = {
+        PINGPONG("floor: one line", floor_hop, 10000),
+        PINGPONG("iceoryx: 64 KB", bench_iceoryx_64k, 10000),
+        PINGPONG("iceoryx: 1 MB", bench_iceoryx_1m, 10000),
+        PINGPONG("iceoryx: 8 MB", bench_iceoryx_8m, 10000),
+    };
+    int side = split();
+    bench_iceoryx_open(side);
+    windows(s, sizeof s / sizeof s[0], 1, side, n);
+    bench_iceoryx_close();
+    join(side);
+}
+#endif
+
+static void group_stream(int n, double scale)
+{
+    enum { MAX = 16 };
+    subject s[MAX] = {
+        {.name = "floor: stream", .run = floor_stream},
+        {.name = "stream: reliable", .run = stream_reliable},
+        {.name = "stream: overwrite", .run = stream_overwrite},
+    };
+    size_t count = 3;
+    for (size_t i = 0; i < CK_PEERS + bench_peer_count && count < MAX; i++) {
+        const bench_peer *peer = i < CK_PEERS ? &ck_peer[i] : &bench_peers[i - CK_PEERS];
+        void *memory = share((peer->bytes + 4095) & ~(size_t)4095);
+        peer->init(memory);
+        s[count++] = (subject){.name = peer->name, .peer = peer, .memory = memory};
+    }
+    for (size_t i = 0; i < count; i++) {
+        s[i].rounds = scaled(800000, scale);
+        s[i].per = BENCH_BATCH;
+    }
+    int side = split();
+    for (int i = 0; i < 2; i++) {
+        horus_topic_desc desc = {.type = &horus_bench64_type,
+                                 .policy = i == 0 ? HORUS_RELIABLE : HORUS_OVERWRITE,
+                                 .flags = side == 1 ? HORUS_PUBLISHER : 0};
+        check(horus_topic_open(&stream_topic[i], i == 0 ? "reliable" : "overwrite", &desc),
+              "topic_open");
+    }
+    windows(s, count, 0, side, n);
+    horus_topic_close(stream_topic[0]);
+    horus_topic_close(stream_topic[1]);
+    join(side);
+}
+
+static void group_wake(int n, double scale)
+{
+    subject s[] = {
+        PINGPONG("floor: futex", floor_wake, 2000),
+        PINGPONG("wake-up", wake, 2000),
+    };
+    int side = split();
+    open_pair(TWAKE, "wake", &horus_bench8_type, side);
+    windows(s, 2, 1, side, n);
+    close_pair(TWAKE);
+    join(side);
+}
+
+/* ---- one process */
+
+typedef struct alloc_case {
+    const char *name;
+    horus_pool *pool;
+    uint64_t bytes;
+} alloc_case;
+
+static void alloc_window(const alloc_case *c, uint64_t n, int number)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t from = bench_ticks();
+        for (int k = 0; k < ALLOC_BATCH; k++) {
+            horus_frame frame;
+            if (horus_frame_alloc(&frame, c->pool, c->bytes, HORUS_UNINIT, NULL) != HORUS_OK ||
+                horus_frame_release(&frame) != HORUS_OK) {
+                bench_die("alloc and release: %s", horus_last_error());
+            }
+        }
+        result.out[i] = bench_ticks() - from;
+    }
+    result.samples = n;
+    emit(c->name, number, ALLOC_BATCH, n);
+}
+
+/* A million allocations of 64 bytes to 8 MB, evenly over the logarithm, 64 held at a time; those
+ * held at the end stay held. */
+static void wear(horus_pool *pool, uint64_t count)
+{
+    static horus_frame held[64];
+    uint64_t random = 88172645463325252u;
+    for (uint64_t i = 0; i < count; i++) {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        horus_frame *frame = &held[random & 63];
+        uint64_t octave = (random >> 6 & 1023) % 17; /* 64 bytes << 0 to 16 */
+        uint64_t bytes = (64u << octave) + (random >> 16) % (64u << octave);
+        bytes = bytes > 8388608 ? 8388608 : bytes;
+        if (frame->pool != NULL) {
+            check(horus_frame_release(frame), "frame_release");
+        }
+        check(horus_frame_alloc(frame, pool, bytes, HORUS_UNINIT, NULL), "frame_alloc");
+    }
+}
+
+static void group_alloc(int n, double scale)
+{
+    horus_context *fresh, *worn;
+    horus_pool *fresh_pool, *worn_pool;
+    char name[64];
+    pin(cpus[0]);
+    snprintf(name, sizeof name, "bench-fresh-%ld", (long)getpid());
+    check(horus_context_open(&fresh, &(horus_context_desc){.name = name}), "context_open");
+    check(horus_pool_open(&fresh_pool, NULL, &(horus_pool_desc){.context = fresh}), "pool_open");
+    snprintf(name, sizeof name, "bench-worn-%ld", (long)getpid());
+    check(horus_context_open(&worn, &(horus_context_desc){.name = name}), "context_open");
+    check(horus_pool_open(&worn_pool, NULL, &(horus_pool_desc){.context = worn}), "pool_open");
+    wear(worn_pool, (uint64_t)(1e6 * (scale < 1 ? scale : 1)));
+    const alloc_case cases[] = {
+        {"alloc+release: 4 KB", fresh_pool, 4096},
+        {"alloc+release: 4 KB, worn pool", worn_pool, 4096},
+        {"alloc+release: 900 KB", fresh_pool, 921600},
+        {"alloc+release: 900 KB, worn pool", worn_pool, 921600},
+    };
+    int number = 0;
+    for (int i = 0; i < n; i++) {
+        for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+            alloc_window(&cases[k], scaled(20000, scale), number++);
+        }
+    }
+    horus_context_close(fresh);
+    horus_context_close(worn);
+}
+
+/* Each opening in a process of its own. */
+static void group_open(int n, double scale)
+{
+    static const char *const names[] = {"open: first into a namespace", "open: joining",
+                                        "open: a topic", "open: a named pool"};
+    uint64_t count = scaled(100, scale > 1 ? 1 : scale);
+    (void)n;
+    _Atomic uint64_t *took = share(4096);
+    uint64_t *samples[4];
+    pin(cpus[0]);
+    for (int k = 0; k < 4; k++) {
+        samples[k] = result.out + (uint64_t)k * count;
+    }
+    int hold[2];
+    pid_t holder = 0;
+    for (uint64_t i = 0; i < 2 * count; i++) {
+        if (i == count) { /* from here on somebody is in */
+            char ready;
+            int back[2];
+            if (pipe(hold) != 0 || pipe(back) != 0 || (holder = fork()) < 0) {
+                bench_die("holder: %s", strerror(errno));
+            }
+            if (holder == 0) {
+                horus_context *c;
+                close(hold[1]);
+                check(horus_context_open(&c, NULL), "context_open");
+                (void)!write(back[1], "x", 1);
+                (void)!read(hold[0], &ready, 1);
+                horus_context_close(c);
+                _exit(0);
+            }
+            (void)!read(back[0], &ready, 1);
+        }
+        pid_t child = fork();
+        if (child < 0) {
+            bench_die("fork: %s", strerror(errno));
+        }
+        if (child == 0) {
+            horus_context *c;
+            horus_topic *t;
+            horus_pool *p;
+            uint64_t t0 = bench_ticks();
+            check(horus_context_open(&c, NULL), "context_open");
+            uint64_t t1 = bench_ticks();
+            check(horus_topic_open(&t, "camera", &(horus_topic_desc){.context = c}), "topic_open");
+            uint64_t t2 = bench_ticks();
+            check(horus_pool_open(&p, "extra", &(horus_pool_desc){.context = c}), "pool_open");
+            uint64_t t3 = bench_ticks();
+            took[0] = t1 - t0;
+            took[1] = t2 - t1;
+            took[2] = t3 - t2;
+            horus_context_close(c);
+            _exit(0);
+        }
+        int status;
+        waitpid(child, &status, 0);
+        if (status != 0) {
+            bench_die("opening failed");
+        }
+        samples[i >= count][i % count] = took[0];
+        if (i < count) {
+            samples[2][i] = took[1];
+            samples[3][i] = took[2];
+        }
+    }
+    close(hold[1]);
+    waitpid(holder, NULL, 0);
+    uint64_t *room = result.out;
+    for (int k = 0; k < 4; k++) {
+        result.out = samples[k];
+        result.samples = count;
+        emit(names[k], k, 1, count);
+    }
+    result.out = room;
+}
+
+/* Resident memory of a process that has opened a namespace and two topics, and of one that has not:
+ * two runs of this program. */
+static void group_idle(int opened)
+{
+    horus_context *context = NULL;
+    horus_topic *in, *out;
+    if (opened) {
+        check(horus_context_open(&context, NULL), "context_open");
+        horus_topic_desc desc = {.type = &horus_bench64_type, .context = context};
+        check(horus_topic_open(&in, "in", &desc), "topic_open");
+        desc.flags = HORUS_PUBLISHER;
+        check(horus_topic_open(&out, "out", &desc), "topic_open");
+    }
+    FILE *f = fopen("/proc/self/smaps_rollup", "r");
+    char text[256];
+    long kb = -1;
+    while (f != NULL && fgets(text, sizeof text, f) != NULL) {
+        if (sscanf(text, "Rss: %ld", &kb) == 1) {
+            break;
+        }
+    }
+    if (f != NULL) {
+        fclose(f);
+    }
+    printf("{\"name\": \"%s\", \"rss_kb\": %ld}\n", opened ? "idle" : "bare", kb);
+    horus_context_close(context);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 6) {
+        fprintf(stderr, "usage: bench GROUP WINDOWS SCALE CPU0 CPU1 (see run.py)\n");
+        return 2;
+    }
+    const char *group = argv[1];
+    int n = atoi(argv[2]);
+    double scale = atof(argv[3]);
+    cpus[0] = atoi(argv[4]);
+    cpus[1] = atoi(argv[5]);
+    setvbuf(stdout, NULL, _IOFBF, 1 << 20);
+    char name[64];
+    snprintf(name, sizeof name, "bench-%ld", (long)getpid());
+    setenv("HORUS_NAMESPACE", name, 1);
+    if (strcmp(group, "idle") == 0) {
+        group_idle(n);
+        return 0;
+    }
+    result.out = share(BENCH_MAX_SAMPLES * sizeof result.out[0]);
+    sh = share(sizeof *sh);
+    pin(cpus[0]);
+    calibrate();
+    if (strcmp(group, "hop") == 0) {
+        group_hop(n, scale);
+    } else if (strcmp(group, "image") == 0) {
+        group_image(n, scale);
+    } else if (strcmp(group, "stream") == 0) {
+        group_stream(n, scale);
+    } else if (strcmp(group, "wake") == 0) {
+        group_wake(n, scale);
+    } else if (strcmp(group, "alloc") == 0) {
+        group_alloc(n, scale);
+    } else if (strcmp(group, "open") == 0) {
+        group_open(n, scale);
+#ifdef WITH_ICEORYX
+    } else if (strcmp(group, "iceoryx") == 0) {
+        group_iceoryx(n, scale);
+#endif
+    } else {
+        bench_die("no group '%s'", group);
+    }
+    return 0;
+}

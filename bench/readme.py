@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Writes the figures of bench/results.json into README.md, between its markers."""
+import json
+import os
+import re
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROWS = [("one-line message, process to process", "hop: 8 bytes"),
+        ("64-byte message", "hop: 64 bytes"),
+        ("image, 64 KB (alloc, publish, receive, release)", "image: 64 KB"),
+        ("image, 8 MB", "image: 8 MB"),
+        ("the same hand-off with iceoryx, 64 KB", "iceoryx: 64 KB"),
+        ("sleeping subscriber wakes up", "wake-up"),
+        ("bare futex ping-pong", "floor: futex"),
+        ("alloc + release", "alloc+release: 4 KB")]
+
+
+def main():
+    with open(os.path.join(HERE, "results.json")) as f:
+        rows = {r["name"]: r for r in json.load(f)}
+    floor = rows["floor: one line"]
+    lines = ["| one way, busy polling unless said | p50 | p99 | of the hardware's floor |",
+             "| --- | --- | --- | --- |",
+             "| **the floor**: a raw one-cache-line ping-pong | %.0f ns | %.0f ns | 1 |"
+             % (floor["value"], floor["p99"])]
+    for label, name in ROWS:
+        r = rows.get(name)
+        if r:
+            ratio = "%.2f" % r["ratio"] if r["reference"] == "floor: one line" else ""
+            lines.append("| %s | %.0f ns | %.0f ns | %s |" % (label, r["value"], r["p99"], ratio))
+    lines += ["", "![figures](bench/results.svg)", "",
+              "`make bench` on: %s. Two processes pinned to two cores, nothing trimmed." % rows["machine"]["value"]]
+    path = os.path.join(HERE, "..", "README.md")
+    with open(path) as f:
+        text = f.read()
+    text = re.sub(r"<!-- bench -->.*<!-- /bench -->",
+                  lambda m: "<!-- bench -->\n" + "\n".join(lines) + "\n<!-- /bench -->", text, flags=re.S)
+    with open(path, "w") as f:
+        f.write(text)
+
+
+main()

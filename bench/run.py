@@ -1,0 +1,520 @@
+#!/usr/bin/env python3
+"""Builds and runs the benchmarks, and says which budgets hold.
+
+    make bench              about two minutes; writes bench/results.json and bench/results.svg
+    make bench QUICK=1      seconds, for a smoke test; writes below build/bench
+    make bench INSTALL=1    installs the peers that are missing (as root: always, unless QUICK)
+
+Every subject alternates with its floor, window by window, in one pair of pinned processes. A row's
+ratio is the median over all windows of (p50 of the window / mean p50 of the floor's windows just
+before and after it): it survives a machine whose speed drifts. The percentiles are those of all
+samples of all windows together; nothing is left out. A group of windows during which other programs
+took more than 5 % of a CPU is run again, whatever it measured. A row of results.json is
+
+    name, value, unit    value: the p50, or what the name says
+    reference            the row that ratio compares with, or null
+    ratio                value / reference, unless `budget` says ">=": then how many times faster
+    budget, ok           what ratio (or, without a reference, value) must be; null: no budget
+    p99, p999, max, samples   or null
+"""
+import bisect
+import contextlib
+import glob
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BUILD = os.path.join(os.path.dirname(HERE), "build", "bench")
+QUICK = os.environ.get("QUICK", "0") not in ("", "0")
+INSTALL = os.environ.get("INSTALL", "0") not in ("", "0") or (os.geteuid() == 0 and not QUICK)
+CC = os.environ.get("CC", "gcc").split()
+CXX = os.environ.get("CXX", "g++").split()
+FLAGS = ["-O2"]
+REPEATS = 1 if QUICK else 3
+# Debian puts the version into the path
+ICEORYX = (sorted(glob.glob("/usr/include/iceoryx/v*")) or ["/usr/include/iceoryx/v2"])[-1]
+PACKAGES = {  # what a header's presence shows, and its Debian packages
+    "boost/lockfree/spsc_queue.hpp": ["libboost-dev"],
+    "ck_ring.h": ["libck-dev"],
+    "readerwriterqueue/readerwriterqueue.h": ["libreaderwriterqueue-dev"],
+    "atomic_queue/atomic_queue.h": ["libatomic-queue-dev"],
+    "iceoryx_binding_c/api.h": ["iceoryx", "libiceoryx-binding-c-dev"],
+}
+ROUDI_CONFIG = """[general]
+version = 1
+[[segment]]
+""" + "".join("[[segment.mempool]]\nsize = %d\ncount = 32\n" % n
+              for n in (1024, 65536, 1048576, 8388608))
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def output(*command):
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+
+
+def cpu_name():
+    try:
+        with open("/proc/cpuinfo") as f:
+            for line in f:
+                if line.lower().startswith(("model name", "hardware")):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.machine()
+
+
+def two_cpus():
+    """Two allowed CPUs, on different cores if there are such."""
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        sys.exit("bench: needs two CPUs, may use only %s" % cpus)
+
+    def core(cpu):
+        try:
+            with open("/sys/devices/system/cpu/cpu%d/topology/thread_siblings" % cpu) as f:
+                return f.read().strip()
+        except OSError:
+            return str(cpu)
+    return cpus[0], next((c for c in cpus[1:] if core(c) != core(cpus[0])), cpus[1])
+
+
+def have(header):
+    test = subprocess.run(CXX + ["-isystem", ICEORYX, "-xc++", "-E", "-o", os.devnull, "-"],
+                          input="#include <%s>\n" % header, text=True, stderr=subprocess.DEVNULL)
+    return test.returncode == 0
+
+
+def find_peers():
+    missing = [h for h in PACKAGES if not have(h)]
+    packages = sum((PACKAGES[h] for h in missing), [])
+    if packages and INSTALL and shutil.which("apt-get"):
+        sudo = [] if os.geteuid() == 0 else ["sudo"]
+        say("installing " + " ".join(packages))
+        install = sudo + ["apt-get", "install", "-y", "-qq"] + packages
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        if subprocess.run(install, **quiet).returncode != 0:
+            subprocess.run(sudo + ["apt-get", "update", "-qq"], **quiet)
+            subprocess.run(install, **quiet)
+        missing = [h for h in PACKAGES if not have(h)]
+    for h in missing:
+        say("skipped, not installed: %s   (apt-get install -y %s)" % (h, " ".join(PACKAGES[h])))
+    return [h for h in PACKAGES if h not in missing]
+
+
+def compile_seconds(command):
+    start = time.perf_counter()
+    subprocess.run(command, check=True)
+    return time.perf_counter() - start
+
+
+def build(peers):
+    """Compiles everything; returns the compile times, which are results themselves."""
+    os.makedirs(BUILD, exist_ok=True)
+
+    def path(name):
+        return os.path.join(BUILD, name)
+    std = "#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n"
+    for name, text in (("std.c", std + "int x;\n"),
+                       ("api.c", std + '#include "../../horus.h"\nint x;\n'),
+                       ("horus.c", '#define HORUS_IMPLEMENTATION\n#include "../../horus.h"\n')):
+        with open(path(name), "w") as f:
+            f.write(text)
+    c = CC + ["-std=c11"] + FLAGS + ["-c", "-o"]
+    times = {"std": [], "api": [], "implementation": []}
+    for i in range(3 if QUICK else 15):
+        times["std"].append(compile_seconds(c + [path("std.o"), path("std.c")]))
+        times["api"].append(compile_seconds(c + [path("api.o"), path("api.c")]))
+    for i in range(1 if QUICK else 3):
+        times["implementation"].append(compile_seconds(c + [path("horus.o"), path("horus.c")]))
+    iceoryx = any("iceoryx" in h for h in peers)
+    subprocess.run(c + [path("bench.o"), os.path.join(HERE, "bench.c")]
+                   + (["-DWITH_ICEORYX"] if iceoryx else []), check=True)
+    subprocess.run(CXX + ["-std=c++17"] + FLAGS
+                   + ["-c", "-o", path("peers.o"), os.path.join(HERE, "peers.cpp")], check=True)
+    objects = [path(o) for o in ("bench.o", "horus.o", "peers.o")]
+    if iceoryx:
+        subprocess.run(c + [path("peers_iceoryx.o"), os.path.join(HERE, "peers_iceoryx.c"),
+                            "-isystem", ICEORYX], check=True)
+        objects += [path("peers_iceoryx.o"), "-liceoryx_binding_c"]
+    subprocess.run(CXX + ["-o", path("bench")] + objects + ["-pthread"], check=True)
+    return times
+
+
+class Load:
+    """How busy the machine was with other things."""
+
+    def __init__(self):
+        self.jiffies, self.ours, self.when = self.read(), self.used(), time.monotonic()
+
+    @staticmethod
+    def read():
+        try:
+            with open("/proc/stat") as f:
+                return [int(x) for x in f.readline().split()[1:9]]
+        except OSError:
+            return [0] * 8
+
+    @staticmethod
+    def used():
+        t = os.times()
+        return t.user + t.system + t.children_user + t.children_system
+
+    def report(self):
+        busy = [b - a for a, b in zip(self.jiffies, self.read())]
+        hz = os.sysconf("SC_CLK_TCK")
+        seconds = time.monotonic() - self.when
+        others = (sum(busy[:3]) + sum(busy[5:7])) / hz - (self.used() - self.ours)
+        return 100 * max(0.0, others) / seconds, 100 * busy[7] / hz / seconds
+
+
+def wait_for_quiet():
+    for i in range(60):
+        load = Load()
+        time.sleep(0.5)
+        if load.report()[0] <= 5:
+            return
+        time.sleep(0.5)
+
+
+@contextlib.contextmanager
+def iceoryx_daemon():
+    config = os.path.join(BUILD, "roudi.toml")
+    with open(config, "w") as f:
+        f.write(ROUDI_CONFIG)
+    roudi = subprocess.Popen(["iox-roudi", "-c", config], stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL, text=True)
+    try:
+        if not any("ready" in line for line in roudi.stdout):
+            raise OSError("iox-roudi does not start")
+        yield
+    finally:
+        roudi.terminate()
+        roudi.wait()
+
+
+class Samples:
+    """All windows of one subject."""
+
+    def __init__(self):
+        self.counts, self.windows, self.ratios, self.received = Counter(), [], [], []
+
+    @staticmethod
+    def percentile(pairs, p):
+        total, sums = 0, []
+        for _, count in pairs:
+            total += count
+            sums.append(total)
+        return pairs[bisect.bisect_left(sums, p * total)][0]
+
+    def add(self, line):
+        for ticks, count in line["hist"]:
+            self.counts[ticks * line["unit_ns"]] += count
+        value = line.get("value")
+        if value is None:
+            value = self.percentile(line["hist"], 0.5) * line["unit_ns"]
+        self.windows.append(value)
+        if "received" in line:
+            self.received.append(line["received"])
+        return value
+
+    def summary(self):
+        pairs = sorted(self.counts.items())
+        if not pairs:
+            return {}
+        return {"p50": self.percentile(pairs, 0.5), "p99": self.percentile(pairs, 0.99),
+                "p999": self.percentile(pairs, 0.999), "max": pairs[-1][0],
+                "samples": sum(self.counts.values())}
+
+
+class Bench:
+    def __init__(self, cpus):
+        self.cpus = [str(c) for c in cpus]
+        self.samples, self.pairs, self.rss = {}, {}, {}
+        self.failed, self.loads, self.disturbed = [], [], 0
+
+    def measure(self, group, windows, scale):
+        """Runs a group while nothing else runs; one during which something did is run again."""
+        for attempt in range(1 if QUICK else 4):
+            if not QUICK:
+                wait_for_quiet()
+            load = Load()
+            try:
+                with iceoryx_daemon() if group == "iceoryx" else contextlib.nullcontext():
+                    done = subprocess.run(
+                        [os.path.join(BUILD, "bench"), group, str(windows), str(scale)] + self.cpus,
+                        stdout=subprocess.PIPE, text=True, check=True)
+                lines = [json.loads(line) for line in done.stdout.splitlines()]
+            except (subprocess.SubprocessError, OSError, ValueError) as e:
+                self.failed.append("%s: %s" % (group, e))
+                return
+            others, stolen = load.report()
+            if others <= 5:
+                break
+            self.disturbed += 1
+        self.loads.append((others, stolen))
+        self.take(lines, group)
+
+    def take(self, lines, group):
+        """A subject's window is compared with the floors around it."""
+        if group == "idle":
+            self.rss.setdefault(lines[0]["name"], []).append(lines[0]["rss_kb"])
+            return
+        values = [self.samples.setdefault(x["name"], Samples()).add(x) for x in lines]
+        floors = [i for i, x in enumerate(lines) if x["name"].startswith("floor")]
+        for i, x in enumerate(lines):
+            if floors and i not in floors:
+                around = bisect.bisect(floors, i)
+                floor = [values[k] for k in floors[max(0, around - 1):around + 1]]
+                self.samples[x["name"]].ratios.append(values[i] / statistics.mean(floor))
+        if group == "stream":  # every stream against every other of the same round
+            size = floors[1] - floors[0]
+            for first in range(0, len(lines) - 1, size):
+                these = range(first, first + size)
+                for i in these:
+                    for k in these:
+                        pair = self.pairs.setdefault((lines[k]["name"], lines[i]["name"]), [])
+                        pair.append(values[k] / values[i])
+        if group == "alloc":  # fresh and worn take turns
+            for i, x in enumerate(lines):
+                if "worn" in x["name"]:
+                    self.samples[x["name"]].ratios.append(values[i] / values[i - 1])
+
+
+def rounded(x):
+    return float("%.5g" % x) if isinstance(x, float) else x
+
+
+def rows_of(b, times, machine):
+    rows = []
+    get = b.samples.get
+
+    def holds(value, budget):
+        bound = float(budget.split()[2])
+        return value >= bound if budget.split()[1] == ">=" else value <= bound
+
+    def row(name, value, unit, reference=None, ratio=None, budget=None, more=None):
+        more = more or {}
+        if value is None:
+            return
+        measured = ratio if budget and budget.startswith("ratio") else value
+        value, ratio = rounded(value), rounded(ratio)
+        more = {k: rounded(v) for k, v in more.items()}
+        rows.append({"name": name, "value": value, "unit": unit, "reference": reference,
+                     "ratio": ratio, "budget": budget,
+                     "ok": holds(measured, budget) if budget and measured is not None else None,
+                     "p99": more.get("p99"), "p999": more.get("p999"), "max": more.get("max"),
+                     "samples": more.get("samples")})
+
+    def timed(name, reference=None, budget=None, unit="ns", divide=1, value=None):
+        s = get(name)
+        if s is None:
+            return None
+        m = {k: v if k == "samples" else v / divide for k, v in s.summary().items()}
+        ratio = statistics.median(s.ratios) if reference and s.ratios else None
+        row(name, m["p50"] if value is None else value, unit, reference, ratio, budget, m)
+        return m["p50"]
+
+    row("machine", machine, "")
+    floor = timed("floor: one line")
+    for size, budget in ((8, "ratio <= 1.25"), (40, "ratio <= 1.25"), (64, None)):
+        timed("hop: %d bytes" % size, "floor: one line", budget)
+    sizes = ("64 KB", "1 MB", "8 MB")
+    for size in sizes:
+        timed("image: " + size, "floor: one line", "ratio <= 3")
+    if all(get("image: " + s) for s in sizes):
+        ratios = [statistics.median(get("image: " + s).ratios) for s in sizes]
+        row("image: spread of the sizes", 100 * (max(ratios) / min(ratios) - 1), "%",
+            budget="value <= 5")
+    for size in sizes:
+        timed("iceoryx: " + size, "floor: one line")
+        if get("iceoryx: " + size) and get("image: " + size):
+            # both in units of the floor beside them
+            faster = (statistics.median(get("iceoryx: " + size).ratios)
+                      / statistics.median(get("image: " + size).ratios))
+            row("image: %s, times as fast as iceoryx" % size, faster, "x", "iceoryx: " + size,
+                faster, "ratio >= 4")
+
+    streams = ["floor: stream", "stream: reliable", "stream: overwrite"]
+    peers = sorted({a for a, _ in b.pairs} - set(streams))
+    for name in streams + peers:
+        if get(name):
+            timed(name, None if name == streams[0] else streams[0],
+                  value=statistics.median(get(name).windows))
+    if peers and get(streams[1]):
+        best = min(peers, key=lambda p: statistics.median(get(p).windows))
+        for name, budget in ((streams[1], "ratio >= 3"), (streams[2], None)):
+            faster = statistics.median(b.pairs[best, name])
+            row(name + ", times as fast as the best peer", faster, "x", best, faster, budget)
+        row("stream: overwrite, part received", 100 * statistics.mean(get(streams[2]).received), "%")
+
+    timed("floor: futex")
+    timed("wake-up", "floor: futex", "ratio <= 1.2")
+
+    if floor:
+        for size in ("4 KB", "900 KB"):
+            fresh = "alloc+release: " + size
+            timed(fresh, None, "value <= %.1f" % (60 * max(1, floor / 70)))
+            # 5 %: what two equal pools differ by
+            timed(fresh + ", worn pool", fresh, "ratio <= 1.05")
+
+    for name in ("open: first into a namespace", "open: joining", "open: a topic",
+                 "open: a named pool"):
+        timed(name, None, "value <= 1", "ms", 1e6)
+    if len(b.rss) == 2:
+        grown = statistics.median(b.rss["idle"]) - statistics.median(b.rss["bare"])
+        row("memory of an idle participant", grown / 1024, "MB", budget="value <= 2")
+    median = {k: statistics.median(v) for k, v in times.items()}
+    row("compile: the API over the std headers", 1e3 * (median["api"] - median["std"]), "ms",
+        budget="value <= 10", more={"samples": len(times["api"])})
+    row("compile: the implementation at -O2", median["implementation"], "s", budget="value <= 4",
+        more={"samples": len(times["implementation"])})
+    return rows
+
+
+def number(x):
+    if x is None:
+        return "-"
+    if x != x or isinstance(x, int):
+        return str(x)
+    return "%.0f" % x if abs(x) >= 1000 else "%.1f" % x if abs(x) >= 10 else "%.2f" % x
+
+
+def table(rows):
+    line = "%-44s %8s %8s %8s %9s  %-3s %9s  %6s  %-14s %s"
+    say(line % ("", "p50", "p99", "p99.9", "max", "", "samples", "ratio", "budget", ""))
+    for r in rows:
+        if r["name"] == "machine":
+            continue
+        say(line % (r["name"], number(r["value"]), number(r["p99"]), number(r["p999"]),
+                    number(r["max"]), r["unit"], number(r["samples"]), number(r["ratio"]),
+                    r["budget"] or "", {True: "ok", False: "MISSED", None: ""}[r["ok"]]))
+
+
+def escape(text):
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def svg(rows):
+    """Bars of ratios, a panel per comparison, on a card of their own in light and dark."""
+    by_name = {r["name"]: r for r in rows}
+    peers = sorted((r for r in rows if r["reference"] == "floor: stream"
+                    and not r["name"].startswith("stream")), key=lambda r: r["value"])
+    marks = {r["name"]: float(r["budget"].split()[2]) for r in rows
+             if (r["budget"] or "").startswith("ratio <=")}
+    if peers and peers[0]["ratio"]:
+        marks["stream: reliable"] = peers[0]["ratio"] / 3
+    panels = [
+        ("One message, one way between two processes", "times a bare cache-line ping-pong",
+         ["floor: one line", "hop: 8 bytes", "hop: 40 bytes", "hop: 64 bytes"]),
+        ("One image, one way: alloc, send, receive, release", "times the same ping-pong",
+         ["floor: one line"] + [kind + size for size in ("64 KB", "1 MB", "8 MB")
+                                for kind in ("image: ", "iceoryx: ")]),
+        ("64-byte messages, streaming", "times a bare ring of cache lines",
+         ["floor: stream", "stream: reliable", "stream: overwrite"] + [r["name"] for r in peers]),
+        ("Waking a blocked subscriber", "times a bare futex", ["floor: futex", "wake-up"]),
+    ]
+    out, y, width, left, bar = [], 64, 760, 210, 340
+    for title, unit, names in panels:
+        shown = [by_name[n] for n in names if n in by_name]
+        if len(shown) < 2:
+            continue
+        top = max([r["ratio"] or 1 for r in shown] + [marks.get(r["name"], 0) for r in shown])
+        out.append('<text x="24" y="%d" class="h">%s</text>' % (y, escape(title)))
+        out.append('<text x="%d" y="%d" class="s" text-anchor="end">%s</text>'
+                   % (width - 24, y, escape(unit)))
+        y += 12
+        for r in shown:
+            ratio = r["ratio"] or 1.0
+            kind = ("f" if r["name"].startswith("floor") else
+                    "o" if r["name"].startswith(("hop", "image", "stream", "wake")) else "p")
+            label = r["name"].replace("floor: ", "").replace("image: ", "horus, ")
+            label = label.replace("hop: ", "horus, ").replace("stream: ", "horus, ")
+            label = {"one line": "bare ping-pong", "stream": "bare ring", "futex": "bare futex",
+                     "wake-up": "horus"}.get(label, label).replace("iceoryx: ", "iceoryx, ")
+            out.append('<text x="%d" y="%d" text-anchor="end">%s</text>'
+                       % (left - 10, y + 13, escape(label)))
+            length = max(2.0, bar * ratio / top)
+            out.append('<rect x="%d" y="%d" width="%.1f" height="14" rx="2" class="%s"/>'
+                       % (left, y + 2, length, kind))
+            end = left + length
+            if r["name"] in marks:
+                at = left + bar * marks[r["name"]] / top
+                out.append('<path d="M%.1f %dv18" class="b"/>' % (at, y))
+                end = max(end, at)
+            out.append('<text x="%.1f" y="%d" class="v">%s</text>'
+                       % (end + 8, y + 13, "%s\u00d7 \u00b7 %s %s" % (
+                           number(ratio), number(r["value"]), r["unit"])))
+            y += 20
+        y += 26
+    machine = by_name["machine"]["value"]
+    head = [
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" '
+        'font-family="system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif" '
+        'font-size="13">' % (width, y + 14, width, y + 14),
+        '<style>.c{fill:#fff;stroke:#d0d7de}text{fill:#1f2328}.h{font-weight:600;font-size:14px}'
+        '.s,.v{fill:#59636e}.s{font-size:12px}.o{fill:#0f6fc5}.p{fill:#b6bec8}.f{fill:#7d8794}'
+        '.b{stroke:#d1242f;stroke-width:2}'
+        '@media(prefers-color-scheme:dark){.c{fill:#0d1117;stroke:#3d444d}text{fill:#f0f6fc}'
+        '.s,.v{fill:#9198a1}.o{fill:#4493f8}.p{fill:#4b535d}.f{fill:#828b96}.b{stroke:#f85149}}'
+        '</style>',
+        '<rect x=".5" y=".5" width="%d" height="%d" rx="8" class="c"/>' % (width - 1, y + 13),
+        '<text x="24" y="32" class="s">p50, shorter is better. The red mark is the budget.</text>']
+    tail = ['<text x="24" y="%d" class="s">%s</text>' % (y - 4, escape(machine)), "</svg>"]
+    return "\n".join(head + out + tail) + "\n"
+
+
+def main():
+    os.environ.pop("HORUS_DIR", None)
+    os.environ.pop("HORUS_GROUP", None)
+    cpus = two_cpus()
+    peers = find_peers()
+    compiler = output(*CC, "--version").splitlines()[0]
+    machine = "%s; Linux %s; %s; %s" % (cpu_name(), platform.release(), compiler, " ".join(FLAGS))
+    say("horus benchmark" + (" (QUICK: too short to judge by)" if QUICK else ""))
+    say("CPU       %s, cores %d and %d" % (cpu_name(), *cpus))
+    say("kernel    %s" % platform.release())
+    say("compiler  %s" % compiler)
+    say("streams   two processes; two threads where a row says so")
+    say("flags     %s; horus.h in a file of its own, no link-time optimisation" % " ".join(FLAGS))
+    os.sched_setaffinity(0, cpus)
+    times = build(peers)
+    b = Bench(cpus)
+    scale, n = (0.1, 2) if QUICK else (1, 7)
+    for i in range(REPEATS):
+        for group in ("hop", "image", "stream", "wake", "alloc", "open"):
+            b.measure(group, n, scale)
+        b.measure("idle", 0, scale)
+        b.measure("idle", 1, scale)
+        if any("iceoryx" in h for h in peers) and shutil.which("iox-roudi"):
+            b.measure("iceoryx", n, scale)
+    if b.loads:
+        say("load      at most %.1f %% of a CPU by other programs, %.1f %% taken by the host;"
+            " %d groups run again" % (*map(max, zip(*b.loads)), b.disturbed))
+    say()
+    rows = rows_of(b, times, machine)
+    table(rows)
+    held = [r["ok"] for r in rows if r["ok"] is not None]
+    say("\n%d of %d budgets hold" % (sum(held), len(held)))
+    for group in b.failed:
+        say("FAILED: " + group)
+    where = BUILD if QUICK else HERE
+    for name, text in (("results.json", "[\n" + ",\n".join(json.dumps(r) for r in rows) + "\n]\n"),
+                       ("results.svg", svg(rows))):
+        with open(os.path.join(where, name), "w", encoding="utf-8") as f:
+            f.write(text)
+        say("wrote " + os.path.relpath(os.path.join(where, name), os.getcwd()))
+    return 1 if b.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
