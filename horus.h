@@ -4343,9 +4343,10 @@ static horus_result horusi_locate(horus_context *c, const horus_context_desc *d)
     }
     if (group && *group) {
         char *end;
-        unsigned long number = strtoul(group, &end, 10);
-        struct group *g = *end ? getgrnam(group) : NULL;
-        if (*end && !g)
+        unsigned long long number = strtoull(group, &end, 10);
+        bool numeric = group[0] >= '0' && group[0] <= '9' && *end == 0;
+        struct group *g = numeric ? NULL : getgrnam(group);
+        if (numeric ? number >= UINT32_MAX : !g)
             return horusi_fail(HORUS_E_NOT_FOUND, "no group %.40s: name one of /etc/group", group);
         f->gid = g ? (uint32_t)g->gr_gid : (uint32_t)number;
         f->shared = true;
@@ -6763,6 +6764,8 @@ static horus_result horusi_wait_room(horus_topic *t, horusi_out *o, uint64_t fra
 {
     horus_context *c = t->context;
     horusi_row *row = &c->pool->rows[c->row];
+    if (timeout_ns < 0)
+        return horusi_fail(HORUS_E_ARG, "topic %.96s: a negative timeout", t->shm->name);
     (void)horusi_sweep(c, HORUSI_DROP_OLD); /* the dead never count */
     if (horusi_make_place(t, o, frame_bytes))
         return HORUS_OK;
@@ -7298,6 +7301,9 @@ static horus_result horusi_check_tensor(const horus_tensor *t, const char *what)
 {
     if (!t || t->ndim > HORUS_MAX_DIMS || horus_dtype_bytes((horus_dtype)t->dtype) == 0)
         return horusi_fail(HORUS_E_ARG, "%s: no valid tensor", what);
+    for (uint32_t i = 0; i < t->ndim; i++)
+        if (t->shape[i] < 0)
+            return horusi_fail(HORUS_E_ARG, "%s: dimension %u is negative", what, (unsigned)i);
     if (t->frame.pool ? !horusi_is_valid(&t->frame) : !t->data)
         return horusi_closed(what);
     return HORUS_OK;

@@ -126,14 +126,12 @@ TEST(layout_does_not_depend_on_the_word_size)
 
 #define INNER_FIELDS(F, A, S, N, V, W) F(u8, a) F(f64, b)
 HORUS_MESSAGE(inner, "Inner", "inner", INNER_FIELDS)
+/* clang-format off */
 #define ALL_FIELDS(F, A, S, N, V, W)                                                               \
-    F(u8, u8)                                                                                      \
-    F(i8, i8)                                                                                      \
-    F(u16, u16)                                                                                    \
-    F(i16, i16)                                                                                    \
-    F(u32, u32) F(i32, i32) F(u64, u64) F(i64, i64) F(f32, f32) F(f64, f64) F(bool8, flag)         \
-        A(f32, four, 4) A(u8, three, 3) S(text, 10) N(inner, nested) V(f32, samples) V(u8, bytes)  \
-            W(inner, many)
+    F(u8, u8) F(i8, i8) F(u16, u16) F(i16, i16) F(u32, u32) F(i32, i32) F(u64, u64) F(i64, i64)    \
+    F(f32, f32) F(f64, f64) F(bool8, flag) A(f32, four, 4) A(u8, three, 3) S(text, 10)             \
+    N(inner, nested) V(f32, samples) V(u8, bytes) W(inner, many)
+/* clang-format on */
 HORUS_MESSAGE(all, "All", "all", ALL_FIELDS)
 
 #define VARIANT_0(F, A, S, N, V, W) F(u32, a) F(u32, b)
