@@ -46,7 +46,7 @@
  *
  * Threads. A context, a pool and frames may be used by any thread. A topic handle belongs to one
  * thread at a time: open one per thread (a second thread that calls meanwhile gets E_BUSY). A
- * signal handler may send inline messages on a handle of its own.
+ * signal handler may send inline messages on a handle of its own, to an `overwrite` topic.
  *
  *     what                            may run at the same time as
  *     any call on a frame or pool     any other call
@@ -2200,6 +2200,9 @@ static horus_result horusi_open_dir(horusi_files *f)
     if (made && f->shared &&
         (fchown(f->dir_fd, (uid_t)-1, f->gid) != 0 || fchmod(f->dir_fd, mode) != 0))
         return horusi_errno(HORUS_E_PERMISSION, "give to the group", path);
+    if (f->shared && !made && s.st_uid == f->uid &&
+        s.st_gid != f->gid) /* its maker died half-way */
+        made = fchown(f->dir_fd, (uid_t)-1, f->gid) == 0 && fchmod(f->dir_fd, mode) == 0;
     if (f->shared ? s.st_gid != f->gid && !made : s.st_uid != f->uid)
         return horusi_fail(HORUS_E_PERMISSION,
                            "%s belongs to user %u, group %u: set HORUS_NAMESPACE to a name of your "
@@ -2484,7 +2487,8 @@ struct horus_context {
     horusi_a32 lock;     /* guards the three lists and opening */
     horusi_a32 sweeping; /* a thread of this process sweeps */
     horusi_alone alone;
-    horusi_lane *victim; /* the lane that a sweep is to drop */
+    horusi_lane *victim;   /* the lane that a sweep is to drop */
+    uint32_t victim_topic; /* or the slot of the topic whose lanes it is to drop */
     horusi_out *outs;
     struct horus_topic *topics;
     horus_context *next; /* of all contexts of the process */
@@ -3076,7 +3080,7 @@ static horus_result horusi_alloc(horus_pool *p, uint64_t bytes, bool zero, horus
  * recomputes what the row's rings still refer to, clears all its other bits, and lets go. Killed at
  * any point, it leaves a row that the next sweeper sweeps again. */
 
-enum { HORUSI_DROP_OLD = 1, HORUSI_DROP_VICTIM = 2, HORUSI_DROP_ALL = 3 };
+enum { HORUSI_DROP_OLD = 1, HORUSI_DROP_VICTIM = 2, HORUSI_DROP_TOPIC = 3, HORUSI_DROP_ALL = 4 };
 
 /* A word of a lane or sub: whose, and what state. */
 static uint64_t horusi_owner(uint32_t incarnation, uint32_t row, uint32_t state)
@@ -3126,7 +3130,8 @@ static horusi_topic *horusi_topic_at(horus_pool *p, uint32_t s, uint32_t *max_la
     *max_lanes = t->max_lanes;
     *max_subs = t->max_subs;
     if (*max_lanes == 0 || *max_lanes > 4096 || *max_subs == 0 || *max_subs > 4096 ||
-        horusi_topic_bytes(*max_lanes, *max_subs) > room)
+        horusi_topic_bytes(*max_lanes, *max_subs) > room || t->message_bytes < 40 ||
+        t->message_bytes > HORUS_MAX_INLINE)
         return NULL;
     return t;
 }
@@ -3361,9 +3366,12 @@ static bool horusi_superseded(horus_pool *p, horusi_topic *t, uint32_t max_lanes
     uint64_t last = horusi_ld64_rlx(L2, &lane->last);
     if (ring->claims) {
         for (uint32_t i = 0; i < ring->capacity; i++) {
-            uint32_t state = horusi_claim_state(horusi_ld64_acq(K2, &ring->claims[i]));
-            if (state != HORUSI_CLAIM_NONE && state != HORUSI_CLAIM_DONE)
-                return false;
+            uint64_t claim = horusi_ld64_acq(K2, &ring->claims[i]);
+            uint64_t seq =
+                horusi_ld64_acq(C1, &horusi_entry_at(ring->entries, ring->stride, i)->seq);
+            if (seq != 0 && seq % 2 == 0 && horusi_claim_is(claim, seq / 2) &&
+                horusi_claim_state(claim) != HORUSI_CLAIM_DONE)
+                return false; /* if seq is odd its publisher died before it was sent */
         }
         return true;
     }
@@ -3423,8 +3431,11 @@ static bool horusi_reclaim_topic(horus_context *c, uint32_t s, uint32_t row, int
             bool drop_claims = horusi_ld32_acq(L2, &t->flags) & HORUS_AT_MOST_ONCE, back = false;
             for (uint32_t k = 0; k < ring.capacity; k++) {
                 uint64_t claim = horusi_ld64_acq(K2, &ring.claims[k]);
-                if (horusi_claim_state(claim) == HORUSI_CLAIM_TAKEN &&
-                    horusi_claim_row(claim) == row)
+                if (horusi_claim_row(claim) != row)
+                    continue;
+                /* given back by a sweeper that died before it could say so */
+                back |= horusi_claim_state(claim) == HORUSI_CLAIM_AGAIN;
+                if (horusi_claim_state(claim) == HORUSI_CLAIM_TAKEN)
                     back |= horusi_cas64_acqrel(
                         K1, &ring.claims[k], &claim,
                         (claim & ~(uint64_t)0xff) |
@@ -3436,6 +3447,7 @@ static bool horusi_reclaim_topic(horus_context *c, uint32_t s, uint32_t row, int
         if (horusi_owner_row(w) == row) {
             bool keep = have && horusi_ld64_acq(L2, &lane->head) > 0 && drop != HORUSI_DROP_ALL &&
                         !(drop == HORUSI_DROP_VICTIM && lane == c->victim) &&
+                        !(drop == HORUSI_DROP_TOPIC && s == c->victim_topic) &&
                         !(drop == HORUSI_DROP_OLD &&
                           horusi_superseded(p, t, max_lanes, max_subs, i, &ring));
             if (keep) {
@@ -3563,7 +3575,8 @@ static bool horusi_sweep_row(horus_context *c, uint32_t row, int drop)
         horusi_mark_dead(c, row);
         (void)horusi_reclaim(c, row, drop);
     }
-    close(fd); /* drops the lock */
+    (void)horusi_lock_byte(fd, F_UNLCK, row); /* a child forked meanwhile has the description too */
+    close(fd);
     return done;
 #else
     (void)c, (void)row, (void)drop;
@@ -3572,16 +3585,18 @@ static bool horusi_sweep_row(horus_context *c, uint32_t row, int drop)
 }
 
 /* Sweeps every dead row; one thread of a process at a time. Returns how many were swept. */
-static uint32_t horusi_sweep(horus_context *c, int drop)
+static uint32_t horusi_sweep_for(horus_context *c, int drop, uint32_t topic)
 {
     uint32_t n = 0;
     if (!horusi_trylock(&c->sweeping))
         return 0;
+    c->victim_topic = topic;
     for (uint32_t row = 0; row < HORUSI_ROWS; row++)
         n += horusi_sweep_row(c, row, drop);
     horusi_st32_rel(N1, &c->sweeping, 0);
     return n;
 }
+static uint32_t horusi_sweep(horus_context *c, int drop) { return horusi_sweep_for(c, drop, 0); }
 
 /* Whether giving up a ring could make room in pool p: rings lie in the primary, and a small one may
  * stand in the way of a large run. */
@@ -3659,6 +3674,14 @@ static uint64_t horusi_out_oldest(horusi_out *o)
     while (o->oldest_frame < o->next && !o->refs[horusi_out_index(o, o->oldest_frame)].pool)
         o->oldest_frame++;
     return o->oldest_frame < o->next ? o->oldest_frame : 0;
+}
+/* The same of frames in pool p. */
+static uint64_t horusi_out_oldest_in(horusi_out *o, const horus_pool *p)
+{
+    uint64_t n = horusi_out_oldest(o);
+    while (n && n < o->next && o->refs[horusi_out_index(o, n)].pool != p)
+        n++;
+    return n < o->next ? n : 0;
 }
 /* Withdraws message n of our ring: readers who come for it count it as lost. */
 static void horusi_out_evict(horusi_out *o, uint64_t n)
@@ -3761,8 +3784,8 @@ static bool horusi_make_room(horus_pool *p, horusi_out *caller, uint32_t round)
                 horusi_out_drop(o, i);
                 gave = true;
             }
-        uint64_t n = o->policy == HORUS_OVERWRITE ? horusi_out_oldest(o) : 0;
-        if (n && o->refs[horusi_out_index(o, n)].pool == p) {
+        uint64_t n = o->policy == HORUS_OVERWRITE ? horusi_out_oldest_in(o, p) : 0;
+        if (n) {
             horusi_entry *e = horusi_entry_at(o->entries, o->stride, horusi_out_index(o, n));
             uint64_t stamp = horusi_ld64_rlx(own, &e->stamp);
             if (stamp < oldest) {
@@ -3774,7 +3797,7 @@ static bool horusi_make_room(horus_pool *p, horusi_out *caller, uint32_t round)
     }
     if (!gave && victim) {
         if (horusi_out_borrow(victim, caller)) {
-            uint64_t n = horusi_out_oldest(victim);
+            uint64_t n = horusi_out_oldest_in(victim, p);
             if (n)
                 horusi_out_evict(victim, n);
             gave = n != 0;
@@ -4275,7 +4298,7 @@ static horus_result horusi_attach_all(horus_context *c)
         }
         if (!p) {
             horus_result q = horusi_pool_attach(c, e->d_name, 0, &p);
-            if (q != HORUS_OK && q != HORUS_E_NOT_FOUND)
+            if (q == HORUS_E_MEMORY || q == HORUS_E_SYSTEM) /* garbage holds nothing */
                 r = q;
         }
     }
@@ -4751,9 +4774,9 @@ static void horusi_at_exit(void)
     for (horus_context *c = horusi_contexts; c; c = c->next) {
         uint32_t solo = horusi_ld32_acq(N2, &c->alone.solo);
         bool tidy = solo == 0 || solo == horusi_thread_id();
-        if (tidy)
-            horusi_close_topics(c);
         horusi_depart(c, tidy);
+        if (tidy) /* destructors that run later may still close what they opened */
+            horusi_st32_rel(fork, &c->detached, 1);
     }
 }
 #endif
@@ -5776,7 +5799,7 @@ again:
     r = shm ? horusi_check_open(shm, d) : horusi_fail(HORUS_E_CORRUPT, "topic %s: damaged", name);
     if (r != HORUS_OK &&
         !swept) { /* perhaps only the dead, or our own closed rings, say otherwise */
-        bool read = shm == NULL;
+        bool read = shm == NULL || horusi_ld32_acq(L2, &shm->policy) == HORUS_QUEUE;
         for (uint32_t i = 0; !read && i < max_subs; i++)
             read = horusi_is_live(p, horusi_ld64_acq(K2, &horusi_subs(shm, max_lanes)[i].word));
         horusi_lock(&c->lock);
@@ -5793,7 +5816,8 @@ again:
         horusi_topic_leave(c,
                            &(horusi_ref){p, slot, horusi_ld32_rlx(own, &p->rec[slot].generation)});
         swept = true;
-        (void)horusi_sweep(c, HORUSI_DROP_ALL);
+        if (!read)
+            (void)horusi_sweep_for(c, HORUSI_DROP_TOPIC, slot);
         goto again;
     }
     if (r == HORUS_OK) {
@@ -5822,6 +5846,8 @@ again:
     t->max_subs = max_subs;
     t->in_room = max_lanes * 2;
     t->message_bytes = shm->message_bytes;
+    if (t->message_bytes < 40 || t->message_bytes > HORUS_MAX_INLINE)
+        t->message_bytes = 40; /* changed since it was checked: garbage, but none that we trust */
     t->own_capacity = d->capacity != 0;
     t->capacity = d->capacity                                      ? d->capacity
                   : d->type && d->type->kind != HORUS_KIND_MESSAGE ? 8
@@ -5919,7 +5945,7 @@ static horus_result horusi_out_open(horus_topic *t)
     horusi_lane *lane = NULL;
     for (int pass = 0; pass < 3 && !lane; pass++) {
         if (pass == 1) {
-            (void)horusi_sweep(c, HORUSI_DROP_ALL);
+            (void)horusi_sweep_for(c, HORUSI_DROP_TOPIC, t->ref.slot);
         } else if (pass == 2) {
             horusi_lock(&c->lock);
             (void)horusi_end_closed(c, c->pool, false);
@@ -5963,7 +5989,8 @@ static horus_result horusi_out_open(horus_topic *t)
     o->tail = 1;
     o->handle = t;
     o->use = &t->use;
-    horusi_st32_rlx(L1, &lane->capacity, capacity);
+    horusi_st64_rel(L1, &lane->ring, 0); /* nobody lays our capacity over an earlier ring */
+    horusi_st32_rel(L1, &lane->capacity, capacity);
     horusi_st64_rlx(L1, &lane->head, 0);
     horusi_st64_rlx(L1, &lane->tail, 1);
     horusi_st64_rlx(L1, &lane->last, 0);
@@ -6289,8 +6316,10 @@ static void horusi_refresh(horus_topic *t, bool opening)
         if (!in) {
             horusi_ring ring;
             if (t->in_count == t->in_room ||
-                !horusi_ring_acquire(p, t->shm, t->max_subs, lane, &ring))
+                !horusi_ring_acquire(p, t->shm, t->max_subs, lane, &ring)) {
+                t->version--; /* look again next time */
                 continue;
+            }
             in = &t->in[t->in_count++];
             memset(in, 0, sizeof *in);
             in->ring = ring;
@@ -6542,6 +6571,7 @@ static void horusi_count_in(horus_topic *t)
             horusi_st64_seq(W, &t->in[k].ring.cursors[t->sub_index], t->in[k].next);
     t->sub_word = horusi_owner(t->context->incarnation, t->context->row, HORUSI_SUB_ACTIVE);
     horusi_st64_seq(W, &t->sub->word, t->sub_word);
+    (void)horusi_add32_acqrel(K1, &t->shm->openings, 1);
 }
 
 /* Puts a claim back as it was. */
@@ -6553,6 +6583,8 @@ static void horusi_put_back(horus_topic *t, horusi_in *in, bool again)
         horusi_claim_word(in->next - 1, 0, 0, again ? HORUSI_CLAIM_AGAIN : HORUSI_CLAIM_READY));
     t->claim = NULL;
     horusi_in_seek(in, in->next - 1);
+    (void)horusi_add32_acqrel(K1, &t->shm->redeliver, 1); /* others have gone past it */
+    horusi_ring_rows(t->context, t->shm->sleepers);
 }
 
 /* A message could not be had after all: its slot was reused before we could hold it, or what the
