@@ -22,10 +22,11 @@
  *     horus_topic_open(&t, "camera", &(horus_topic_desc){.type = &horus_image_type});
  *
  *     horus_image img;                                   | horus_image img;
- *     horus_image_alloc(&img, NULL, 640, 480,            | while (horus_topic_receive_image(t,
- * &img, HORUS_RGB8, HORUS_UNINIT);       |            NULL, HORUS_FOREVER) == 0) { draw(img.data,
- * img.stride_bytes);                  |     look_at(img.data); horus_topic_send_image(t, &img, 0);
- * |     horus_image_release(&img); horus_image_release(&img);                         | }
+ *     horus_image_alloc(&img, NULL, 640, 480,            | while (horus_topic_receive_image(t, &img,
+ *                       HORUS_RGB8, HORUS_UNINIT);       |            NULL, HORUS_FOREVER) == 0) {
+ *     draw(img.data, img.stride_bytes);                  |     look_at(img.data);
+ *     horus_topic_send_image(t, &img, 0);                |     horus_image_release(&img);
+ *     horus_image_release(&img);                         | }
  *
  * What happens. The first process creates one file under /dev/shm; the others join it. The file is
  * the namespace: the pool of slots that frames live in, the topics, and a row for each process.
@@ -95,8 +96,8 @@ extern "C" {
  *                        time from HORUS_NOW_NS(); see examples/firmware.c
  *     HORUS_NO_VIEWS     without images, clouds and depth (tensors stay)
  *     HORUS_SHM_DIR      "/dev/shm"
- *     HORUS_MALLOC(n)    and HORUS_FREE(p): the heap for handles (set-up only); default calloc,
- * free HORUS_STB_IMAGE_WRITE "path/stb_image_write.h"   for horus_image_write, if it is not found
+ *     HORUS_MALLOC(n)    and HORUS_FREE(p): the heap for handles (set-up only); default calloc, free
+ *     HORUS_STB_IMAGE_WRITE "path/stb_image_write.h"   for horus_image_write, if it is not found
  *                        as <stb/stb_image_write.h> or <stb_image_write.h>
  *
  * For HORUS_NO_OS also HORUS_NOW_NS() (a uint64_t clock that never goes back), and on processors

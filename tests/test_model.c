@@ -16,10 +16,10 @@ typedef struct message { /* what was sent: it can be worked out from the number 
 typedef struct handle {
     horus_topic *t;
     uint32_t topic, member;
-    bool exact; /* got + lost + skipped is all that was sent since the opening */
+    bool exact; /* got + lost is all that was sent since the opening */
     bool sent_first, received;
     uint64_t begin;               /* messages of the topic when it was opened */
-    uint64_t got, lost, skipped;  /* since then */
+    uint64_t got, lost;           /* since then */
     uint32_t publisher;           /* of what it sends */
     uint32_t last[MAX_SENT >> 5]; /* per publisher: the newest that it got */
 } handle;
@@ -77,13 +77,14 @@ static void open_one(handle *h)
     h->topic = rng() % TOPICS;
     h->member = rng() % MEMBERS;
     horus_topic_desc d = {.context = member[h->member],
-                          .policy = rng() % 3 ? policies[h->topic] : HORUS_POLICY_ANY,
+                          .policy = policies[h->topic],
                           .capacity = rng() % 4 ? 1 + rng() % 24 : 0,
                           .message_bytes = 120,
                           .history = rng() % 6 ? 0 : rng() % 10,
                           .flags = rng() % 4 ? 0 : HORUS_PUBLISHER};
-    if (of_topic[h->topic] == 0)
-        d.policy = policies[h->topic];
+    for (int i = 0; i < HANDLES; i++) /* somebody else's handle keeps the policy */
+        if (&handles[i] != h && handles[i].t && handles[i].topic == h->topic && rng() % 4 == 0)
+            d.policy = HORUS_POLICY_ANY;
     horus_result r = horus_topic_open(&h->t, names[h->topic], &d);
     if (r != HORUS_OK) {
         CHECK(pressure && r == HORUS_E_POOL_FULL);
@@ -154,7 +155,7 @@ static void check_arrival(handle *h, uint32_t number, const uint8_t *data, const
     }
     CHECK(number + 1 > h->last[m->publisher]); /* in order, each once */
     h->last[m->publisher] = number + 1;
-    if (policies[h->topic] == HORUS_RELIABLE && !h->sent_first && h->exact)
+    if (policies[h->topic] == HORUS_RELIABLE && !h->sent_first && !pressure)
         CHECK_EQ(h->lost, 0);
 }
 /* There is nothing more: then the sums must be right. */
@@ -165,8 +166,8 @@ static void check_sums(handle *h)
             CHECK_EQ(delivered[h->topic], of_topic[h->topic]);
         return;
     }
-    if (h->exact && !CHECK_EQ(h->got + h->lost + h->skipped, of_topic[h->topic] - h->begin))
-        h->exact = false; /* say it once */
+    if (h->exact) /* what was lost on the way here comes with the next message */
+        CHECK_EQ(h->got + h->lost + h->t->lost, of_topic[h->topic] - h->begin);
     horus_topic_stats s;
     CHECK_OK(horus_topic_get_stats(h->t, &s));
     CHECK_EQ(s.pending, 0);
@@ -181,8 +182,7 @@ static void receive_one(handle *h)
     bool peeked = rng() % 4 == 0 && horus_topic_peek(h->t, NULL, 0, &seen) == HORUS_OK;
     horus_result r = horus_topic_receive(h->t, data, sizeof data, &info, HORUS_NO_WAIT);
     h->received = true;
-    if (peeked) {
-        CHECK(r != HORUS_EMPTY);
+    if (peeked && r != HORUS_EMPTY && info.lost == seen.lost) {
         CHECK_EQ(info.publisher, seen.publisher);
         CHECK_EQ(info.sequence, seen.sequence);
     }
@@ -191,8 +191,12 @@ static void receive_one(handle *h)
         return;
     }
     if (r == HORUS_E_TYPE) {
-        if (!CHECK_OK(horus_topic_receive_tensor(h->t, &t, &info, HORUS_NO_WAIT)))
+        r = horus_topic_receive_tensor(h->t, &t, &info, HORUS_NO_WAIT);
+        if (r != HORUS_OK) { /* its ring had ended, and its slot was taken: now it counts as lost */
+            CHECK(r == HORUS_E_TYPE || r == HORUS_EMPTY);
+            CHECK(h->t->lost > 0);
             return;
+        }
         CHECK(t.readonly);
         memcpy(&number, t.data, 4);
         check_arrival(h, number, t.data, &info);
