@@ -7409,7 +7409,7 @@ horus_result horus_tensor_slice(horus_tensor *out, const horus_tensor *t, int64_
         end = end < 0 ? (end < -rows ? 0 : end + rows) : end > rows ? rows : end;
         n = *t;
         n.shape[0] = end > start ? end - start : 0;
-        n.data = (uint8_t *)t->data + start * t->strides_bytes[0];
+        n.data = t->data ? (uint8_t *)t->data + start * t->strides_bytes[0] : NULL;
         r = horusi_second(&t->frame);
     }
     if (r != HORUS_OK)
@@ -7793,7 +7793,7 @@ horus_result horus_dlpack_import(horus_tensor *out, const horus_dl_tensor *sourc
                                (unsigned)i);
         from.strides_bytes[i] = source->strides[i] * elem;
     }
-    from.data = (uint8_t *)source->data + source->byte_offset;
+    from.data = source->data ? (uint8_t *)source->data + source->byte_offset : NULL;
     bool empty = false;
     for (uint32_t i = 0; i < from.ndim; i++)
         empty |= from.shape[i] == 0;
