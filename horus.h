@@ -6394,7 +6394,7 @@ HORUSI_HOT void horusi_advance(horus_topic *t, horusi_in *in, uint64_t next)
  * we are about to sleep, so the look must not be reordered before our bit. */
 HORUSI_HOT horusi_entry *horusi_look(horus_topic *t, horusi_in *in, bool sure)
 {
-    for (uint32_t tries = 0; tries < 1000; tries++) {
+    for (uint64_t tries = 0;; tries++) {
         horusi_entry *e = horusi_entry_at(in->ring.entries, in->ring.stride, in->index);
         uint64_t seq = sure ? horusi_ld64_seq(W, &e->seq) : horusi_ld64_acq(C1, &e->seq);
         if (seq < 2 * in->next)
@@ -6407,8 +6407,9 @@ HORUSI_HOT horusi_entry *horusi_look(horus_topic *t, horusi_in *in, bool sure)
             oldest = in->next + 1; /* garbage: step on, never back */
         horusi_tell_lost(t, oldest - in->next);
         horusi_advance(t, in, oldest);
+        if (tries > 1000 + 2 * (uint64_t)in->ring.capacity)
+            return NULL; /* lapped again and again, or garbage throughout: the next call goes on */
     }
-    return NULL; /* lapped again and again, or garbage throughout: the next call goes on */
 }
 
 /* Queue: claims the next free message of one ring. NULL: none. */
@@ -6416,7 +6417,8 @@ static horusi_entry *horusi_claim_next(horus_topic *t, horusi_in *in, bool sure,
                                        bool *again)
 {
     horus_context *c = t->context;
-    for (uint32_t tries = 0; tries <= in->ring.capacity; tries++) {
+    /* a lap to catch up with what was overwritten, another over what is taken or done */
+    for (uint64_t tries = 0; tries <= 2 * (uint64_t)in->ring.capacity; tries++) {
         horusi_entry *e = horusi_entry_at(in->ring.entries, in->ring.stride, in->index);
         horusi_a64 *claim = &in->ring.claims[in->index];
         uint64_t seq = sure ? horusi_ld64_seq(W, &e->seq) : horusi_ld64_acq(C1, &e->seq);

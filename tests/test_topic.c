@@ -460,6 +460,31 @@ TEST(frames_beyond_eight_go_but_the_messages_between_them_stay)
     horus_context_close(c);
 }
 
+TEST(a_reader_far_behind_finds_the_frames_that_are_left)
+{
+    static const uint32_t counts[] = {9, 100, 999, 1010, 1024, 1500, 5000};
+    horus_context *c = join(16 * MiB);
+    for (size_t k = 0; k < sizeof counts / sizeof counts[0]; k++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "t%u", (unsigned)k);
+        horus_topic *r = open_in(c, name, (horus_topic_desc){0}),
+                    *s = open_in(c, name, (horus_topic_desc){0}); /* 1024 messages, 8 frames */
+        horus_info info;
+        horus_tensor got;
+        for (uint32_t i = 0; i < counts[k]; i++)
+            send_frame(s, c, 64, (int)i);
+        for (uint32_t i = counts[k] - 8; i < counts[k]; i++) {
+            CHECK_OK(horus_topic_receive_tensor(r, &got, &info, HORUS_NO_WAIT));
+            CHECK_EQ(info.sequence, i + 1);
+            CHECK_EQ(info.lost, i == counts[k] - 8 ? counts[k] - 8 : 0);
+            (void)horus_tensor_release(&got);
+        }
+        horus_topic_close(r);
+        horus_topic_close(s);
+    }
+    horus_context_close(c);
+}
+
 TEST(frames_of_one_ring_never_pin_more_than_an_eighth_of_the_pool)
 {
     horus_context *c = join(16 * MiB);
@@ -1362,6 +1387,37 @@ TEST(messages_wait_for_consumers_that_come_later_and_a_full_queue_refuses)
     horus_topic_close(r);
     check_balanced(pool_of(c));
     horus_context_close(d);
+    horus_context_close(c);
+}
+
+TEST(a_consumer_a_lap_behind_finds_what_is_ready)
+{
+    static const uint32_t capacity[] = {1, 2, 3, 4, 8, 100};
+    horus_context *c = join(16 * MiB);
+    for (size_t k = 0; k < sizeof capacity / sizeof capacity[0]; k++)
+        for (uint64_t passed = 0; passed <= 4 * capacity[k] + 3; passed += 1 + passed / 16) {
+            char name[32];
+            (void)snprintf(name, sizeof name, "q%u.%u", (unsigned)k, (unsigned)passed);
+            horus_topic_desc d = {.policy = HORUS_QUEUE, .capacity = capacity[k]};
+            horus_topic *s = open_in(c, name, d), *quick = open_in(c, name, d),
+                        *slow = open_in(c, name, d);
+            CHECK_NOTHING(slow); /* it stands at the beginning */
+            for (uint64_t i = 0; i < passed; i++) {
+                CHECK_OK(send(s, i));
+                CHECK_GETS(quick, i);
+                CHECK_OK(horus_topic_ack(quick));
+            }
+            for (uint64_t i = 0; i < capacity[k]; i++)
+                CHECK_OK(send(s, passed + i));
+            for (uint64_t i = 0; i + 1 < capacity[k]; i++)
+                CHECK_GETS(quick, passed + i);
+            CHECK_GETS(slow, passed + capacity[k] - 1); /* the last one, at the first try */
+            CHECK_NOTHING(slow);
+            horus_topic_close(s);
+            horus_topic_close(quick);
+            horus_topic_close(slow);
+        }
+    check_balanced(pool_of(c));
     horus_context_close(c);
 }
 
