@@ -6503,8 +6503,9 @@ HORUSI_HOT horusi_entry *horusi_find(horus_topic *t, bool sure, bool only_look, 
             t->turn = k + 1;
             return e;
         }
-        if (horusi_rarely(in->gone)) { /* read to its end */
+        if (horusi_rarely(in->gone)) { /* read to its end; others may have waited for its place */
             horusi_let_go(t, k);
+            horusi_catch_up(t, redeliver);
             left = t->in_count + 1;
             k = UINT32_MAX;
         }

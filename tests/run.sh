@@ -9,6 +9,8 @@ mkdir -p "$out"
 passed=0
 failed=0
 times=()
+lie() { ls /dev/shm 2>/dev/null | grep '^horus' | sort; }
+before=$(lie) # of programs that have nothing to do with us
 
 # ---- what is needed, installed or named
 need=()
@@ -114,9 +116,9 @@ if [ "$mode" = coverage ]; then
     grep -A1 "horus.h'" "$out/gcov.log" | tail -n 1
     rm -f ./*.gcov
 fi
-left=$(ls /dev/shm 2>/dev/null | grep -c '^horus')
-if [ "$left" != 0 ]; then
-    echo "left behind in /dev/shm: $(ls /dev/shm | grep '^horus' | head -n 5 | tr '\n' ' ')"
+left=$(comm -13 <(echo "$before") <(lie) | tr '\n' ' ')
+if [ -n "$left" ]; then
+    echo "left behind in /dev/shm: $left"
     failed=$((failed + 1))
 else
     passed=$((passed + 1))

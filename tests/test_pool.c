@@ -109,6 +109,18 @@ TEST(a_group_shares_a_namespace_if_asked)
     CHECK(c == NULL);
 }
 
+TEST(a_creator_killed_before_it_gave_the_directory_to_the_group_is_made_good)
+{
+    if (geteuid() != 0)
+        SKIP("only root may give a directory to any group");
+    struct stat s;
+    REQUIRE(mkdir(space_path(""), 02770) == 0); /* of root's group, as mkdir leaves it */
+    horus_context *c = join_desc((horus_context_desc){.pool_bytes = MiB, .group = "65534"});
+    REQUIRE(stat(space_path(""), &s) == 0);
+    CHECK_EQ(s.st_gid, 65534);
+    horus_context_close(c);
+}
+
 TEST(the_last_one_out_removes_everything)
 {
     horus_context *a = join(MiB), *b = join(MiB);
@@ -1445,6 +1457,21 @@ TEST(a_damaged_pool_file_is_refused_by_name)
     horus_context_close(c);
 }
 
+static void child_comes_and_goes(void *arg)
+{
+    (void)arg;
+    horus_context_close(join(0));
+}
+TEST(a_damaged_pool_file_does_not_use_up_the_rows)
+{
+    horus_context *c = join(MiB);
+    put_file("pool.junk", "", 0, 0600);
+    for (int i = 0; i < 2 * HORUSI_ROWS; i++)
+        CHECK_JOIN(test_fork(child_comes_and_goes, NULL));
+    (void)unlink(space_path("pool.junk"));
+    horus_context_close(c);
+}
+
 TEST(a_pool_file_of_another_namespace_is_refused)
 {
     char from[300], other[80];
@@ -1901,6 +1928,54 @@ TEST(a_dead_parent_is_seen_although_its_child_lives)
     check_empty(pool_of(c));
     (void)kill(survivor, SIGKILL);
     horus_context_close(c);
+}
+
+static void *sweep_on(void *context)
+{
+    while (atomic_load(&board->flag[2]) == 0)
+        CHECK_OK(horus_context_sweep(context, NULL));
+    return NULL;
+}
+static void child_leaves_a_message(void *arg)
+{
+    horus_topic *t;
+    (void)arg;
+    REQUIRE_OK(horus_topic_open(&t, "t", &(horus_topic_desc){.policy = HORUS_QUEUE}));
+    CHECK_OK(horus_topic_send(t, "first", 6, 0));
+}
+TEST(a_child_forked_during_a_sweep_keeps_no_lock)
+{
+    enum { CHILDREN = 200 };
+    horus_context *c = join(8 * MiB);
+    pthread_t thread;
+    pid_t pid[CHILDREN];
+    uint32_t rows;
+    CHECK_JOIN(
+        test_fork(child_leaves_a_message, NULL)); /* its row stays, and each sweep takes it */
+    REQUIRE(pthread_create(&thread, NULL, sweep_on, c) == 0);
+    for (int i = 0; i < CHILDREN; i++)
+        pid[i] = test_fork(grandchild, NULL);
+    atomic_store(&board->flag[2], 1);
+    (void)pthread_join(thread, NULL);
+    CHECK_OK(horus_context_sweep(c, &rows));
+    CHECK_EQ(rows, 1); /* or a child has its lock */
+    for (int i = 0; i < CHILDREN; i++)
+        test_kill(pid[i]);
+    horus_context_close(c);
+}
+
+static horus_topic *late_topic;
+static void close_late(void) { horus_topic_close(late_topic); }
+static void child_exits_with_open_handles(void *arg)
+{
+    (void)arg;
+    (void)atexit(close_late); /* runs after the library's own */
+    REQUIRE_OK(horus_topic_open(&late_topic, "t", NULL));
+    exit(0);
+}
+TEST(handles_may_be_closed_by_functions_that_run_at_exit)
+{
+    CHECK_JOIN(test_fork(child_exits_with_open_handles, NULL));
 }
 
 TEST(a_process_stays_in_though_its_descriptors_be_closed)

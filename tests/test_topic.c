@@ -587,6 +587,31 @@ TEST(a_slow_reader_of_a_camera_gets_a_recent_frame_at_every_tick)
 
 /* ---- several publishers */
 
+TEST(a_reader_finds_publishers_that_found_no_place_in_its_list)
+{
+    horus_context *c = join(16 * MiB);
+    horus_topic *r = open_in(c, "t", (horus_topic_desc){.max_publishers = 1}), *s = NULL;
+    uint64_t n, got = 0, lost = 0, newest = 0;
+    horus_info info;
+    for (uint64_t k = 0; k < 5; k++) { /* one after the other; the reader is far behind */
+        horus_topic_close(s);
+        s = open_in(c, "t", (horus_topic_desc){0});
+        for (uint64_t i = 0; i < 10; i++)
+            CHECK_OK(send(s, k * 100 + i));
+        if (k % 2 == 0 && CHECK_OK(receive(r, &n, &info)))
+            got++, lost += info.lost;
+    }
+    while (receive(r, &n, &info) == HORUS_OK)
+        got++, lost += info.lost, newest = n;
+    CHECK_EQ(newest, 409); /* EMPTY is not said too early */
+    CHECK_OK(send(s, 500));
+    CHECK_OK(receive(r, &n, &info));
+    CHECK_EQ(got + lost + info.lost, 50);
+    horus_topic_close(r);
+    horus_topic_close(s);
+    horus_context_close(c);
+}
+
 TEST(publishers_are_told_apart_and_each_keeps_its_order)
 {
     enum { N = 64 };
@@ -891,6 +916,37 @@ TEST(a_typed_topic_refuses_other_types_and_names_both)
     CHECK(strcmp(topic_stats(any).type, "Imu") == 0);
     horus_topic_close(any);
     horus_topic_close(t);
+    horus_context_close(c);
+}
+
+static void child_fills_jobs(void *arg)
+{
+    horus_topic *q;
+    (void)arg;
+    REQUIRE_OK(horus_topic_open(&q, "jobs", &(horus_topic_desc){.policy = HORUS_QUEUE}));
+    for (uint64_t i = 0; i < 5; i++)
+        CHECK_OK(send(q, i));
+}
+static void child_sends_and_leaves(void *arg)
+{
+    horus_topic *t;
+    horus_wheel_a message = {0};
+    REQUIRE_OK(horus_topic_open(&t, "t", &(horus_topic_desc){.type = arg}));
+    CHECK_OK(horus_topic_send_typed(t, arg, &message, sizeof message, 0));
+}
+TEST(messages_of_a_type_that_nobody_uses_any_more_give_way_and_no_others)
+{
+    horus_context *c = join(4 * MiB);
+    CHECK_JOIN(test_fork(child_fills_jobs, NULL)); /* it is gone; its messages wait */
+    for (int i = 0; i < 3; i++) {
+        CHECK_JOIN(test_fork(child_sends_and_leaves, (void *)(uintptr_t)&horus_wheel_a_type));
+        CHECK_JOIN(test_fork(child_sends_and_leaves, (void *)(uintptr_t)&horus_wheel_b_type));
+    }
+    horus_topic *q = open_in(c, "jobs", (horus_topic_desc){.policy = HORUS_QUEUE});
+    for (uint64_t i = 0; i < 5; i++)
+        CHECK_GETS(q, i);
+    horus_topic_close(q);
+    check_balanced(pool_of(c));
     horus_context_close(c);
 }
 
@@ -1485,6 +1541,60 @@ TEST(a_waiting_consumer_gets_what_a_dead_one_had_claimed)
     horus_topic_close(s);
     horus_context_close(c);
 }
+TEST(a_claim_freed_by_a_sweeper_that_died_before_it_said_so_is_found)
+{
+    horus_context *c = join(4 * MiB);
+    horus_topic *s = open_in(c, "q", (horus_topic_desc){.policy = HORUS_QUEUE, .capacity = 4}),
+                *r = open_in(c, "q", (horus_topic_desc){0});
+    uint64_t n, word;
+    horus_info info;
+    CHECK_OK(send(s, 1));
+    pid_t pid = test_fork(child_claims, (void *)(uintptr_t)1);
+    test_await(0);
+    CHECK_OK(send(s, 2));
+    CHECK_GETS(r, 2);
+    CHECK_OK(horus_topic_ack(r));
+    test_kill(pid);
+    horusi_a64 *claim = &s->out->claims[0]; /* what the sweeper does first, and no more */
+    word = horusi_ld64_acq(K2, claim);
+    CHECK_EQ(horusi_claim_state(word), HORUSI_CLAIM_TAKEN);
+    horusi_st64_rel(K1, claim, (word & ~(uint64_t)0xff) | HORUSI_CLAIM_AGAIN);
+    CHECK_OK(horus_topic_receive(r, &n, sizeof n, &info, 5000000000));
+    CHECK_EQ(n, 1);
+    CHECK(info.redelivered);
+    horus_topic_close(s);
+    horus_topic_close(r);
+    horus_context_close(c);
+}
+
+static void child_puts_back(void *arg)
+{
+    horus_topic *t;
+    (void)arg;
+    REQUIRE_OK(horus_topic_open(&t, "q", &(horus_topic_desc){.policy = HORUS_QUEUE}));
+    test_raise(0);
+    for (char small;;) /* claims a message, finds no room for it, gives it back */
+        (void)horus_topic_receive(t, &small, 1, NULL, HORUS_NO_WAIT);
+}
+TEST(a_message_put_back_is_seen_by_those_who_passed_it)
+{
+    horus_context *c = join(4 * MiB);
+    horus_topic *s = open_in(c, "q", (horus_topic_desc){.policy = HORUS_QUEUE, .capacity = 8}),
+                *r = open_in(c, "q", (horus_topic_desc){0});
+    pid_t pid = test_fork(child_puts_back, NULL);
+    test_await(0);
+    uint64_t end = horus_now_ns() + 300000000, n;
+    for (uint64_t i = 0; horus_now_ns() < end && atomic_load(&board->failures) == 0; i++) {
+        CHECK_OK(send(s, i));
+        CHECK_OK(horus_topic_receive(r, &n, sizeof n, NULL, 5000000000));
+        CHECK_EQ(n, i);
+    }
+    test_kill(pid);
+    horus_topic_close(s);
+    horus_topic_close(r);
+    horus_context_close(c);
+}
+
 TEST(at_most_once_drops_what_a_dead_consumer_had_claimed)
 {
     horus_context *c = join(4 * MiB);
@@ -2689,5 +2799,27 @@ TEST(garbage_sequences_do_not_hold_a_reader)
     horus_context *c = join(2 * MiB);
     for (uintptr_t mode = 0; mode < 6; mode++)
         CHECK_JOIN(test_fork(child_reads_garbage, (void *)mode));
+    horus_context_close(c);
+}
+
+TEST(a_damaged_size_of_entries_is_not_believed)
+{
+    horus_context *c = join(8 * MiB);
+    horus_topic *t = open_in(c, "t", (horus_topic_desc){0}), *u;
+    size_t bytes = 3 * MiB;
+    uint8_t *data = calloc(1, bytes);
+    static const uint32_t damage[] = {0, 1, 0xffffffff, 0xfffffff0, 0x80000000, 65537};
+    for (size_t i = 0; i < sizeof damage / sizeof damage[0]; i++) {
+        uint32_t was = t->shm->message_bytes;
+        t->shm->message_bytes = damage[i];
+        if (horus_topic_open(&u, "t", &(horus_topic_desc){.context = c}) == HORUS_OK) {
+            (void)horus_topic_send(u, data, bytes, 0);
+            (void)horus_topic_send(u, data, 1000, 0);
+            horus_topic_close(u);
+        }
+        t->shm->message_bytes = was;
+    }
+    free(data);
+    horus_topic_close(t);
     horus_context_close(c);
 }
