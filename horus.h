@@ -1492,6 +1492,15 @@ typedef _Atomic uint64_t horusi_a64;
 #define horusi_fetch(p) ((void)(p))
 #endif
 
+/* A short rest of a thread that looks at one line again and again. */
+#if (defined(__x86_64__) || defined(__i386__)) && defined(__GNUC__)
+#define horusi_relax() __asm__ volatile("pause")
+#elif defined(__aarch64__) && defined(__GNUC__)
+#define horusi_relax() __asm__ volatile("isb")
+#else
+#define horusi_relax() ((void)0)
+#endif
+
 #define HORUSI_LAYOUT 1u
 #define HORUSI_MAGIC (0x53555245484f5200ull | HORUSI_LAYOUT) /* also tells byte order */
 #define HORUSI_ROWS HORUS_MAX_PROCESSES
@@ -1849,7 +1858,8 @@ typedef struct horusi_files {
     int unused;
 } horusi_files;
 static uint64_t horusi_now(void) { return HORUS_NOW_NS(); }
-static uint32_t horusi_thread_id(void) { return 1; }
+static const uint32_t horusi_tid = 1;
+static uint32_t horusi_thread_id(void) { return horusi_tid; }
 static void horusi_lock(horusi_a32 *word)
 {
     uint32_t free_word;
@@ -2439,17 +2449,23 @@ HORUSI_COLD bool horusi_use_slowly(horusi_use *u, uint32_t as, uint32_t me)
     }
     return false;
 }
+/* Enters if this is the thread that is alone; it leaves by horusi_use_quit(). */
+HORUSI_HOT bool horusi_use_quick(horusi_use *u)
+{
+    uint32_t me = horusi_tid;
+    if (me == 0 || horusi_ld32_rlx(N2, &u->solo) != me || horusi_ld32_rlx(N2, &u->inside) != 0)
+        return false;
+    horusi_st32_rlx(N2, &u->inside, 1);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (horusi_ld32_rlx(N2, &u->solo) == me)
+        return true;
+    horusi_st32_rel(N1, &u->inside, 0);
+    return false;
+}
+HORUSI_HOT void horusi_use_quit(horusi_use *u) { horusi_st32_rel(N1, &u->inside, 0); }
 HORUSI_HOT bool horusi_use_begin(horusi_use *u, uint32_t as)
 {
-    uint32_t me = horusi_thread_id();
-    if (horusi_ld32_rlx(N2, &u->solo) == me && horusi_ld32_rlx(N2, &u->inside) == 0) {
-        horusi_st32_rlx(N2, &u->inside, 1);
-        atomic_signal_fence(memory_order_seq_cst);
-        if (horusi_ld32_rlx(N2, &u->solo) == me)
-            return true;
-        horusi_st32_rel(N1, &u->inside, 0);
-    }
-    return horusi_use_slowly(u, as, me);
+    return horusi_use_quick(u) || horusi_use_slowly(u, as, horusi_thread_id());
 }
 HORUSI_HOT void horusi_use_end(horusi_use *u)
 {
@@ -2473,6 +2489,7 @@ typedef struct horusi_out {
     uint32_t stride, capacity, frame_limit, frames, index, openings;
     uint64_t next;         /* sequence of the next message */
     uint64_t passed;       /* all before it were read by everybody who counts */
+    uint64_t room;         /* messages before it need no look for place; see horusi_send_plain() */
     uint64_t tail;         /* queue: all before it are done */
     uint64_t oldest_frame; /* no entry before this sequence holds a frame */
     uint64_t frame_bytes;  /* pinned by frames */
@@ -3263,31 +3280,57 @@ static void horusi_lane_ended(horusi_topic *t, uint64_t newest)
     (void)horusi_add32_acqrel(L1, &t->version, 1);
 }
 
-/* Copies a payload out of an entry, by atomic words. */
+/* Copies a payload out of an entry, by atomic words; eight to a round. */
+HORUSI_HOT void horusi_word_get(horusi_aword *from, uint8_t *to)
+{
+    horusi_word w = horusi_ldw_acq(C2, from);
+    memcpy(to, &w, sizeof w);
+}
 HORUSI_HOT void horusi_payload_get(const horusi_entry *e, void *out, uint32_t bytes)
 {
+    enum { W = sizeof(horusi_word) };
     horusi_aword *from = (horusi_aword *)(uintptr_t)(e + 1);
     uint8_t *to = (uint8_t *)out;
-    for (; bytes >= sizeof(horusi_word); bytes -= (uint32_t)sizeof(horusi_word)) {
-        horusi_word w = horusi_ldw_acq(C2, from++);
-        memcpy(to, &w, sizeof w);
-        to += sizeof w;
+    for (uint32_t rounds = bytes / (8 * W); rounds > 0; rounds--, from += 8, to += 8 * W) {
+        horusi_word_get(from, to);
+        horusi_word_get(from + 1, to + W);
+        horusi_word_get(from + 2, to + 2 * W);
+        horusi_word_get(from + 3, to + 3 * W);
+        horusi_word_get(from + 4, to + 4 * W);
+        horusi_word_get(from + 5, to + 5 * W);
+        horusi_word_get(from + 6, to + 6 * W);
+        horusi_word_get(from + 7, to + 7 * W);
     }
+    for (bytes %= 8 * W; bytes >= W; bytes -= W, from++, to += W)
+        horusi_word_get(from, to);
     if (bytes) {
         horusi_word w = horusi_ldw_acq(C2, from);
         memcpy(to, &w, bytes);
     }
 }
+HORUSI_HOT void horusi_word_put(horusi_aword *to, const uint8_t *from)
+{
+    horusi_word w;
+    memcpy(&w, from, sizeof w);
+    horusi_stw_rel(P2, to, w);
+}
 HORUSI_HOT void horusi_payload_put(horusi_entry *e, const void *in, uint32_t bytes)
 {
+    enum { W = sizeof(horusi_word) };
     horusi_aword *to = (horusi_aword *)(void *)(e + 1);
     const uint8_t *from = (const uint8_t *)in;
-    for (; bytes >= sizeof(horusi_word); bytes -= (uint32_t)sizeof(horusi_word)) {
-        horusi_word w;
-        memcpy(&w, from, sizeof w);
-        horusi_stw_rel(P2, to++, w);
-        from += sizeof w;
+    for (uint32_t rounds = bytes / (8 * W); rounds > 0; rounds--, to += 8, from += 8 * W) {
+        horusi_word_put(to, from);
+        horusi_word_put(to + 1, from + W);
+        horusi_word_put(to + 2, from + 2 * W);
+        horusi_word_put(to + 3, from + 3 * W);
+        horusi_word_put(to + 4, from + 4 * W);
+        horusi_word_put(to + 5, from + 5 * W);
+        horusi_word_put(to + 6, from + 6 * W);
+        horusi_word_put(to + 7, from + 7 * W);
     }
+    for (bytes %= 8 * W; bytes >= W; bytes -= W, to++, from += W)
+        horusi_word_put(to, from);
     if (bytes) {
         horusi_word w = 0;
         memcpy(&w, from, bytes);
@@ -5448,14 +5491,18 @@ struct horus_topic {
     horusi_use use;
     horusi_ref ref;
     horusi_topic *shm;
-    uint32_t type_tag, type_bytes, max_lanes, max_subs, message_bytes, capacity, clock;
-    bool variable, own_capacity, received, sent, slept;
+    uint32_t type_tag, max_lanes, max_subs, message_bytes, capacity, clock;
+    uint32_t least_bytes, most_bytes; /* sizes that need no check; none if most is 0 */
+    bool own_capacity, received, sent, slept;
     const horus_type *type;
     horusi_sub *sub;
     uint32_t sub_index;
     uint64_t sub_word;
     horusi_out *out;
+    horusi_out *plain; /* the same, once all that is done at the first send is done */
     horusi_in *in;
+    uint32_t streak,
+        misses; /* messages in a row with hardly a look in vain; looks since the last */
     uint32_t in_count, in_room, turn, version, redeliver;
     uint64_t lost; /* not yet told */
     uint64_t taken;
@@ -5592,14 +5639,13 @@ HORUSI_HOT horus_result horusi_end(horus_topic *t, horus_result r)
 }
 
 /* The entry that a send will write is in the cache of whoever polls it: call for it at once. */
-HORUSI_HOT void horusi_fetch_entry(const horus_topic *t)
+HORUSI_HOT horusi_entry *horusi_fetch_entry(const horusi_out *o)
 {
-    if (!t->out)
-        return;
-    uint8_t *e = t->out->entries + (uint64_t)t->out->index * t->out->stride;
+    horusi_entry *e = horusi_entry_at(o->entries, o->stride, o->index);
     horusi_fetch_to_write(e);
-    if (t->out->stride > 64)
-        horusi_fetch_to_write(e + 64);
+    if (o->stride > 64)
+        horusi_fetch_to_write((uint8_t *)e + 64);
+    return e;
 }
 
 /* A new topic's slot, not yet findable. */
@@ -5841,8 +5887,11 @@ again:
     t->ref.generation = horusi_ld32_rlx(own, &p->rec[slot].generation);
     t->type = d->type;
     t->type_tag = horus_type_tag(d->type);
-    t->type_bytes = size;
-    t->variable = horusi_is_variable(d->type);
+    t->least_bytes = 1;
+    if (d->type && d->type->kind == HORUS_KIND_MESSAGE && size > 0) {
+        t->least_bytes = size;
+        t->most_bytes = horusi_is_variable(d->type) ? UINT32_MAX : size;
+    }
     t->max_lanes = max_lanes;
     t->max_subs = max_subs;
     t->in_room = max_lanes * 2;
@@ -5987,6 +6036,7 @@ static horus_result horusi_out_open(horus_topic *t)
     o->frame_limit = t->own_capacity ? capacity : capacity < 8 ? capacity : 8;
     o->next = 1;
     o->passed = 1;
+    o->room = o->policy == HORUS_OVERWRITE ? UINT64_MAX : 0;
     o->tail = 1;
     o->handle = t;
     o->use = &t->use;
@@ -6038,6 +6088,7 @@ static bool horusi_is_passed(horus_topic *t, horusi_out *o, uint64_t n)
         if (n >= o->passed || openings != o->openings) {
             o->openings = openings;
             o->passed = horusi_slowest(t, o);
+            o->room = o->passed + o->capacity;
         }
         return n < o->passed;
     }
@@ -6079,16 +6130,28 @@ static bool horusi_make_place(horus_topic *t, horusi_out *o, uint64_t frame_byte
     return true;
 }
 
-/* Writes one message into the ring; the reference, if any, is the ring's from now on. */
-HORUSI_HOT void horusi_publish(horus_topic *t, horusi_out *o, const void *payload, uint32_t bytes,
-                               uint32_t kind, uint32_t tag, const horusi_ref *ref)
+/* Entry `index` holds `ref` from now on, and no longer what it held. */
+static void horusi_out_hold(horusi_out *o, uint32_t index, const horusi_ref *ref)
+{
+    horusi_out_drop(o, index);
+    if (!ref)
+        return;
+    o->refs[index] = *ref;
+    o->frames++;
+    o->frame_bytes += horusi_ld64_rlx(own, &ref->pool->slot[ref->slot].bytes);
+    horusi_st32_rlx(own, &o->lane->frames, o->frames);
+    while (o->frames > o->frame_limit)
+        horusi_out_evict(o, horusi_out_oldest(o));
+}
+
+/* Writes the next entry of a ring, which is e; `sure`: before any load that follows. */
+HORUSI_HOT void horusi_write_entry(horus_topic *t, horusi_out *o, horusi_entry *e,
+                                   const void *payload, uint32_t bytes, uint32_t kind, uint32_t tag,
+                                   bool sure)
 {
     uint64_t n = o->next;
     uint32_t index = o->index;
-    horusi_entry *e = horusi_entry_at(o->entries, o->stride, index);
-    horusi_ref old = o->refs[index];
     uint64_t stamp = horusi_ticks(t->clock);
-    bool sleepers = horusi_ld32_rlx(W, &t->shm->may_sleep) != 0;
     /* from here on the old message is no more */
     horusi_st64_rlx(P2, &e->seq, n > o->capacity ? 2 * (n - o->capacity) + 1 : 1);
     horusi_st64_rel(P2, &e->stamp, stamp);
@@ -6097,7 +6160,7 @@ HORUSI_HOT void horusi_publish(horus_topic *t, horusi_out *o, const void *payloa
     horusi_payload_put(e, payload, bytes);
     if (o->claims)
         horusi_st64_rlx(P1, &o->claims[index], horusi_claim_word(n, 0, 0, HORUSI_CLAIM_READY));
-    if (sleepers)
+    if (sure)
         (void)horusi_xchg64_seq(W, &e->seq, 2 * n);
     else
         horusi_st64_rel(P1, &e->seq, 2 * n);
@@ -6105,20 +6168,41 @@ HORUSI_HOT void horusi_publish(horus_topic *t, horusi_out *o, const void *payloa
     horusi_st64_rel(L1, &o->lane->head, n);
     o->next = n + 1;
     o->index = index + 1 == o->capacity ? 0 : index + 1;
-    if (old.pool || ref) {
-        if (old.pool)
-            horusi_out_drop(o, index);
-        if (ref) {
-            o->refs[index] = *ref;
-            o->frames++;
-            o->frame_bytes += horusi_ld64_rlx(own, &ref->pool->slot[ref->slot].bytes);
-            horusi_st32_rlx(own, &o->lane->frames, o->frames);
-            while (o->frames > o->frame_limit)
-                horusi_out_evict(o, horusi_out_oldest(o));
-        }
-    }
+    /* readers have left their marks on what comes next: call for it early */
+    horusi_fetch_to_write((uint8_t *)e + 4 * (size_t)o->stride);
+    if (o->stride > 64)
+        horusi_fetch_to_write((uint8_t *)e + 4 * (size_t)o->stride + 64);
+}
+
+/* Sends one message; the reference, if any, is the ring's from now on. */
+HORUSI_HOT void horusi_publish(horus_topic *t, horusi_out *o, const void *payload, uint32_t bytes,
+                               uint32_t kind, uint32_t tag, const horusi_ref *ref)
+{
+    uint32_t index = o->index;
+    bool sleepers = horusi_ld32_rlx(W, &t->shm->may_sleep) != 0;
+    horusi_write_entry(t, o, horusi_entry_at(o->entries, o->stride, index), payload, bytes, kind,
+                       tag, sleepers);
+    if (o->frames || ref)
+        horusi_out_hold(o, index, ref);
     if (sleepers)
         horusi_ring_rows(t->context, t->shm->sleepers);
+}
+
+/* The common case: a message of the right size, and place for it in a ring without frames, on a
+ * topic on which nobody ever slept. False: it is not so. */
+HORUSI_HOT bool horusi_send_plain(horus_topic *t, const void *message, size_t bytes)
+{
+    horusi_out *o = t->plain;
+    if (horusi_rarely(!o))
+        return false;
+    horusi_entry *e = horusi_fetch_entry(o);
+    if (horusi_rarely(!message || bytes < t->least_bytes || bytes > t->most_bytes ||
+                      bytes > t->message_bytes || o->next >= o->room || o->frames ||
+                      horusi_ld32_acq(K2, &t->shm->openings) != o->openings ||
+                      horusi_ld32_rlx(W, &t->shm->may_sleep) || horusi_is_detached(t->context)))
+        return false;
+    horusi_write_entry(t, o, e, message, (uint32_t)bytes, HORUS_KIND_MESSAGE, t->type_tag, false);
+    return true;
 }
 
 static horus_result horusi_wait_room(horus_topic *t, horusi_out *o, uint64_t frame_bytes,
@@ -6132,16 +6216,20 @@ HORUSI_HOT horus_result horusi_prepare(horus_topic *t, uint64_t frame_bytes, int
         if (r != HORUS_OK)
             return r;
         t->sent = true;
+        t->plain = t->out;
         if (!t->received) { /* a handle that only sends holds nobody back */
             t->sub_word = horusi_owner(t->context->incarnation, t->context->row, HORUSI_SUB_IDLE);
             horusi_st64_rel(K1, &t->sub->word, t->sub_word);
         }
     }
-    if (t->out->policy == HORUS_OVERWRITE && frame_bytes == 0)
+    horusi_out *o = t->out;
+    if (o->policy == HORUS_OVERWRITE && frame_bytes == 0) {
+        o->openings = horusi_ld32_acq(K2, &t->shm->openings);
         return HORUS_OK;
-    if (horusi_make_place(t, t->out, frame_bytes))
+    }
+    if (horusi_make_place(t, o, frame_bytes))
         return HORUS_OK;
-    return horusi_wait_room(t, t->out, frame_bytes, timeout_ns);
+    return horusi_wait_room(t, o, frame_bytes, timeout_ns);
 }
 
 HORUSI_HOT horus_result horusi_send_bytes(horus_topic *t, const void *message, size_t bytes,
@@ -6192,19 +6280,16 @@ static horus_result horusi_check_send(horus_topic *t, const horus_type *type, co
     return HORUS_OK;
 }
 
-horus_result horus_topic_send(horus_topic *t, const void *message, size_t bytes, int64_t timeout_ns)
+/* horus_topic_send() once more, for what is not plain. */
+HORUSI_COLD horus_result horusi_send_other(horus_topic *t, const void *message, size_t bytes,
+                                           int64_t timeout_ns)
 {
     horus_result r = horusi_begin(t, "topic_send");
     if (r != HORUS_OK)
         return r;
-    horusi_fetch_entry(t);
-    if (t->type) { /* the common case, checked once at the opening */
-        if (!message || t->type->kind != HORUS_KIND_MESSAGE || bytes < t->type_bytes ||
-            (bytes > t->type_bytes && !t->variable) || bytes > UINT32_MAX || bytes == 0)
-            r = horusi_check_send(t, t->type, message, bytes);
-    } else {
-        r = horusi_check_send(t, NULL, message, bytes);
-        if (r == HORUS_OK && t->shm->type_tag)
+    if (!message || bytes < t->least_bytes || bytes > t->most_bytes) {
+        r = horusi_check_send(t, t->type, message, bytes);
+        if (r == HORUS_OK && !t->type && t->shm->type_tag)
             r = horusi_fail(HORUS_E_TYPE,
                             "topic %.96s carries %.63s: open it with that type to send",
                             t->shm->name, t->shm->type_name);
@@ -6212,6 +6297,16 @@ horus_result horus_topic_send(horus_topic *t, const void *message, size_t bytes,
     if (r == HORUS_OK)
         r = horusi_send_bytes(t, message, bytes, t->type_tag, timeout_ns);
     return horusi_end(t, r);
+}
+horus_result horus_topic_send(horus_topic *t, const void *message, size_t bytes, int64_t timeout_ns)
+{
+    if (t && horusi_use_quick(&t->use)) {
+        bool sent = horusi_send_plain(t, message, bytes);
+        horusi_use_quit(&t->use);
+        if (sent)
+            return HORUS_OK;
+    }
+    return horusi_send_other(t, message, bytes, timeout_ns);
 }
 
 horus_result horus_topic_send_typed(horus_topic *t, const horus_type *type, const void *message,
@@ -6236,7 +6331,8 @@ static horus_result horusi_send_frame(horus_topic *t, const horus_frame *f, cons
     horus_result r = horusi_begin(t, "send");
     if (r != HORUS_OK)
         return r;
-    horusi_fetch_entry(t);
+    if (t->out)
+        (void)horusi_fetch_entry(t->out);
     uint32_t theirs = t->shm->type_tag;
     static HORUSI_THREAD uint32_t tags[5]; /* hashing once per thread is enough */
     if (tags[type->kind] == 0)
@@ -6375,24 +6471,33 @@ static void horusi_history(horus_topic *t, uint32_t k)
 }
 
 /* Lets a reliable publisher know how far we are. */
-HORUSI_HOT void horusi_advance(horus_topic *t, horusi_in *in, uint64_t next)
+HORUSI_HOT void horusi_tell_place(horus_topic *t, horusi_in *in)
 {
-    in->index = next == in->next + 1 ? (in->index + 1 == in->ring.capacity ? 0 : in->index + 1)
-                                     : (uint32_t)((next - 1) % in->ring.capacity);
-    in->next = next;
     if (!in->ring.cursors)
         return;
-    if (horusi_ld32_rlx(W, &t->shm->may_wait)) {
-        horusi_st64_seq(W, &in->ring.cursors[t->sub_index], next);
+    if (horusi_rarely(horusi_ld32_rlx(W, &t->shm->may_wait))) {
+        horusi_st64_seq(W, &in->ring.cursors[t->sub_index], in->next);
         horusi_ring_rows(t->context, t->shm->waiters);
     } else {
-        horusi_st64_rel(K1, &in->ring.cursors[t->sub_index], next);
+        horusi_st64_rel(K1, &in->ring.cursors[t->sub_index], in->next);
     }
+}
+/* On to the next message; to message n. */
+HORUSI_HOT void horusi_step(horus_topic *t, horusi_in *in)
+{
+    in->index = in->index + 1 == in->ring.capacity ? 0 : in->index + 1;
+    in->next++;
+    horusi_tell_place(t, in);
+}
+HORUSI_COLD void horusi_advance(horus_topic *t, horusi_in *in, uint64_t n)
+{
+    horusi_in_seek(in, n);
+    horusi_tell_place(t, in);
 }
 
 /* The entry to read next in one ring, lost ones skipped and counted; NULL if there is none. `sure`:
  * we are about to sleep, so the look must not be reordered before our bit. */
-HORUSI_HOT horusi_entry *horusi_look(horus_topic *t, horusi_in *in, bool sure)
+HORUSI_COLD horusi_entry *horusi_look_on(horus_topic *t, horusi_in *in, bool sure)
 {
     for (uint64_t tries = 0;; tries++) {
         horusi_entry *e = horusi_entry_at(in->ring.entries, in->ring.stride, in->index);
@@ -6410,6 +6515,14 @@ HORUSI_HOT horusi_entry *horusi_look(horus_topic *t, horusi_in *in, bool sure)
         if (tries > 1000 + 2 * (uint64_t)in->ring.capacity)
             return NULL; /* lapped again and again, or garbage throughout: the next call goes on */
     }
+}
+HORUSI_HOT horusi_entry *horusi_look(horus_topic *t, horusi_in *in, bool sure)
+{
+    horusi_entry *e = horusi_entry_at(in->ring.entries, in->ring.stride, in->index);
+    uint64_t seq = sure ? horusi_ld64_seq(W, &e->seq) : horusi_ld64_acq(C1, &e->seq);
+    if (seq == 2 * in->next)
+        return e;
+    return seq < 2 * in->next ? NULL : horusi_look_on(t, in, sure);
 }
 
 /* Queue: claims the next free message of one ring. NULL: none. */
@@ -6645,7 +6758,7 @@ HORUSI_HOT horus_result horusi_get(horus_topic *t, void *buffer, size_t room, ui
             if (sane && kind == HORUSI_WIRE_BLOB)
                 memcpy(&blob, got->wire.bytes + sizeof got->wire.head, 8);
             sane = sane && (kind != HORUSI_WIRE_BLOB || (blob > 0 && blob <= UINT32_MAX));
-        } else if (sane && bytes <= room) {
+        } else if (sane && room > 0 && bytes <= room) {
             horusi_payload_get(e, buffer, bytes);
         }
         if (horusi_rarely(horusi_ld64_rlx(C2, &e->seq) != 2 * n) && !claimed)
@@ -6699,11 +6812,69 @@ HORUSI_HOT horus_result horusi_get(horus_topic *t, void *buffer, size_t room, ui
             return HORUS_OK;
         }
         if (!claimed)
-            horusi_advance(t, in, n + 1);
+            horusi_step(t, in);
         t->lost = 0;
         horusi_st64_rlx(own, &t->sub->received, ++t->taken);
         return HORUS_OK;
     }
+}
+
+HORUSI_COLD void horusi_tell(horus_topic *t, const horusi_in *in, uint64_t n, uint64_t stamp,
+                             uint32_t tag, uint32_t bytes, horus_info *info)
+{
+    memset(info, 0, sizeof *info);
+    info->sequence = n;
+    info->publish_ns = horusi_stamp_ns(t, stamp);
+    info->lost = t->lost;
+    info->publisher = in->publisher;
+    info->type_tag = tag;
+    info->size = bytes;
+}
+/* A reader that keeps up with a stream takes every line from under the publisher's pen, and both
+ * crawl. So once it sees that it does, it lets the publisher get ahead: a microsecond or less. */
+enum { HORUSI_STREAK = 8 };
+HORUSI_COLD void horusi_linger(void)
+{
+    for (int i = 0; i < 32; i++)
+        horusi_relax();
+}
+
+/* The common case: a message for which the buffer has room is next in the only ring. NOT_FOUND: it
+ * is not so, or not any more. */
+HORUSI_HOT horus_result horusi_get_plain(horus_topic *t, void *buffer, size_t room,
+                                         horus_info *info)
+{
+    horusi_in *in = t->in;
+    if (horusi_rarely(t->in_count != 1 || !t->received || horusi_is_queue(in) ||
+                      horusi_ld32_acq(L2, &t->shm->version) != t->version ||
+                      horusi_is_detached(t->context)))
+        return HORUS_E_NOT_FOUND;
+    uint64_t n = in->next;
+    horusi_entry *e = horusi_entry_at(in->ring.entries, in->ring.stride, in->index);
+    uint64_t seq = horusi_ld64_acq(C1, &e->seq);
+    if (seq < 2 * n && !in->gone) {
+        t->misses++;
+        if (t->streak >= HORUSI_STREAK)
+            horusi_linger();
+        return HORUS_EMPTY;
+    }
+    uint64_t stamp = horusi_ld64_acq(C2, &e->stamp);
+    uint32_t tag = horusi_ld32_acq(C2, &e->tag);
+    uint32_t bytes = horusi_ld32_acq(C2, &e->size); /* and the kind: 0 */
+    if (horusi_rarely(seq != 2 * n || bytes > room ||
+                      bytes > in->ring.stride - (uint32_t)HORUSI_ENTRY_HEAD))
+        return HORUS_E_NOT_FOUND;
+    horusi_payload_get(e, buffer, bytes);
+    if (horusi_rarely(horusi_ld64_rlx(C2, &e->seq) != 2 * n))
+        return HORUS_E_NOT_FOUND; /* overwritten as we read */
+    if (info)
+        horusi_tell(t, in, n, stamp, tag, bytes, info);
+    t->streak = t->misses <= 4 ? t->streak + 1 : 0;
+    t->misses = 0;
+    horusi_step(t, in);
+    t->lost = 0;
+    horusi_st64_rlx(own, &t->sub->received, ++t->taken);
+    return HORUS_OK;
 }
 
 /* ---- waiting */
@@ -6858,8 +7029,9 @@ HORUSI_HOT horus_result horusi_receive(horus_topic *t, void *buffer, size_t room
     return horusi_end(t, r);
 }
 
-horus_result horus_topic_receive(horus_topic *t, void *buffer, size_t buffer_bytes,
-                                 horus_info *info, int64_t timeout_ns)
+/* horus_topic_receive() once more, for what is not plain. */
+HORUSI_COLD horus_result horusi_receive_other(horus_topic *t, void *buffer, size_t room,
+                                              horus_info *info, int64_t timeout_ns)
 {
     horusi_got got;
     if (info)
@@ -6867,10 +7039,26 @@ horus_result horus_topic_receive(horus_topic *t, void *buffer, size_t buffer_byt
     if (!buffer)
         return horusi_fail(HORUS_E_ARG, "topic_receive: buffer is NULL");
     got.timed = info != NULL;
-    horus_result r = horusi_receive(t, buffer, buffer_bytes, HORUS_KIND_MESSAGE, timeout_ns, &got);
+    horus_result r = horusi_receive(t, buffer, room, HORUS_KIND_MESSAGE, timeout_ns, &got);
     if (info && (r == HORUS_OK || r == HORUS_E_SIZE || r == HORUS_E_TYPE))
         *info = got.info;
     return r;
+}
+horus_result horus_topic_receive(horus_topic *t, void *buffer, size_t buffer_bytes,
+                                 horus_info *info, int64_t timeout_ns)
+{
+    if (t && buffer && horusi_use_quick(&t->use)) {
+        horus_result r = horusi_get_plain(t, buffer, buffer_bytes, info);
+        horusi_use_quit(&t->use);
+        if (r == HORUS_OK)
+            return r;
+        if (r == HORUS_EMPTY && timeout_ns == HORUS_NO_WAIT) {
+            if (info)
+                memset(info, 0, sizeof *info);
+            return r;
+        }
+    }
+    return horusi_receive_other(t, buffer, buffer_bytes, info, timeout_ns);
 }
 
 horus_result horus_topic_peek(horus_topic *t, void *buffer, size_t buffer_bytes, horus_info *info)
