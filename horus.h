@@ -1647,6 +1647,10 @@ typedef struct horusi_wire {
     uint8_t kind, dtype, encoding, ndim;
     uint64_t offset_bytes; /* of the first element in the slot */
 } horusi_wire;
+typedef union horusi_descriptor {
+    horusi_wire head;
+    uint8_t bytes[HORUS_DESCRIPTOR_BYTES];
+} horusi_descriptor;
 
 _Static_assert(sizeof(horusi_header) == 256 && offsetof(horusi_header, changes) == 192, "layout");
 _Static_assert(sizeof(horusi_row) == 128 && offsetof(horusi_row, doorbell) == 64, "layout");
@@ -2320,9 +2324,14 @@ typedef struct horusi_alone {
 #define HORUSI_REVOKING UINT32_MAX
 #define HORUSI_SHARED (UINT32_MAX - 1)
 
-HORUSI_COLD bool horusi_alone_slowly(horusi_alone *a, uint32_t me)
+HORUSI_COLD bool horusi_alone_slowly(horusi_alone *a)
 {
-    uint32_t solo = horusi_ld32_acq(N2, &a->solo);
+    uint32_t me = horusi_thread_id(), solo = horusi_ld32_acq(N2, &a->solo);
+    uint32_t depth = horusi_ld32_rlx(N2, &a->inside);
+    if (depth > 0 && horusi_ld32_rlx(N2, &a->first) == me) {
+        horusi_st32_rlx(N2, &a->inside, depth + 1);
+        return true;
+    }
     if (solo == 0) {
         uint32_t as = horusi_can_barrier() ? me : HORUSI_SHARED;
         if (horusi_cas32_acqrel(N2, &a->solo, &solo, as))
@@ -2341,22 +2350,16 @@ HORUSI_COLD bool horusi_alone_slowly(horusi_alone *a, uint32_t me)
 /* True: this thread is alone and now inside; horusi_alone_end lets others in. */
 HORUSI_HOT bool horusi_alone_begin(horusi_alone *a)
 {
-    uint32_t me = horusi_thread_id(), depth;
-    if (horusi_ld32_rlx(N2, &a->solo) == HORUSI_SHARED)
-        return false;
-    depth = horusi_ld32_rlx(N2, &a->inside);
-    if (depth > 0 && horusi_ld32_rlx(N2, &a->first) == me) {
-        horusi_st32_rlx(N2, &a->inside, depth + 1); /* whoever revokes waits for us anyway */
-        return true;
-    }
-    if (horusi_ld32_rlx(N2, &a->solo) == me && horusi_ld32_rlx(N2, &a->first) == me) {
-        horusi_st32_rlx(N2, &a->inside, 1);
-        atomic_signal_fence(memory_order_seq_cst); /* the other side has the barrier for both */
-        if (horusi_ld32_rlx(N2, &a->solo) == me)
-            return true;
-        horusi_st32_rel(N1, &a->inside, 0);
-    }
-    return horusi_alone_slowly(a, me);
+    uint32_t me = horusi_tid;
+    if (horusi_rarely(me == 0 || horusi_ld32_rlx(N2, &a->solo) != me))
+        return horusi_alone_slowly(a);
+    uint32_t depth = horusi_ld32_rlx(N2, &a->inside);
+    horusi_st32_rlx(N2, &a->inside, depth + 1);
+    atomic_signal_fence(memory_order_seq_cst); /* the other side has the barrier for both */
+    if (depth > 0 || horusi_ld32_rlx(N2, &a->solo) == me)
+        return true; /* depth > 0: whoever revokes waits for us anyway */
+    horusi_st32_rel(N1, &a->inside, 0);
+    return horusi_alone_slowly(a);
 }
 HORUSI_HOT void horusi_alone_end(horusi_alone *a)
 {
@@ -2493,6 +2496,7 @@ typedef struct horusi_out {
     uint64_t tail;         /* queue: all before it are done */
     uint64_t oldest_frame; /* no entry before this sequence holds a frame */
     uint64_t frame_bytes;  /* pinned by frames */
+    uint64_t frame_most;   /* that many at most */
     horusi_ref *refs;      /* what each entry holds */
 } horusi_out;
 
@@ -2537,7 +2541,8 @@ static uint32_t horusi_kind(uint32_t own) { return own >> 30; }
 static uint32_t horusi_value(uint32_t own) { return own & (HORUSI_MINE - 1); }
 static uint32_t horusi_own(uint32_t kind, uint32_t value) { return kind << 30 | value; }
 /* Bytes of slot s under shape `own`; 0 if such a granule has no such slot. */
-static uint64_t horusi_slot_room(const horus_pool *p, uint32_t s, uint32_t own, uint64_t *offset)
+HORUSI_HOT uint64_t horusi_slot_room(const horus_pool *p, uint32_t s, uint32_t own,
+                                     uint64_t *offset)
 {
     uint32_t g = s >> p->blocks_log2, b = s & ((1u << p->blocks_log2) - 1), v = horusi_value(own);
     *offset = (uint64_t)g * p->granule_bytes;
@@ -2938,7 +2943,7 @@ static bool horusi_reuse_get(horus_pool *p, uint32_t key, uint32_t *at, bool *ro
         for (uint32_t i = u->count; i-- > 0 && !found;) {
             uint32_t s = u->item[i].slot;
             bool same = horusi_high(horusi_ld64_acq(S2, &p->slot[s].word)) == u->item[i].generation;
-            if (same && (horusi_is_held(p, s) || !horusi_take(p, s)))
+            if (same && !horusi_take(p, s))
                 continue; /* a reader still has it */
             /* a foreign take between the look and ours shows in the generation */
             found = same && horusi_ld32_rlx(N2, &p->rec[s].generation) == u->item[i].generation + 1;
@@ -2961,15 +2966,14 @@ static void horusi_reuse_put(horus_pool *p, uint32_t key, uint32_t s, uint32_t g
     bool alone = horusi_alone_begin(&p->context->alone);
     if (!alone && !horusi_trylock(&p->reuse_lock))
         return;
-    horusi_reuse *u = NULL, *oldest = &p->reuse[0];
-    for (uint32_t k = 0; k < HORUSI_REUSE_KEYS && !u; k++) {
-        if (p->reuse[k].key == key)
-            u = &p->reuse[k];
-        if (p->reuse[k].age < oldest->age)
-            oldest = &p->reuse[k];
-    }
-    if (!u) {
-        u = oldest;
+    uint32_t k = 0;
+    while (k < HORUSI_REUSE_KEYS && p->reuse[k].key != key)
+        k++;
+    horusi_reuse *u = &p->reuse[k];
+    if (horusi_rarely(k == HORUSI_REUSE_KEYS)) {
+        u = &p->reuse[0];
+        for (k = 1; k < HORUSI_REUSE_KEYS; k++)
+            u = p->reuse[k].age < u->age ? &p->reuse[k] : u;
         u->key = key;
         u->count = 0;
     }
@@ -2980,6 +2984,8 @@ static void horusi_reuse_put(horus_pool *p, uint32_t key, uint32_t s, uint32_t g
     }
     u->item[u->count].slot = s;
     u->item[u->count++].generation = generation;
+    /* a reader has its first line: call for it now, and the next frame's first store will not wait */
+    horusi_fetch_to_write(p->data + (uint64_t)(s >> p->blocks_log2) * p->granule_bytes);
     if (alone)
         horusi_alone_end(&p->context->alone);
     else
@@ -3022,7 +3028,7 @@ static horus_result horusi_pool_full(horus_pool *p, uint64_t bytes);
 
 /* Takes a slot of at least `bytes`. `caller` is the ring in whose send this happens, or NULL. */
 static horus_result horusi_alloc(horus_pool *p, uint64_t bytes, bool zero, horusi_out *caller,
-                                 uint32_t *out)
+                                 uint32_t *out, void **data)
 {
     uint64_t data_bytes = (uint64_t)p->granules * p->granule_bytes, offset;
     if (bytes == 0 || bytes > data_bytes)
@@ -3087,6 +3093,7 @@ static horus_result horusi_alloc(horus_pool *p, uint64_t bytes, bool zero, horus
     if (zero && (split || !fresh))
         memset(p->data + offset, 0, (size_t)bytes);
     *out = s;
+    *data = p->data + offset;
     return HORUS_OK;
 }
 
@@ -3127,7 +3134,7 @@ static horusi_sub *horusi_subs(horusi_topic *t, uint32_t max_lanes)
 }
 
 /* The bytes of a held slot. */
-static void *horusi_at(horus_pool *p, uint32_t s, uint64_t *room)
+HORUSI_HOT void *horusi_at(horus_pool *p, uint32_t s, uint64_t *room)
 {
     uint64_t offset;
     uint64_t bytes =
@@ -4124,14 +4131,12 @@ static void *horusi_new(horus_context *c, size_t bytes)
 {
 #ifdef HORUS_NO_OS
     uint32_t s;
-    uint64_t offset;
-    if (horusi_alloc(c->pool, bytes + 64, true, NULL, &s) != HORUS_OK)
+    void *data;
+    if (horusi_alloc(c->pool, bytes + 64, true, NULL, &s, &data) != HORUS_OK)
         return NULL;
-    (void)horusi_slot_room(c->pool, s, horusi_ld32_rlx(own, &c->pool->rec[s].own) & ~HORUSI_MINE,
-                           &offset);
     horusi_st32_rlx(own, &c->pool->slot[s].flags, HORUSI_INTERNAL);
-    memcpy(c->pool->data + offset, &s, sizeof s);
-    return c->pool->data + offset + 64;
+    memcpy(data, &s, sizeof s);
+    return (uint8_t *)data + 64;
 #else
     (void)c;
     void *m = HORUS_MALLOC(bytes);
@@ -4984,7 +4989,7 @@ void horus_pool_close(horus_pool *pool) { (void)pool; }
  *
  * The public face of slots: statistics, audit, and handles. */
 
-static bool horusi_is_valid(const horus_frame *f)
+HORUSI_HOT bool horusi_is_valid(const horus_frame *f)
 {
     return f && f->pool && !horusi_is_detached(f->pool->context) && f->slot < f->pool->slots &&
            horusi_ld32_acq(N2, &f->pool->rec[f->slot].count) > 0 &&
@@ -5003,7 +5008,8 @@ horus_result horus_frame_alloc(horus_frame *out, horus_pool *pool, uint64_t byte
                                void **data)
 {
     horus_pool *p;
-    uint32_t s;
+    uint32_t s = 0;
+    void *at = NULL;
     if (data)
         *data = NULL;
     if (!out)
@@ -5011,14 +5017,14 @@ horus_result horus_frame_alloc(horus_frame *out, horus_pool *pool, uint64_t byte
     memset(out, 0, sizeof *out);
     horus_result r = horusi_pool_of(pool, &p);
     if (r == HORUS_OK)
-        r = horusi_alloc(p, bytes, !(flags & HORUS_UNINIT), NULL, &s);
+        r = horusi_alloc(p, bytes, !(flags & HORUS_UNINIT), NULL, &s, &at);
     if (r != HORUS_OK)
         return r;
     out->pool = p;
     out->slot = s;
     out->generation = horusi_ld32_rlx(own, &p->rec[s].generation);
     if (data)
-        *data = horusi_at(p, s, NULL);
+        *data = at;
     return HORUS_OK;
 }
 
@@ -5660,10 +5666,11 @@ static horus_result horusi_topic_build(horus_context *c, const char *name,
         lanes = d->max_publishers ? d->max_publishers : 64;
         subs = d->max_subscribers ? d->max_subscribers : 128;
     }
-    horus_result r = horusi_alloc(p, horusi_topic_bytes(lanes, subs), true, NULL, slot);
+    void *data = NULL;
+    horus_result r = horusi_alloc(p, horusi_topic_bytes(lanes, subs), true, NULL, slot, &data);
     if (r != HORUS_OK)
         return r;
-    horusi_topic *t = (horusi_topic *)horusi_at(p, *slot, NULL);
+    horusi_topic *t = (horusi_topic *)data;
     horusi_st32_rlx(own, &p->slot[*slot].flags, HORUSI_INTERNAL);
     t->max_lanes = lanes;
     t->max_subs = subs;
@@ -5986,7 +5993,8 @@ static horus_result horusi_out_open(horus_topic *t)
     if (!o)
         return HORUS_E_MEMORY;
     o->refs = (horusi_ref *)horusi_new(c, (size_t)capacity * sizeof *o->refs);
-    horus_result r = o->refs ? horusi_alloc(p, bytes, true, NULL, &s) : HORUS_E_MEMORY;
+    void *data;
+    horus_result r = o->refs ? horusi_alloc(p, bytes, true, NULL, &s, &data) : HORUS_E_MEMORY;
     if (r != HORUS_OK)
         goto fail;
     horusi_st32_rlx(own, &p->slot[s].flags, HORUSI_INTERNAL);
@@ -6033,6 +6041,7 @@ static horus_result horusi_out_open(horus_topic *t)
     o->claims = ring.claims;
     o->stride = stride;
     o->capacity = capacity;
+    o->frame_most = most;
     o->frame_limit = t->own_capacity ? capacity : capacity < 8 ? capacity : 8;
     o->next = 1;
     o->passed = 1;
@@ -6102,8 +6111,6 @@ static bool horusi_is_passed(horus_topic *t, horusi_out *o, uint64_t n)
 /* Makes place for one more message, and one more frame of `bytes`. False: full. */
 static bool horusi_make_place(horus_topic *t, horusi_out *o, uint64_t frame_bytes)
 {
-    horus_pool *p = t->context->pool;
-    uint64_t most = (uint64_t)p->granules * p->granule_bytes / 8;
     if (o->policy == HORUS_QUEUE) {
         uint64_t first = o->tail;
         while (o->tail < o->next && horusi_is_passed(t, o, o->tail))
@@ -6118,7 +6125,7 @@ static bool horusi_make_place(horus_topic *t, horusi_out *o, uint64_t frame_byte
     /* overwrite: what is beyond the limit goes after the send, off its path */
     while (frame_bytes && o->frames > 0 &&
            ((o->policy != HORUS_OVERWRITE && o->frames >= o->frame_limit) ||
-            o->frame_bytes + frame_bytes > most)) {
+            o->frame_bytes + frame_bytes > o->frame_most)) {
         uint64_t n = horusi_out_oldest(o);
         if (!horusi_is_passed(t, o, n))
             return false;
@@ -6223,7 +6230,8 @@ HORUSI_HOT horus_result horusi_prepare(horus_topic *t, uint64_t frame_bytes, int
         }
     }
     horusi_out *o = t->out;
-    if (o->policy == HORUS_OVERWRITE && frame_bytes == 0) {
+    if (o->policy == HORUS_OVERWRITE &&
+        (frame_bytes == 0 || o->frame_bytes + frame_bytes <= o->frame_most)) {
         o->openings = horusi_ld32_acq(K2, &t->shm->openings);
         return HORUS_OK;
     }
@@ -6249,10 +6257,11 @@ HORUSI_HOT horus_result horusi_send_bytes(horus_topic *t, const void *message, s
     } wire;
     horusi_ref ref = {p, 0, 0};
     memset(&wire, 0, sizeof wire);
-    r = horusi_alloc(p, bytes, false, t->out, &ref.slot);
+    void *data;
+    r = horusi_alloc(p, bytes, false, t->out, &ref.slot, &data);
     if (r != HORUS_OK)
         return r;
-    memcpy(horusi_at(p, ref.slot, NULL), message, bytes);
+    memcpy(data, message, bytes);
     ref.generation = horusi_ld32_rlx(own, &p->rec[ref.slot].generation);
     horusi_st32_rlx(own, &p->slot[ref.slot].flags, HORUSI_PUBLISHED);
     wire.head.slot = ref.slot;
@@ -6337,9 +6346,7 @@ static horus_result horusi_send_frame(horus_topic *t, const horus_frame *f, cons
     static HORUSI_THREAD uint32_t tags[5]; /* hashing once per thread is enough */
     if (tags[type->kind] == 0)
         tags[type->kind] = horus_type_tag(type);
-    if (!horusi_is_valid(f))
-        r = horusi_closed("send");
-    else if (f->pool->context != t->context)
+    if (f->pool->context != t->context)
         r = horusi_fail(HORUS_E_ARG, "topic %.96s: the frame is of another namespace: copy it",
                         t->shm->name);
     else if (theirs && theirs != tags[type->kind])
@@ -6631,10 +6638,7 @@ typedef struct horusi_got {
     horus_info info;
     uint32_t kind; /* as in the ring */
     uint32_t bytes;
-    union {
-        horusi_wire head;
-        uint8_t bytes[HORUS_DESCRIPTOR_BYTES];
-    } wire;
+    horusi_descriptor wire;
     horus_frame frame; /* held, for frames and blobs */
     bool timed;        /* in: somebody wants to know when it was sent */
 } horusi_got;
@@ -7017,13 +7021,23 @@ HORUSI_COLD horus_result horusi_receive_later(horus_topic *t, void *buffer, size
     } while (r == HORUS_EMPTY); /* another consumer was faster */
     return r;
 }
+/* True if there is one ring, and nothing new in it: the short answer to a poll. */
+HORUSI_HOT bool horusi_is_idle(const horus_topic *t)
+{
+    const horusi_in *in = t->in;
+    if (t->in_count != 1 || !t->received || horusi_is_queue(in) || in->gone ||
+        horusi_ld32_acq(L2, &t->shm->version) != t->version)
+        return false;
+    horusi_entry *e = horusi_entry_at(in->ring.entries, in->ring.stride, in->index);
+    return horusi_ld64_acq(C1, &e->seq) < 2 * in->next;
+}
 HORUSI_HOT horus_result horusi_receive(horus_topic *t, void *buffer, size_t room, uint32_t want,
                                        int64_t timeout_ns, horusi_got *got)
 {
     horus_result r = horusi_begin(t, "receive");
     if (horusi_rarely(r != HORUS_OK))
         return r;
-    r = horusi_get(t, buffer, room, want, false, got);
+    r = horusi_is_idle(t) ? HORUS_EMPTY : horusi_get(t, buffer, room, want, false, got);
     if (r == HORUS_EMPTY && timeout_ns != HORUS_NO_WAIT)
         r = horusi_receive_later(t, buffer, room, want, timeout_ns, got);
     return horusi_end(t, r);
@@ -7662,21 +7676,20 @@ horus_result horus_tensor_copy(horus_tensor *out, const horus_tensor *t, horus_p
 
 /* ---- descriptors */
 
-typedef union horusi_descriptor {
-    horusi_wire head;
-    uint8_t bytes[HORUS_DESCRIPTOR_BYTES];
-} horusi_descriptor;
-
-static void horusi_wire_begin(horusi_descriptor *d, const horus_frame *f, const void *data,
-                              uint32_t kind)
+/* The head of a descriptor. False: `span` bytes from `data` on are not all in the frame. */
+static bool horusi_wire_begin(horusi_descriptor *d, const horus_frame *f, const void *data,
+                              uint64_t span, uint32_t kind)
 {
-    memset(d, 0, sizeof *d);
+    uint64_t room;
+    uint8_t *at = (uint8_t *)horusi_at(f->pool, f->slot, &room);
+    uint64_t offset = (uint64_t)((const uint8_t *)data - at);
+    memset(&d->head, 0, sizeof d->head);
     d->head.pool_id = f->pool->id;
     d->head.slot = f->slot;
     d->head.generation = f->generation;
     d->head.kind = (uint8_t)kind;
-    d->head.offset_bytes =
-        (uint64_t)((const uint8_t *)data - (uint8_t *)horusi_at(f->pool, f->slot, NULL));
+    d->head.offset_bytes = offset;
+    return at && offset <= room && span <= room - offset;
 }
 /* Where a received view begins, if `span` bytes from there lie in the slot that is held. */
 static void *horusi_wire_data(const horusi_wire *w, const horus_frame *f, uint64_t span)
@@ -7700,11 +7713,10 @@ static horus_result horusi_tensor_to_wire(const horus_tensor *t, horusi_descript
         return r;
     if (!t->frame.pool)
         return horusi_fail(HORUS_E_ARG, "tensor: not in a pool: copy() puts it there");
-    horusi_wire_begin(d, &t->frame, t->data, HORUS_KIND_TENSOR);
+    if (!horusi_wire_begin(d, &t->frame, t->data, horusi_tensor_span(t), HORUS_KIND_TENSOR))
+        return horusi_fail(HORUS_E_ARG, "tensor: its shape and strides leave its frame");
     d->head.dtype = t->dtype;
     d->head.ndim = (uint8_t)t->ndim;
-    if (!horusi_wire_data(&d->head, &t->frame, horusi_tensor_span(t)))
-        return horusi_fail(HORUS_E_ARG, "tensor: its shape and strides leave its frame");
     uint32_t n = (uint32_t)sizeof d->head;
     memcpy(d->bytes + n, t->shape, t->ndim * 8);
     memcpy(d->bytes + n + t->ndim * 8, t->strides_bytes, t->ndim * 8);
@@ -7731,6 +7743,7 @@ horus_result horus_tensor_describe(const horus_tensor *t, void *out, size_t *byt
 {
     horusi_descriptor d;
     uint32_t n = 0;
+    memset(&d, 0, sizeof d);
     if (!out || !bytes)
         return horusi_fail(HORUS_E_ARG, "tensor_describe: a NULL argument");
     size_t room = *bytes;
@@ -7778,26 +7791,26 @@ horus_result horus_tensor_from_descriptor(horus_tensor *out, horus_context *cont
 }
 
 /* Shared end of the typed receives: `got` holds the frame; drop it if the view is impossible. */
+static horus_result horusi_receive_nowhere(horus_info *info)
+{
+    if (info)
+        memset(info, 0, sizeof *info);
+    return horusi_fail(HORUS_E_ARG, "receive: out is NULL");
+}
 #define HORUSI_RECEIVE(kind, from_wire)                                                            \
     horusi_got got;                                                                                \
-    if (info)                                                                                      \
-        memset(info, 0, sizeof *info);                                                             \
     if (!out)                                                                                      \
-        return horusi_fail(HORUS_E_ARG, "receive: out is NULL");                                   \
-    memset(out, 0, sizeof *out);                                                                   \
+        return horusi_receive_nowhere(info);                                                       \
     got.timed = info != NULL;                                                                      \
     horus_result r = horusi_receive(t, NULL, 0, kind, timeout_ns, &got);                           \
     if (info && (r == HORUS_OK || r == HORUS_E_TYPE))                                              \
         *info = got.info;                                                                          \
-    if (r != HORUS_OK)                                                                             \
-        return r;                                                                                  \
-    horusi_descriptor d;                                                                           \
-    memcpy(d.bytes, got.wire.bytes, sizeof d.bytes);                                               \
-    r = from_wire(out, &d, got.bytes, &got.frame);                                                 \
-    if (r != HORUS_OK) {                                                                           \
+    else if (info)                                                                                 \
+        memset(info, 0, sizeof *info);                                                             \
+    if (r == HORUS_OK && (r = from_wire(out, &got.wire, got.bytes, &got.frame)) != HORUS_OK)       \
         horusi_release(got.frame.pool, got.frame.slot);                                            \
+    if (r != HORUS_OK)                                                                             \
         memset(out, 0, sizeof *out);                                                               \
-    }                                                                                              \
     return r;
 #define HORUSI_SEND(view, to_wire, type)                                                           \
     horusi_descriptor d;                                                                           \
@@ -8047,15 +8060,14 @@ static horus_result horusi_image_fit(horus_image *m, uint32_t width, uint32_t he
 horus_result horus_image_alloc(horus_image *out, horus_pool *pool, uint32_t width, uint32_t height,
                                horus_encoding encoding, uint32_t flags)
 {
-    horus_image m;
     if (!out)
         return horusi_fail(HORUS_E_ARG, "image_alloc: out is NULL");
-    memset(out, 0, sizeof *out);
-    horus_result r = horusi_image_fit(&m, width, height, (uint32_t)encoding);
+    horus_result r = horusi_image_fit(out, width, height, (uint32_t)encoding);
     if (r == HORUS_OK)
-        r = horus_frame_alloc(&m.frame, pool, (uint64_t)m.stride_bytes * height, flags, &m.data);
-    if (r == HORUS_OK)
-        *out = m;
+        r = horus_frame_alloc(&out->frame, pool, (uint64_t)out->stride_bytes * height, flags,
+                              &out->data);
+    if (r != HORUS_OK)
+        memset(out, 0, sizeof *out);
     return r;
 }
 horus_result horus_image_release(horus_image *m)
@@ -8285,21 +8297,20 @@ static horus_result horusi_image_to_wire(const horus_image *m, horusi_descriptor
         return r;
     if (!m->frame.pool)
         return horusi_fail(HORUS_E_ARG, "image: not in a pool: copy() puts it there");
-    horusi_wire_begin(d, &m->frame, m->data, HORUS_KIND_IMAGE);
+    if (!horusi_wire_begin(d, &m->frame, m->data,
+                           (uint64_t)m->stride_bytes * (m->height_px - 1) + horusi_row_bytes(m),
+                           HORUS_KIND_IMAGE))
+        return horusi_fail(HORUS_E_ARG, "image: its rows leave its frame");
     d->head.encoding = m->encoding;
     uint32_t size[3] = {m->width_px, m->height_px, m->stride_bytes};
     memcpy(d->bytes + sizeof d->head, size, sizeof size);
     *bytes = (uint32_t)(sizeof d->head + sizeof size);
-    if (!horusi_wire_data(&d->head, &m->frame,
-                          (uint64_t)m->stride_bytes * (m->height_px - 1) + horusi_row_bytes(m)))
-        return horusi_fail(HORUS_E_ARG, "image: its rows leave its frame");
     return HORUS_OK;
 }
 static horus_result horusi_image_from_wire(horus_image *m, const horusi_descriptor *d,
                                            uint32_t bytes, const horus_frame *f)
 {
     uint32_t size[3];
-    memset(m, 0, sizeof *m);
     if (bytes < sizeof d->head + sizeof size)
         return horusi_damaged();
     memcpy(size, d->bytes + sizeof d->head, sizeof size);
@@ -8521,14 +8532,14 @@ static horus_result horusi_depth_to_wire(const horus_depth *v, horusi_descriptor
         return r;
     if (!v->frame.pool)
         return horusi_fail(HORUS_E_ARG, "depth: not in a pool: copy() puts it there");
-    horusi_wire_begin(d, &v->frame, v->data, HORUS_KIND_DEPTH);
+    if (!horusi_wire_begin(d, &v->frame, v->data, (uint64_t)v->stride_bytes * v->height_px,
+                           HORUS_KIND_DEPTH))
+        return horusi_fail(HORUS_E_ARG, "depth: its rows leave its frame");
     d->head.dtype = v->dtype;
     uint32_t size[4] = {v->width_px, v->height_px, v->stride_bytes, 0};
     memcpy(&size[3], &v->scale, 4);
     memcpy(d->bytes + sizeof d->head, size, sizeof size);
     *bytes = (uint32_t)(sizeof d->head + sizeof size);
-    if (!horusi_wire_data(&d->head, &v->frame, (uint64_t)v->stride_bytes * v->height_px))
-        return horusi_fail(HORUS_E_ARG, "depth: its rows leave its frame");
     return HORUS_OK;
 }
 static horus_result horusi_depth_from_wire(horus_depth *v, const horusi_descriptor *d,
@@ -8679,14 +8690,14 @@ static horus_result horusi_cloud_to_wire(const horus_cloud *c, horusi_descriptor
         return r;
     if (!c->frame.pool)
         return horusi_fail(HORUS_E_ARG, "cloud: not in a pool: copy() puts it there");
-    horusi_wire_begin(d, &c->frame, c->data, HORUS_KIND_CLOUD);
+    if (!horusi_wire_begin(d, &c->frame, c->data,
+                           horusi_cloud_bytes(c->point_count, c->fields, c->dtype),
+                           HORUS_KIND_CLOUD))
+        return horusi_fail(HORUS_E_ARG, "cloud: its points leave its frame");
     d->head.dtype = c->dtype;
     memcpy(d->bytes + sizeof d->head, &c->point_count, 8);
     memcpy(d->bytes + sizeof d->head + 8, &c->fields, 4);
     *bytes = (uint32_t)sizeof d->head + 12;
-    if (!horusi_wire_data(&d->head, &c->frame,
-                          horusi_cloud_bytes(c->point_count, c->fields, c->dtype)))
-        return horusi_fail(HORUS_E_ARG, "cloud: its points leave its frame");
     return HORUS_OK;
 }
 static horus_result horusi_cloud_from_wire(horus_cloud *c, const horusi_descriptor *d,
