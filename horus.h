@@ -5507,8 +5507,8 @@ struct horus_topic {
     horusi_out *out;
     horusi_out *plain; /* the same, once all that is done at the first send is done */
     horusi_in *in;
-    uint32_t streak,
-        misses; /* messages in a row with hardly a look in vain; looks since the last */
+    uint64_t stamp;  /* of the message read last */
+    uint32_t streak; /* messages that were sent hard upon each other */
     uint32_t in_count, in_room, turn, version, redeliver;
     uint64_t lost; /* not yet told */
     uint64_t taken;
@@ -6719,6 +6719,19 @@ HORUSI_COLD void horusi_give_up(horus_topic *t, horusi_in *in, uint64_t n)
         horusi_in_seek(in, n + 1);
 }
 
+/* What a receiver is told besides the message. */
+static void horusi_tell(horus_topic *t, const horusi_in *in, uint64_t n, uint64_t stamp,
+                        uint32_t tag, uint32_t bytes, horus_info *info)
+{
+    memset(info, 0, sizeof *info);
+    info->sequence = n;
+    info->publish_ns = horusi_stamp_ns(t, stamp);
+    info->lost = t->lost;
+    info->publisher = in->publisher;
+    info->type_tag = tag;
+    info->size = bytes;
+}
+
 /* Says why the next message is not taken, and leaves it. */
 HORUSI_COLD horus_result horusi_refuse(horus_topic *t, horusi_in *in, uint32_t want, size_t room,
                                        bool again, const horusi_got *got)
@@ -6733,8 +6746,8 @@ HORUSI_COLD horus_result horusi_refuse(horus_topic *t, horusi_in *in, uint32_t w
 }
 
 /* Takes (or looks at) the next message. Bytes go to `buffer`; a frame of kind `want` is held. */
-HORUSI_HOT horus_result horusi_get(horus_topic *t, void *buffer, size_t room, uint32_t want,
-                                   bool only_look, horusi_got *got)
+static horus_result horusi_get(horus_topic *t, void *buffer, size_t room, uint32_t want,
+                               bool only_look, horusi_got *got)
 {
     bool again;
     uint32_t k = 0;
@@ -6769,22 +6782,19 @@ HORUSI_HOT horus_result horusi_get(horus_topic *t, void *buffer, size_t room, ui
             continue; /* overwritten as we read: the next look counts it as lost */
         got->kind = kind == HORUSI_WIRE_BLOB ? (uint32_t)HORUS_KIND_MESSAGE : kind;
         got->bytes = bytes;
-        got->info.sequence = n;
-        got->info.publish_ns = got->timed ? horusi_stamp_ns(t, stamp) : 0;
-        got->info.lost = t->lost;
-        got->info.publisher = in->publisher;
-        got->info.type_tag = tag;
-        got->info.size = kind == HORUS_KIND_MESSAGE ? bytes : (uint32_t)blob;
-        got->info.kind = (uint8_t)got->kind;
-        got->info.redelivered = again;
-        got->info.pad[0] = got->info.pad[1] = 0;
+        uint32_t told = kind == HORUS_KIND_MESSAGE ? bytes : (uint32_t)blob;
         if (horusi_rarely(!sane)) {
             horusi_give_up(t, in, n);
             continue;
         }
-        bool fits = got->kind == HORUS_KIND_MESSAGE && got->info.size <= room;
-        if (!only_look &&
-            horusi_rarely(got->kind != want || (want == HORUS_KIND_MESSAGE && !fits))) {
+        bool fits = got->kind == HORUS_KIND_MESSAGE && told <= room;
+        bool refused = !only_look && (got->kind != want || (want == HORUS_KIND_MESSAGE && !fits));
+        if (got->timed || horusi_rarely(refused)) {
+            horusi_tell(t, in, n, stamp, tag, told, &got->info);
+            got->info.kind = (uint8_t)got->kind;
+            got->info.redelivered = again;
+        }
+        if (horusi_rarely(refused)) {
             t->turn = k;
             return horusi_refuse(t, in, want, room, again, got);
         }
@@ -6823,22 +6833,14 @@ HORUSI_HOT horus_result horusi_get(horus_topic *t, void *buffer, size_t room, ui
     }
 }
 
-HORUSI_COLD void horusi_tell(horus_topic *t, const horusi_in *in, uint64_t n, uint64_t stamp,
-                             uint32_t tag, uint32_t bytes, horus_info *info)
-{
-    memset(info, 0, sizeof *info);
-    info->sequence = n;
-    info->publish_ns = horusi_stamp_ns(t, stamp);
-    info->lost = t->lost;
-    info->publisher = in->publisher;
-    info->type_tag = tag;
-    info->size = bytes;
-}
 /* A reader that keeps up with a stream takes every line from under the publisher's pen, and both
- * crawl. So once it sees that it does, it lets the publisher get ahead: a microsecond or less. */
-enum { HORUSI_STREAK = 8 };
-HORUSI_COLD void horusi_linger(void)
+ * crawl. So when it has read a streak of messages that were sent faster than any two processes could
+ * answer each other, and finds no more, it lets the publisher get ahead, once: a fraction of a
+ * microsecond. */
+enum { HORUSI_STREAK = 8, HORUSI_STREAM_TICKS = 400 };
+HORUSI_COLD void horusi_linger(horus_topic *t)
 {
+    t->streak = HORUSI_STREAK - 1;
     for (int i = 0; i < 32; i++)
         horusi_relax();
 }
@@ -6857,9 +6859,8 @@ HORUSI_HOT horus_result horusi_get_plain(horus_topic *t, void *buffer, size_t ro
     horusi_entry *e = horusi_entry_at(in->ring.entries, in->ring.stride, in->index);
     uint64_t seq = horusi_ld64_acq(C1, &e->seq);
     if (seq < 2 * n && !in->gone) {
-        t->misses++;
-        if (t->streak >= HORUSI_STREAK)
-            horusi_linger();
+        if (horusi_rarely(t->streak >= HORUSI_STREAK))
+            horusi_linger(t);
         return HORUS_EMPTY;
     }
     uint64_t stamp = horusi_ld64_acq(C2, &e->stamp);
@@ -6873,8 +6874,8 @@ HORUSI_HOT horus_result horusi_get_plain(horus_topic *t, void *buffer, size_t ro
         return HORUS_E_NOT_FOUND; /* overwritten as we read */
     if (info)
         horusi_tell(t, in, n, stamp, tag, bytes, info);
-    t->streak = t->misses <= 4 ? t->streak + 1 : 0;
-    t->misses = 0;
+    t->streak = stamp - t->stamp < HORUSI_STREAM_TICKS ? t->streak + 1 : 0;
+    t->stamp = stamp;
     horusi_step(t, in);
     t->lost = 0;
     horusi_st64_rlx(own, &t->sub->received, ++t->taken);
@@ -7031,8 +7032,8 @@ HORUSI_HOT bool horusi_is_idle(const horus_topic *t)
     horusi_entry *e = horusi_entry_at(in->ring.entries, in->ring.stride, in->index);
     return horusi_ld64_acq(C1, &e->seq) < 2 * in->next;
 }
-HORUSI_HOT horus_result horusi_receive(horus_topic *t, void *buffer, size_t room, uint32_t want,
-                                       int64_t timeout_ns, horusi_got *got)
+static horus_result horusi_receive(horus_topic *t, void *buffer, size_t room, uint32_t want,
+                                   int64_t timeout_ns, horusi_got *got)
 {
     horus_result r = horusi_begin(t, "receive");
     if (horusi_rarely(r != HORUS_OK))
