@@ -8303,7 +8303,7 @@ static horus_result horusi_image_to_wire(const horus_image *m, horusi_descriptor
                            HORUS_KIND_IMAGE))
         return horusi_fail(HORUS_E_ARG, "image: its rows leave its frame");
     d->head.encoding = m->encoding;
-    uint32_t size[3] = {m->width_px, m->height_px, m->stride_bytes};
+    uint32_t size[4] = {m->width_px, m->height_px, m->stride_bytes, 0}; /* whole words */
     memcpy(d->bytes + sizeof d->head, size, sizeof size);
     *bytes = (uint32_t)(sizeof d->head + sizeof size);
     return HORUS_OK;
@@ -8311,7 +8311,7 @@ static horus_result horusi_image_to_wire(const horus_image *m, horusi_descriptor
 static horus_result horusi_image_from_wire(horus_image *m, const horusi_descriptor *d,
                                            uint32_t bytes, const horus_frame *f)
 {
-    uint32_t size[3];
+    uint32_t size[4];
     if (bytes < sizeof d->head + sizeof size)
         return horusi_damaged();
     memcpy(size, d->bytes + sizeof d->head, sizeof size);
@@ -8696,19 +8696,21 @@ static horus_result horusi_cloud_to_wire(const horus_cloud *c, horusi_descriptor
                            HORUS_KIND_CLOUD))
         return horusi_fail(HORUS_E_ARG, "cloud: its points leave its frame");
     d->head.dtype = c->dtype;
-    memcpy(d->bytes + sizeof d->head, &c->point_count, 8);
-    memcpy(d->bytes + sizeof d->head + 8, &c->fields, 4);
-    *bytes = (uint32_t)sizeof d->head + 12;
+    uint64_t size[2] = {c->point_count, c->fields};
+    memcpy(d->bytes + sizeof d->head, size, sizeof size);
+    *bytes = (uint32_t)(sizeof d->head + sizeof size);
     return HORUS_OK;
 }
 static horus_result horusi_cloud_from_wire(horus_cloud *c, const horusi_descriptor *d,
                                            uint32_t bytes, const horus_frame *f)
 {
     memset(c, 0, sizeof *c);
-    if (bytes < sizeof d->head + 12)
+    uint64_t size[2];
+    if (bytes < sizeof d->head + sizeof size)
         return horusi_damaged();
-    memcpy(&c->point_count, d->bytes + sizeof d->head, 8);
-    memcpy(&c->fields, d->bytes + sizeof d->head + 8, 4);
+    memcpy(size, d->bytes + sizeof d->head, sizeof size);
+    c->point_count = size[0];
+    c->fields = size[1] <= UINT32_MAX ? (uint32_t)size[1] : 0;
     c->dtype = d->head.dtype;
     c->frame = *f;
     c->readonly = horusi_is_readonly(f);
