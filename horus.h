@@ -1579,8 +1579,7 @@ typedef struct horusi_topic {
     horusi_a32 redeliver; /* grows when a claim is given back */
     horusi_a32 subs_used; /* no sub at or behind this index was ever taken */
     horusi_a32 openings;  /* grows when a reader begins further back than others */
-    horusi_a64 ended;     /* messages of rings that have ended, in all */
-    uint8_t pad2[32];
+    uint8_t pad2[40];
     horusi_a64 sleepers[HORUSI_MASKS]; /* rows to ring after a send */
     uint8_t pad3[64 - 8 * HORUSI_MASKS];
     horusi_a64 waiters[HORUSI_MASKS]; /* rows to ring when there is room */
@@ -1592,6 +1591,7 @@ typedef struct horusi_topic {
 enum {
     HORUSI_LANE_FREE = 0,
     HORUSI_LANE_CLAIMED,
+    HORUSI_LANE_ENDING,
     HORUSI_LANE_LIVE,
     HORUSI_LANE_CLOSED,
     HORUSI_LANE_ORPHAN
@@ -1599,8 +1599,10 @@ enum {
 typedef struct horusi_lane {
     horusi_a64 word;     /* incarnation:32 | row:16 | state:16 */
     horusi_a64 ring;     /* slot:32 | generation:32 */
+    horusi_a64 ended;    /* messages of the rings that ended here, in all */
+    horusi_a64 ending;   /* the same once the present one has ended; ENDING: valid */
     horusi_a32 capacity; /* entries */
-    uint32_t pad[11];
+    uint32_t pad[7];
     horusi_a64 head;   /* newest sequence; behind the truth by at most one */
     horusi_a64 tail;   /* queue: all before it are done */
     horusi_a64 last;   /* stamp of the newest */
@@ -2070,7 +2072,7 @@ enum { HORUSI_GATE = HORUSI_ROWS }; /* lock bytes: one per row, then the gate */
 /* A namespace's place. lock_fd's description holds the row's lock and does nothing else; a page
  * mapped through it, not inherited over fork(), keeps it alive should the descriptor be closed. */
 typedef struct horusi_files {
-    int dir_fd, data_fd, lock_fd;
+    int dir_fd, lock_fd;
     void *lock_page;
     dev_t lock_dev;
     ino_t lock_ino;
@@ -2706,12 +2708,12 @@ static uint32_t horusi_shape(horus_pool *p, uint32_t g)
     return horusi_ld32_acq(G2, &p->granule[g].own);
 }
 
-/* Takes the run at s apart; its header is ours. Bodies first, the head last. */
-static void horusi_undo_run(horus_pool *p, uint32_t s, uint32_t n)
+/* Takes the run at granule g apart; its header is ours. Bodies first, the head last. */
+static void horusi_undo_run(horus_pool *p, uint32_t g, uint32_t n)
 {
-    for (uint32_t i = 1; i < n && s + i < p->granules; i++)
-        (void)horusi_reshape(p, s + i, horusi_own(HORUSI_BODY, s), HORUSI_FREE);
-    (void)horusi_reshape(p, s, horusi_own(HORUSI_HEAD, n), HORUSI_FREE);
+    for (uint32_t i = 1; i < n && g + i < p->granules; i++)
+        (void)horusi_reshape(p, g + i, horusi_own(HORUSI_BODY, g), HORUSI_FREE);
+    (void)horusi_reshape(p, g, horusi_own(HORUSI_HEAD, n), HORUSI_FREE);
     horusi_changed(p);
 }
 
@@ -3280,11 +3282,19 @@ static uint64_t horusi_ring_newest(const horusi_ring *r)
     return newest;
 }
 
-/* A lane was freed: readers who never saw its ring count its messages as lost. */
-static void horusi_lane_ended(horusi_topic *t, uint64_t newest)
+/* Frees a lane whose word is w: our own, or of a dead row whose lock we have. Readers who never saw
+ * its ring count its messages as lost, once, however often this is cut short and begun again. */
+static void horusi_lane_end(horusi_topic *t, horusi_lane *lane, uint64_t w, uint64_t newest)
 {
-    (void)horusi_add64_acqrel(L1, &t->ended, newest);
+    uint64_t ending = horusi_owner(horusi_high(w), horusi_owner_row(w), HORUSI_LANE_ENDING);
+    if (w != ending) {
+        horusi_st64_rlx(L1, &lane->ending, horusi_ld64_rlx(L2, &lane->ended) + newest);
+        if (!horusi_cas64_acqrel(L1, &lane->word, &w, ending))
+            return;
+    }
+    horusi_st64_rel(L1, &lane->ended, horusi_ld64_rlx(L2, &lane->ending));
     (void)horusi_add32_acqrel(L1, &t->version, 1);
+    (void)horusi_cas64_acqrel(L1, &lane->word, &ending, 0);
 }
 
 /* Copies a payload out of an entry, by atomic words; eight to a round. */
@@ -3523,8 +3533,7 @@ static bool horusi_reclaim_topic(horus_context *c, uint32_t s, uint32_t row, int
                 }
             } else {
                 uint64_t newest = have ? horusi_ring_newest(&ring) : 0;
-                if (horusi_cas64_acqrel(L1, &lane->word, &w, 0))
-                    horusi_lane_ended(t, newest);
+                horusi_lane_end(t, lane, w, newest);
             }
         }
         if (have)
@@ -3773,9 +3782,8 @@ static void horusi_out_end(horus_context *c, horusi_out *o)
     uint64_t w = horusi_ld64_acq(L2, &o->lane->word);
     for (uint32_t i = 0; i < o->capacity; i++)
         horusi_out_drop(o, i);
-    if (horusi_owner_row(w) == c->row && horusi_high(w) == c->incarnation &&
-        horusi_cas64_acqrel(L1, &o->lane->word, &w, 0))
-        horusi_lane_ended(o->shm, o->next - 1);
+    if (horusi_owner_row(w) == c->row && horusi_high(w) == c->incarnation)
+        horusi_lane_end(o->shm, o->lane, w, o->next - 1);
     horusi_release(o->ring.pool, o->ring.slot);
     horusi_topic_leave(c, &o->topic);
     for (horusi_out **l = &c->outs; *l; l = &(*l)->next_out)
@@ -4097,11 +4105,16 @@ static void horusi_advise(horus_pool *p)
 #if defined(__linux__) && !defined(HORUS_NO_OS)
 static horus_result horusi_prefault(horus_pool *p)
 {
-    bool fresh;
-    for (uint32_t g = 0; g < p->granules; g++)
-        if (!horusi_back_headers(p, g, 1u << p->blocks_log2))
-            return horusi_fail(HORUS_E_POOL_FULL, "no memory to prefault pool %s", p->name);
-    if (!horusi_back_data(p, 0, p->granules, &fresh))
+    bool done = true, fresh;
+    for (uint32_t g = 0; g < p->granules && done; g++) {
+        done = horusi_back_headers(p, g, 1u << p->blocks_log2);
+        if (!done || !horusi_claim(p, g, 1, horusi_own(HORUSI_HEAD, 1)))
+            continue; /* in use, so backed */
+        done = horusi_back_data(p, g, 1, &fresh);
+        horusi_undo_run(p, g, 1);
+        horusi_untake(p, g << p->blocks_log2);
+    }
+    if (!done)
         return horusi_fail(HORUS_E_POOL_FULL, "no memory to prefault pool %s", p->name);
     if (madvise(p->base, (size_t)p->map_bytes, MADV_POPULATE_WRITE) != 0) /* older kernels: read */
         for (uint64_t at = 0; at < p->map_bytes; at += 4096)
@@ -4393,7 +4406,7 @@ static horus_result horusi_locate(horus_context *c, const horus_context_desc *d)
         name = NULL;
     if (!dir || !*dir)
         dir = HORUS_SHM_DIR;
-    f->dir_fd = f->data_fd = f->lock_fd = -1;
+    f->dir_fd = f->lock_fd = -1;
     f->uid = (uint32_t)geteuid();
     f->gid = (uint32_t)-1;
     if (strlen(dir) >= sizeof f->base)
@@ -6388,8 +6401,9 @@ static void horusi_refresh(horus_topic *t, bool opening)
 {
     horus_pool *p = t->context->pool;
     t->version = horusi_ld32_acq(L2, &t->shm->version);
-    uint64_t ended =
-        horusi_ld64_acq(L2, &t->shm->ended); /* before the lanes: all it counts are gone */
+    uint64_t ended = 0; /* before the lanes: all it counts are gone */
+    for (uint32_t i = 0; i < t->max_lanes; i++)
+        ended += horusi_ld64_acq(L2, &horusi_lanes(t->shm)[i].ended);
     t->unseen += ended - t->ended;
     t->ended = ended;
     for (uint32_t k = 0; k < t->in_count; k++) {

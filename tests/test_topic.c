@@ -401,6 +401,55 @@ TEST(losses_of_a_ring_that_ended_unseen_are_counted)
     horus_context_close(c);
 }
 
+static void child_sends_ten(void *arg)
+{
+    horus_topic *t;
+    REQUIRE_OK(horus_topic_open(&t, arg, NULL));
+    for (uint64_t i = 0; i < 10; i++)
+        CHECK_OK(send(t, i));
+    test_raise(0);
+    test_stay();
+}
+TEST(a_ring_whose_end_was_cut_short_is_ended_and_counted_once)
+{
+    horus_context *c = join(16 * MiB);
+    for (uint32_t cut = 0; cut <= 4; cut++) { /* where a sweeper was killed */
+        char name[8];
+        horus_info info;
+        uint64_t n;
+        (void)snprintf(name, sizeof name, "t%u", cut);
+        horus_topic *r = open_in(c, name, (horus_topic_desc){.max_publishers = 1});
+        pid_t pid = test_fork(child_sends_ten, name);
+        test_await_count(0, cut + 1);
+        test_kill(pid);
+        horusi_lane *lane = &horusi_lanes(r->shm)[0];
+        uint64_t w = horusi_ld64_acq(L2, &lane->word);
+        CHECK_EQ(horusi_owner_state(w), HORUSI_LANE_LIVE);
+        if (cut >= 1) /* the steps of horusi_lane_end() */
+            horusi_st64_rlx(L1, &lane->ending, horusi_ld64_rlx(L2, &lane->ended) + 10);
+        if (cut >= 2)
+            horusi_st64_rel(L1, &lane->word,
+                            horusi_owner(horusi_high(w), horusi_owner_row(w), HORUSI_LANE_ENDING));
+        if (cut >= 3)
+            horusi_st64_rel(L1, &lane->ended, horusi_ld64_rlx(L2, &lane->ending));
+        if (cut >= 4)
+            (void)horusi_add32_acqrel(L1, &r->shm->version, 1);
+        horus_topic *s = open_in(c, name, (horus_topic_desc){0}); /* needs the only lane */
+        CHECK_OK(send(s, 77));
+        CHECK_EQ(horusi_owner_state(horusi_ld64_acq(L2, &lane->word)), HORUSI_LANE_LIVE);
+        CHECK_OK(receive(r, &n, &info));
+        CHECK_EQ(n, 77);
+        CHECK_EQ(info.lost, 10);
+        CHECK_OK(send(s, 78));
+        CHECK_OK(receive(r, &n, &info));
+        CHECK_EQ(info.lost, 0);
+        horus_topic_close(s);
+        horus_topic_close(r);
+    }
+    CHECK_OK(horus_context_sweep(c, NULL));
+    check_balanced(pool_of(c));
+    horus_context_close(c);
+}
 TEST(a_ring_keeps_eight_frames_unless_told_otherwise)
 {
     static const horus_type *const types[] = {&horus_tensor_type, NULL};
