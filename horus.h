@@ -4,9 +4,11 @@
  *
  * Contents (search for the tag)
  *
- *     the API         >>manual >>config >>result >>types >>pool >>topic >>message
- *     implementation  >>layout >>atomics >>os >>slots >>repair >>context >>frames >>ring >>views
- *     >>license
+ *     the API      >>manual >>config >>result >>types >>pool >>topic >>message
+ *     the ground   >>layout >>atomics >>os
+ *     memory       >>slots >>blocks >>rings >>repair >>geometry >>join >>frames
+ *     topics       >>handles >>send >>receive >>wait
+ *     views        >>tensors >>images >>depth >>pictures >>license
  *
  * ------------------------------------------------------------------------------------ >>manual
  *
@@ -1709,7 +1711,6 @@ _Static_assert(sizeof(horusi_entry) == HORUSI_ENTRY_HEAD, "layout");
 #define horusi_or64_seq(label, p, v) atomic_fetch_or_explicit(p, v, memory_order_seq_cst)
 #define horusi_and64_rel(label, p, v) atomic_fetch_and_explicit(p, v, memory_order_release)
 #define horusi_xchg64_seq(label, p, v) atomic_exchange_explicit(p, v, memory_order_seq_cst)
-#define horusi_add64_acqrel(label, p, v) atomic_fetch_add_explicit(p, v, memory_order_acq_rel)
 #define horusi_cas64_acqrel(label, p, expected, v)                                                 \
     atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_acq_rel,                  \
                                             memory_order_acquire)
@@ -1723,14 +1724,6 @@ static uint64_t horusi_critical(horusi_a64 *p, uint64_t keep, uint64_t add)
     HORUS_CRITICAL_ENTER();
     uint64_t old = *p;
     *p = (old & keep) | add;
-    HORUS_CRITICAL_LEAVE();
-    return old;
-}
-static uint64_t horusi_critical_add(horusi_a64 *p, uint64_t v)
-{
-    HORUS_CRITICAL_ENTER();
-    uint64_t old = *p;
-    *p = old + v;
     HORUS_CRITICAL_LEAVE();
     return old;
 }
@@ -1755,7 +1748,6 @@ static bool horusi_critical_cas(horusi_a64 *p, uint64_t *expected, uint64_t v)
 #define horusi_or64_seq(label, p, v) horusi_critical(p, UINT64_MAX, v)
 #define horusi_and64_rel(label, p, v) horusi_critical(p, v, 0)
 #define horusi_xchg64_seq(label, p, v) horusi_critical(p, 0, v)
-#define horusi_add64_acqrel(label, p, v) horusi_critical_add(p, v)
 #define horusi_cas64_acqrel(label, p, expected, v) horusi_critical_cas(p, expected, v)
 #define horusi_cas64_seq(label, p, expected, v) horusi_critical_cas(p, expected, v)
 #endif
@@ -2699,6 +2691,13 @@ static void horusi_untake(horus_pool *p, uint32_t s)
     (void)horusi_leave(p, s);
     horusi_changed(p);
 }
+/* ------------------------------------------------------------------------------------ >>blocks
+ *
+ * Where slots lie. A granule is free, split into blocks of one size, or part of a run; whoever holds
+ * the headers concerned may change that. An allocation asks, in this order: slots that this process
+ * used last at this size, others of that shape, free granules, granules that nobody uses any more, and
+ * then what can be made room for. */
+
 static bool horusi_reshape(horus_pool *p, uint32_t g, uint32_t from, uint32_t to)
 {
     return horusi_cas32_acqrel(G1, &p->granule[g].own, &from, to);
@@ -3099,15 +3098,9 @@ static horus_result horusi_alloc(horus_pool *p, uint64_t bytes, bool zero, horus
     return HORUS_OK;
 }
 
-/* ------------------------------------------------------------------------------------ >>repair
+/* ------------------------------------------------------------------------------------ >>rings
  *
- * What a process held when it died is given back by whoever looks next: whoever joins, allocates
- * from a full pool, waits, or asks. Dead means that its row's byte is not locked. The sweeper takes
- * that lock itself, marks the row dead (from then on nothing of that incarnation counts),
- * recomputes what the row's rings still refer to, clears all its other bits, and lets go. Killed at
- * any point, it leaves a row that the next sweeper sweeps again. */
-
-enum { HORUSI_DROP_OLD = 1, HORUSI_DROP_VICTIM = 2, HORUSI_DROP_TOPIC = 3, HORUSI_DROP_ALL = 4 };
+ * How topics and rings lie in their slots, and how one gets hold of them. */
 
 /* A word of a lane or sub: whose, and what state. */
 static uint64_t horusi_owner(uint32_t incarnation, uint32_t row, uint32_t state)
@@ -3382,7 +3375,15 @@ static uint64_t horusi_claim_word(uint64_t n, uint32_t incarnation, uint32_t row
 static uint32_t horusi_claim_state(uint64_t w) { return (uint32_t)(w & 0xff); }
 static bool horusi_claim_is(uint64_t w, uint64_t n) { return (w >> 40) == (n & 0xffffff); }
 
-/* ---- all pools of a namespace */
+/* ------------------------------------------------------------------------------------ >>repair
+ *
+ * What a process held when it died is given back by whoever looks next: whoever joins, allocates
+ * from a full pool, waits, or asks. Dead means that its row's byte is not locked. The sweeper takes
+ * that lock itself, marks the row dead (from then on nothing of that incarnation counts),
+ * recomputes what the row's rings still refer to, clears all its other bits, and lets go. Killed at
+ * any point, it leaves a row that the next sweeper sweeps again. */
+
+enum { HORUSI_DROP_OLD = 1, HORUSI_DROP_VICTIM = 2, HORUSI_DROP_TOPIC = 3, HORUSI_DROP_ALL = 4 };
 
 static horus_pool *horusi_pool_find(horus_context *c, uint32_t id)
 {
@@ -3393,7 +3394,7 @@ static horus_pool *horusi_pool_find(horus_context *c, uint32_t id)
     horusi_unlock(&c->lock);
     return p;
 }
-static horus_result horusi_attach_all(horus_context *c); /* see >>context */
+static horus_result horusi_attach_all(horus_context *c); /* see >>join */
 
 #if defined(__linux__) && !defined(HORUS_NO_OS)
 static uint32_t horusi_claim_row(uint64_t w) { return (uint32_t)(w >> 8 & 0xff); }
@@ -3875,12 +3876,9 @@ static bool horusi_make_room(horus_pool *p, horusi_out *caller, uint32_t round)
     return gave;
 }
 
-/* ------------------------------------------------------------------------------------ >>context
+/* ------------------------------------------------------------------------------------ >>geometry
  *
- * Joining: open the namespace's file (or build one without a name and link it, whole), hold the
- * gate shared while taking a row's lock, see that the file still has a name, sweep the dead, mark
- * the row live. Leaving: give everything back, and if nobody else is in, under the exclusive gate,
- * remove the files. A file that nobody is in is replaced, not repaired. */
+ * Sizes: how a pool is divided, what its header says of it, and whether that can be believed. */
 
 #if defined(__linux__) && !defined(HORUS_NO_OS)
 static horus_context *horusi_contexts; /* all of this process, under horusi_contexts_lock */
@@ -3933,8 +3931,6 @@ static uint32_t horusi_hash(const void *data, size_t n, uint32_t h)
         h = (h ^ ((const uint8_t *)data)[i]) * 16777619u;
     return h;
 }
-
-/* ---- geometry */
 
 typedef struct horusi_geometry {
     uint32_t granule_bytes, block_bytes, granules, max_topics, blocks_log2, rows;
@@ -4205,6 +4201,13 @@ static void horusi_row_begin(horus_context *c, uint32_t row, const char *label)
 }
 
 #if defined(__linux__) && !defined(HORUS_NO_OS)
+
+/* ------------------------------------------------------------------------------------ >>join
+ *
+ * Joining: open the namespace's file (or build one without a name and link it, whole), hold the
+ * gate shared while taking a row's lock, see that the file still has a name, sweep the dead, mark
+ * the row live. Leaving: give everything back, and if nobody else is in, under the exclusive gate,
+ * remove the files. A file that nobody is in is replaced, not repaired. */
 
 static void horusi_pool_free(horus_pool *p)
 {
@@ -4787,7 +4790,7 @@ static horus_result horusi_pool_of(horus_pool *given, horus_pool **out)
     return r;
 }
 
-static void horusi_close_topics(horus_context *c); /* see >>ring */
+static void horusi_close_topics(horus_context *c); /* see >>handles */
 
 #if defined(__linux__) && !defined(HORUS_NO_OS)
 /* Leaves the namespace: gives everything back (`tidy`), and removes the files if nobody else is in.
@@ -4893,6 +4896,10 @@ void horus_context_close(horus_context *c)
 #endif
 }
 
+/* ------------------------------------------------------------------------------------ >>frames
+ *
+ * The public face of contexts, pools and slots: statistics, audit, and handles. */
+
 horus_result horus_context_get_info(horus_context *context, horus_context_info *out)
 {
     horus_context *c;
@@ -4997,10 +5004,6 @@ horus_result horus_pool_open(horus_pool **out, const char *name, const horus_poo
 }
 /* A pool stays mapped until its context closes: frames of it may be anywhere. */
 void horus_pool_close(horus_pool *pool) { (void)pool; }
-
-/* ------------------------------------------------------------------------------------ >>frames
- *
- * The public face of slots: statistics, audit, and handles. */
 
 HORUSI_HOT bool horusi_is_valid(const horus_frame *f)
 {
@@ -5476,7 +5479,7 @@ static horus_result horusi_pool_full(horus_pool *p, uint64_t bytes)
 #endif
 }
 
-/* ------------------------------------------------------------------------------------ >>ring
+/* ------------------------------------------------------------------------------------ >>handles
  *
  * A topic is a set of single-writer rings ("lanes"), one per sending handle. No two publishers ever
  * write the same word, so none can stall another, and nothing is ever half-claimed. A reader keeps
@@ -5985,7 +5988,9 @@ again:
     return HORUS_OK;
 }
 
-/* ---- sending */
+/* ------------------------------------------------------------------------------------ >>send
+ *
+ * A send makes place in the handle's own ring, writes the entry, and wakes whoever sleeps. */
 
 /* The handle's ring: a slot for the entries, and a lane that names it. */
 static horus_result horusi_out_open(horus_topic *t)
@@ -6387,7 +6392,9 @@ static horus_result horusi_send_frame(horus_topic *t, const horus_frame *f, cons
     return horusi_end(t, HORUS_OK);
 }
 
-/* ---- receiving */
+/* ------------------------------------------------------------------------------------ >>receive
+ *
+ * A reader walks each ring by the entries' own numbers: what is there, what is new, what was lost. */
 
 static void horusi_tell_lost(horus_topic *t, uint64_t n)
 {
@@ -6896,7 +6903,9 @@ HORUSI_HOT horus_result horusi_get_plain(horus_topic *t, void *buffer, size_t ro
     return HORUS_OK;
 }
 
-/* ---- waiting */
+/* ------------------------------------------------------------------------------------ >>wait
+ *
+ * Sleeping until there is a message, or room for one; and what else a handle can be asked. */
 
 static uint64_t horusi_deadline(int64_t timeout_ns)
 {
@@ -7367,7 +7376,7 @@ horus_result horus_context_topics(horus_context *context,
     return HORUS_OK;
 }
 
-/* ------------------------------------------------------------------------------------ >>views
+/* ------------------------------------------------------------------------------------ >>tensors
  *
  * Views are plain data over a slot. What arrives from a ring is checked against the slot that is
  * held before any pointer is made from it. */
@@ -7453,8 +7462,6 @@ horus_result horus_encoding_find(horus_encoding *out, const char *name)
                        "mono32f rgb32f yuv422 bayer_rggb8 depth16",
                        name);
 }
-
-/* ---- tensors */
 
 /* Bytes from the first element to the end of the last; UINT64_MAX if out of bounds. Strides may not
  * be negative here. */
@@ -8028,7 +8035,9 @@ horus_result horus_dlpack_import(horus_tensor *out, const horus_dl_tensor *sourc
 }
 
 #ifndef HORUS_NO_VIEWS
-/* ---- images */
+/* ------------------------------------------------------------------------------------ >>images
+ *
+ * The eleven encodings, and pixels by position. */
 
 static horus_result horusi_check_image(const horus_image *m, const char *what)
 {
@@ -8347,7 +8356,9 @@ horus_result horus_topic_send_image(horus_topic *t, horus_image *image, int64_t 
     HORUSI_RECEIVE(HORUS_KIND_IMAGE, horusi_image_from_wire)
 }
 
-/* ---- depth */
+/* ------------------------------------------------------------------------------------ >>depth
+ *
+ * Depth maps and point clouds. */
 
 static horus_result horusi_check_depth(const horus_depth *d, const char *what)
 {
@@ -8740,7 +8751,9 @@ horus_result horus_topic_send_cloud(horus_topic *t, horus_cloud *cloud, int64_t 
     HORUSI_RECEIVE(HORUS_KIND_CLOUD, horusi_cloud_from_wire)
 }
 
-/* ---- pictures */
+/* ------------------------------------------------------------------------------------ >>pictures
+ *
+ * Image files, through the stb_image_write package. */
 
 #if !defined(HORUS_NO_OS)
 #ifdef HORUS_STB_IMAGE_WRITE
