@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # The quick gate: both compilers, every opt-out, symbols, contents list, format. Under a minute.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -10,16 +10,25 @@ WXX="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror"
 failed=0
 total=0
 
-# try NAME COMMAND...: runs it quietly, says so if it fails
+# try NAME COMMAND...: runs it quietly, beside others; finish waits for all and says what failed
 try() {
-    name=$1
-    shift
     total=$((total + 1))
-    if ! "$@" >"$work/log" 2>&1; then
+    while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+    {
+        name=$1 job=$total
+        shift
+        "$@" >"$work/log.$job" 2>&1 || echo "check: $name: FAILED: $*" >"$work/failed.$job"
+    } &
+}
+finish() {
+    wait
+    for f in "$work"/failed.*; do
+        [ -e "$f" ] || continue
         failed=$((failed + 1))
-        echo "check: $name: FAILED: $*"
-        head -n 20 "$work/log"
-    fi
+        cat "$f"
+        head -n 20 "$work/log.${f##*.}"
+        rm "$f"
+    done
 }
 
 cat >"$work/impl.c" <<'C'
@@ -75,23 +84,24 @@ C
 for cc in gcc clang; do
     command -v $cc >/dev/null || { echo "check: $cc is missing: apt-get install -y $cc"; exit 1; }
     for std in c11 c17; do
-        try "$cc $std" $cc -std=$std -O2 $W -I. -c "$work/impl.c" -o "$work/$cc.o" &
+        try "$cc $std" $cc -std=$std -O2 $W -I. -c "$work/impl.c" -o "$work/$cc.$std.o"
     done
-    wait
-    try "$cc gnu11, API first" $cc -std=gnu11 -O1 $W -I. -c "$work/api_first.c" -o "$work/a.o"
-    try "$cc gnu11, after system headers" $cc -std=gnu11 -O1 $W -I. -c "$work/late.c" -o "$work/b.o"
-    try "$cc -Og" $cc -std=c11 -Og $W -I. -c "$work/impl.c" -o "$work/c.o"
-    try "$cc static" $cc -std=c11 -O1 $W -Wno-unused-function -I. "$work/static.c" -o "$work/static"
-    try "$cc without views" $cc -std=c11 -O1 $W -DHORUS_NO_VIEWS -I. -c "$work/impl.c" -o "$work/d.o"
-    try "$cc without an OS" $cc -std=c11 -O1 $W -I. -c "$work/no_os.c" -o "$work/e.o"
+    try "$cc gnu11, API first" $cc -std=gnu11 -O1 $W -I. -c "$work/api_first.c" -o "$work/$cc.a.o"
+    try "$cc gnu11, after system headers" $cc -std=gnu11 -O1 $W -I. -c "$work/late.c" -o "$work/$cc.b.o"
+    try "$cc -Og" $cc -std=c11 -Og $W -I. -c "$work/impl.c" -o "$work/$cc.c.o"
+    try "$cc static" $cc -std=c11 -O1 $W -Wno-unused-function -I. "$work/static.c" -o "$work/static.$cc"
+    try "$cc without views" $cc -std=c11 -O1 $W -DHORUS_NO_VIEWS -I. -c "$work/impl.c" -o "$work/$cc.d.o"
+    try "$cc without an OS" $cc -std=c11 -O1 $W -I. -c "$work/no_os.c" -o "$work/$cc.e.o"
 done
 for cxx in g++ clang++; do
     try "$cxx API as C++11" $cxx -std=c++11 $WXX -fsyntax-only -I. "$work/api.cpp"
 done
 
+finish
+
 # every external symbol starts with horus_
-try "symbols" sh -c "! nm -g --defined-only '$work/gcc.o' | awk '{print \$3}' | grep -v '^horus_'"
-try "no symbols when static" sh -c "! nm -g --defined-only '$work/static' | grep ' horus'"
+try "symbols" sh -c "! nm -g --defined-only '$work/gcc.c11.o' | awk '{print \$3}' | grep -v '^horus_'"
+try "no symbols when static" sh -c "! nm -g --defined-only '$work/static.gcc' | grep ' horus'"
 # strict C after a system header cannot work: one clear error, not hundreds
 try "one error for a late include" sh -c \
     "! gcc -std=c11 -I. -c '$work/late.c' -o '$work/x.o' 2>'$work/err'; [ \$(grep -c '#error' '$work/err') -ge 1 ]"
@@ -109,5 +119,6 @@ else
     echo "check: clang-format is missing: apt-get install -y clang-format"
     exit 1
 fi
+finish
 echo "check: $((total - failed)) passed, $failed failed"
 [ $failed -eq 0 ]
