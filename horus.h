@@ -172,8 +172,7 @@ typedef struct horus_context horus_context; /* this process's membership in one 
 typedef struct horus_pool horus_pool;       /* a pool of slots in it */
 typedef struct horus_topic horus_topic;     /* one thread's handle to a topic */
 
-/* Element types. X(NAME, value, bytes, NumPy name, DLPack code); sub-byte types do not exist here.
- */
+/* Element types. X(NAME, value, bytes, NumPy name, DLPack code); none is below a byte. */
 /* clang-format off */
 #define HORUS_DTYPES(X)               \
     X(F32,   0, 4, "float32",  2)     \
@@ -477,8 +476,7 @@ HORUS_API uint64_t horus_tensor_numel(const horus_tensor *tensor);
 HORUS_API bool horus_tensor_is_contiguous(const horus_tensor *tensor);
 /* Another shape of the same elements; the result shares memory and holds the frame once more.
  *   shape     one entry may be -1: worked out from the others
- *   returns   OK | E_ARG | E_SIZE (element counts differ) | E_UNSUPPORTED (not contiguous) |
- * E_CLOSED */
+ *   returns   OK | E_ARG | E_SIZE (counts differ) | E_UNSUPPORTED (not contiguous) | E_CLOSED */
 HORUS_API horus_result horus_tensor_reshape(horus_tensor *out, const horus_tensor *tensor,
                                             uint32_t ndim, const int64_t *shape);
 /* Rows start to end-1 of the first dimension, as NumPy's t[start:end]: negative counts from the
@@ -612,8 +610,7 @@ HORUS_API horus_result horus_dlpack_export(horus_dl_managed **out, const horus_t
 HORUS_API horus_result horus_dlpack_export_versioned(horus_dl_managed_versioned **out,
                                                      const horus_tensor *tensor);
 /* Copies a CPU tensor of any producer into the pool. The producer's object is left alone.
- *   returns   OK | E_ARG | E_UNSUPPORTED (device, lanes, dtype, version, over 8 dims) and alloc's
- */
+ *   returns   OK | E_ARG | E_UNSUPPORTED (device, lanes, dtype, over 8 dims), or as alloc */
 HORUS_API horus_result horus_dlpack_import(horus_tensor *out, const horus_dl_tensor *source,
                                            horus_pool *pool);
 
@@ -719,12 +716,12 @@ typedef struct horus_info {
 /* Sends bytes. A typed topic takes its type's size (or more, where the type has variable fields).
  *   timeout_ns  how long to wait where a `reliable` or `queue` topic is full: HORUS_NO_WAIT,
  *               HORUS_FOREVER or nanoseconds; never waits with `overwrite`
- *   returns   OK | FULL (no wait) | TIMEOUT | INTERRUPTED | E_ARG | E_SIZE | E_TYPE | E_BUSY |
- * E_CLOSED | E_DETACHED | E_POOL_FULL (larger than message_bytes and no room) | E_LIMIT, E_MEMORY,
- *             E_POLICY at the first send. Nothing is sent unless OK.
- *   ordering  all this thread did before happens-before the return of the receive that gets it
- *             (edge P1 -> C1)
- *   cost      wait-free for overwrite; one copy; a futex wake only if somebody sleeps */
+ *   returns     OK | FULL (no wait) | TIMEOUT | INTERRUPTED | E_ARG | E_SIZE | E_TYPE | E_BUSY |
+ *               E_CLOSED | E_DETACHED | E_POOL_FULL (larger than message_bytes and no room) |
+ *               at the first send also E_LIMIT, E_MEMORY, E_POLICY. Nothing is sent unless OK.
+ *   ordering    all this thread did before happens-before the return of the receive that gets it
+ *               (edge P1 -> C1)
+ *   cost        wait-free for overwrite; one copy; a futex wake only if somebody sleeps */
 HORUS_API horus_result horus_topic_send(horus_topic *topic, const void *message, size_t bytes,
                                         int64_t timeout_ns);
 /* The same on an untyped topic, marked with a type. E_TYPE if the topic's type is another. */
@@ -739,10 +736,11 @@ HORUS_API horus_result horus_topic_send_tensor(horus_topic *topic, horus_tensor 
 /* Gets the next message into `buffer`.
  *   info        may be NULL
  *   timeout_ns  as above; HORUS_NO_WAIT polls without any system call
- *   returns   OK | EMPTY (no wait) | TIMEOUT | INTERRUPTED | E_SIZE (buffer too small: info->size
- * says how much it takes; the message stays) | E_TYPE (the next one is a frame, info->kind says
- * which; it stays) | E_ARG | E_BUSY | E_CLOSED | E_DETACHED | E_GONE cost      wait-free polls; one
- * copy */
+ *   returns     OK | EMPTY (no wait) | TIMEOUT | INTERRUPTED | E_SIZE (buffer too small: info->size
+ *               says how much it takes; the message stays) | E_TYPE (the next one is a frame,
+ *               info->kind says which; it stays) | E_ARG | E_BUSY | E_CLOSED | E_DETACHED | E_GONE
+ *   cost        wait-free; one copy. Behind a publisher of millions of messages a second, EMPTY
+ *               takes a fraction of a microsecond, once, so that it can get ahead */
 HORUS_API horus_result horus_topic_receive(horus_topic *topic, void *buffer, size_t buffer_bytes,
                                            horus_info *info, int64_t timeout_ns);
 /* Gets the next frame; release it when done. E_TYPE if the next message is something else (it
@@ -777,8 +775,8 @@ HORUS_API horus_result horus_topic_drain(horus_topic *topic, uint64_t *count);
 /* Queue: the message got last is done; without it, the next receive or close says so.
  * OK | EMPTY (nothing claimed) | E_POLICY */
 HORUS_API horus_result horus_topic_ack(horus_topic *topic);
-/* Waits until a receive would get something. OK | EMPTY (no wait) | TIMEOUT | INTERRUPTED | E_...
- */
+/* Waits until a receive would get something. OK | EMPTY (no wait) | TIMEOUT | INTERRUPTED, or as
+ * receive. */
 HORUS_API horus_result horus_topic_wait(horus_topic *topic, int64_t timeout_ns);
 /* Waits on up to 64 handles of one context; *ready is the index of one that has a message.
  * OK | EMPTY | TIMEOUT | E_ARG | E_BUSY | E_GONE */
@@ -800,8 +798,7 @@ typedef struct horus_topic_stats {
     uint64_t last_ns;       /* publish time of the newest message; 0: none */
     uint32_t frames;        /* frames that this topic's rings hold now */
 } horus_topic_stats;
-/* Counters of the topic, from shared memory: those of other processes too. OK | E_ARG | E_DETACHED
- */
+/* Counters of the topic, other processes' too, from shared memory. OK | E_ARG | E_DETACHED */
 HORUS_API horus_result horus_topic_get_stats(horus_topic *topic, horus_topic_stats *out);
 /* The same for every topic of a namespace: calls `each` for those in use. */
 HORUS_API horus_result horus_context_topics(
