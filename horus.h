@@ -683,7 +683,8 @@ typedef struct horus_topic_desc {
                                 at most 8 are frames. Frames of one ring never pin over 1/8 of the pool */
     uint32_t message_bytes;  /* larger ones travel as pool blocks; 0: the type's size, else 104;
                                 at most HORUS_MAX_INLINE. Of the topic: the first one decides */
-    uint32_t history;        /* also get the k newest messages sent before the opening */
+    uint32_t history;        /* also get the k newest messages sent before the opening; those that
+                                are overwritten before they are read do not count as lost */
     uint32_t flags;          /* HORUS_PUBLISHER, HORUS_AT_MOST_ONCE */
     uint32_t max_publishers; /* handles that send, at a time; 0: 64. The first one decides */
     uint32_t max_subscribers; /* open handles at a time; 0: 128 */
@@ -1981,8 +1982,8 @@ static bool horusi_can_barrier(void)
     uint32_t k = horusi_ld32_rlx(N2, &known);
     if (k == 0) {
         long offered = syscall(SYS_membarrier, 0, 0, 0);
-        k = offered > 0 && (offered & 24) == 24 ? 1
-                                                : 2; /* private expedited, and its registration */
+        bool has = offered > 0 && (offered & 24) == 24; /* private expedited, and to register */
+        k = has && syscall(SYS_membarrier, 16, 0, 0) == 0 ? 1 : 2; /* slow once there are threads */
         horusi_st32_rlx(N1, &known, k);
     }
     return k == 1;
@@ -5494,8 +5495,9 @@ static horus_result horusi_pool_full(horus_pool *p, uint64_t bytes)
 
 typedef struct horusi_in { /* a reader's place in one ring */
     horusi_ring ring;
-    uint64_t ref;  /* the lane's word for it */
-    uint64_t next; /* sequence to read next */
+    uint64_t ref;   /* the lane's word for it */
+    uint64_t next;  /* sequence to read next */
+    uint64_t begin; /* where it stood at the opening: what lies before is history */
     uint32_t index;
     uint32_t lane;      /* which */
     uint32_t publisher; /* as a reader is told */
@@ -6212,15 +6214,16 @@ HORUSI_HOT void horusi_publish(horus_topic *t, horusi_out *o, const void *payloa
 
 /* The common case: a message of the right size, and place for it in a ring without frames, on a
  * topic on which nobody ever slept. False: it is not so. */
-HORUSI_HOT bool horusi_send_plain(horus_topic *t, const void *message, size_t bytes)
+HORUSI_HOT bool horusi_send_plain(horus_topic *t, const void *message, size_t bytes,
+                                  int64_t timeout_ns)
 {
     horusi_out *o = t->plain;
     if (horusi_rarely(!o))
         return false;
     horusi_entry *e = horusi_fetch_entry(o);
-    if (horusi_rarely(!message || bytes < t->least_bytes || bytes > t->most_bytes ||
-                      bytes > t->message_bytes || o->next >= o->room || o->frames ||
-                      horusi_ld32_acq(K2, &t->shm->openings) != o->openings ||
+    if (horusi_rarely(!message || timeout_ns < 0 || bytes < t->least_bytes ||
+                      bytes > t->most_bytes || bytes > t->message_bytes || o->next >= o->room ||
+                      o->frames || horusi_ld32_acq(K2, &t->shm->openings) != o->openings ||
                       horusi_ld32_rlx(W, &t->shm->may_sleep) || horusi_is_detached(t->context)))
         return false;
     horusi_write_entry(t, o, e, message, (uint32_t)bytes, HORUS_KIND_MESSAGE, t->type_tag, false);
@@ -6233,6 +6236,8 @@ static horus_result horusi_wait_room(horus_topic *t, horusi_out *o, uint64_t fra
 /* The part that all sends share: the ring, and place in it. */
 HORUSI_HOT horus_result horusi_prepare(horus_topic *t, uint64_t frame_bytes, int64_t timeout_ns)
 {
+    if (horusi_rarely(timeout_ns < 0))
+        return horusi_fail(HORUS_E_ARG, "topic %.96s: a negative timeout", t->shm->name);
     if (horusi_rarely(!t->sent)) {
         horus_result r = t->out ? HORUS_OK : horusi_out_open(t);
         if (r != HORUS_OK)
@@ -6325,7 +6330,7 @@ HORUSI_COLD horus_result horusi_send_other(horus_topic *t, const void *message, 
 horus_result horus_topic_send(horus_topic *t, const void *message, size_t bytes, int64_t timeout_ns)
 {
     if (t && horusi_use_quick(&t->use)) {
-        bool sent = horusi_send_plain(t, message, bytes);
+        bool sent = horusi_send_plain(t, message, bytes, timeout_ns);
         horusi_use_quit(&t->use);
         if (sent)
             return HORUS_OK;
@@ -6393,10 +6398,32 @@ static horus_result horusi_send_frame(horus_topic *t, const horus_frame *f, cons
  *
  * A reader walks each ring by the entries' own numbers: what is there, what is new, what was lost. */
 
-static void horusi_tell_lost(horus_topic *t, uint64_t n)
+static void horusi_count_lost(horus_topic *t, uint64_t n)
 {
     t->lost += n;
     horusi_st64_rlx(own, &t->sub->lost, horusi_ld64_rlx(own, &t->sub->lost) + n);
+}
+/* The messages from the next one up to `to` are lost; history that could not be had is not. */
+static void horusi_tell_lost(horus_topic *t, const horusi_in *in, uint64_t to)
+{
+    uint64_t from = in->next > in->begin ? in->next : in->begin;
+    if (to > from)
+        horusi_count_lost(t, to - from);
+}
+
+/* The word of a lane, and the messages of the rings that had ended there by then. */
+static uint64_t horusi_lane_look(const horusi_lane *lane, uint64_t *ended)
+{
+    uint64_t w = horusi_ld64_seq(W, &lane->word);
+    for (int tries = 0; tries < 1000; tries++) {
+        *ended = horusi_owner_state(w) == HORUSI_LANE_ENDING ? horusi_ld64_acq(L2, &lane->ending)
+                                                             : horusi_ld64_acq(L2, &lane->ended);
+        uint64_t now = horusi_ld64_seq(W, &lane->word);
+        if (now == w)
+            break;
+        w = now;
+    }
+    return w;
 }
 
 /* Brings the reader's list of rings up to date. `opening`: rings found now are read from their
@@ -6404,41 +6431,30 @@ static void horusi_tell_lost(horus_topic *t, uint64_t n)
 static void horusi_refresh(horus_topic *t, bool opening)
 {
     horus_pool *p = t->context->pool;
+    uint64_t ended = 0;
     t->version = horusi_ld32_acq(L2, &t->shm->version);
-    uint64_t ended = 0; /* before the lanes: all it counts are gone */
-    for (uint32_t i = 0; i < t->max_lanes; i++)
-        ended += horusi_ld64_acq(L2, &horusi_lanes(t->shm)[i].ended);
-    t->unseen += ended - t->ended;
-    t->ended = ended;
-    for (uint32_t k = 0; k < t->in_count; k++) {
-        horusi_in *in = &t->in[k];
-        horusi_lane *lane = &horusi_lanes(t->shm)[in->lane];
-        if (in->gone || (horusi_owner_state(horusi_ld64_seq(W, &lane->word)) >= HORUSI_LANE_LIVE &&
-                         horusi_ld64_acq(L2, &lane->ring) == in->ref))
-            continue;
-        in->gone = true; /* and read to its end, so not lost */
-        t->unseen -= horusi_ring_newest(&in->ring);
-    }
-    if (opening) {
-        t->unseen = 0;
-    } else if ((int64_t)t->unseen > 0) { /* rings that came and went since we last looked */
-        if (horusi_ld32_acq(L2, &t->shm->policy) != HORUS_QUEUE)
-            horusi_tell_lost(t, t->unseen);
-        t->unseen = 0;
-    }
     for (uint32_t i = 0; i < t->max_lanes; i++) {
         horusi_lane *lane = &horusi_lanes(t->shm)[i];
-        if (horusi_owner_state(horusi_ld64_seq(W, &lane->word)) < HORUSI_LANE_LIVE)
-            continue;
+        uint64_t past, w = horusi_lane_look(lane, &past);
+        bool live = horusi_owner_state(w) >= HORUSI_LANE_LIVE;
         uint64_t ref = horusi_ld64_acq(L2, &lane->ring);
         horusi_in *in = NULL;
         for (uint32_t k = 0; k < t->in_count && !in; k++)
             if (t->in[k].lane == i && !t->in[k].gone)
                 in = &t->in[k];
-        if (!in) {
+        if (in && (!live || ref != in->ref)) {
+            in->gone = true; /* and read to its end, so not lost */
+            t->unseen -= horusi_ring_newest(&in->ring);
+            in = NULL;
+        }
+        if (live && !in) {
             horusi_ring ring;
             if (t->in_count == t->in_room ||
                 !horusi_ring_acquire(p, t->shm, t->max_subs, lane, &ring)) {
+                if (opening && horusi_ld64_seq(W, &lane->word) != w)
+                    i--; /* it ended as we looked: what it had was never ours to lose */
+                else
+                    ended += past;
                 t->version--; /* look again next time */
                 continue;
             }
@@ -6447,20 +6463,27 @@ static void horusi_refresh(horus_topic *t, bool opening)
             in->ring = ring;
             in->ref = ref;
             in->lane = i;
-            in->publisher = horusi_owner_row(horusi_ld64_acq(L2, &lane->word)) << 16 | i;
+            in->publisher = horusi_owner_row(w) << 16 | i;
             in->next = 1;
-        } else if (!opening) {
-            continue;
         }
-        if (opening) {
+        ended += past;
+        if (in && opening) {
             in->next = horusi_is_queue(in) ? horusi_ld64_acq(K2, &lane->tail)
                                            : horusi_ld64_seq(W, &lane->head) + 1;
             in->next = in->next ? in->next : 1;
+            in->begin = in->next;
             if (in->ring.cursors)
                 horusi_st64_seq(W, &in->ring.cursors[t->sub_index], in->next);
+            in->index = (uint32_t)((in->next - 1) % in->ring.capacity);
         }
-        in->index = (uint32_t)((in->next - 1) % in->ring.capacity);
     }
+    t->unseen += ended - t->ended;
+    t->ended = ended;
+    if (!opening && (int64_t)t->unseen > 0 && /* rings that came and went since we last looked */
+        horusi_ld32_acq(L2, &t->shm->policy) != HORUS_QUEUE)
+        horusi_count_lost(t, t->unseen);
+    if (opening || (int64_t)t->unseen > 0)
+        t->unseen = 0;
 }
 
 static void horusi_in_seek(horusi_in *in, uint64_t n)
@@ -6520,6 +6543,16 @@ HORUSI_COLD void horusi_advance(horus_topic *t, horusi_in *in, uint64_t n)
     horusi_tell_place(t, in);
 }
 
+/* The newest message that the reader knows of, given that m stood where it looked. */
+static uint64_t horusi_newest_known(const horus_topic *t, const horusi_in *in, uint64_t m)
+{
+    uint64_t head = horusi_ld64_acq(L2, &horusi_lanes(t->shm)[in->lane].head);
+    if (head <= m) /* of another ring by now, or garbage: then it is not what its entry says */
+        return m;
+    horusi_entry *e = horusi_entry_at(in->ring.entries, in->ring.stride,
+                                      (uint32_t)((head - 1) % in->ring.capacity));
+    return horusi_ld64_acq(C1, &e->seq) == 2 * head ? head : m;
+}
 /* The entry to read next in one ring, lost ones skipped and counted; NULL if there is none. `sure`:
  * we are about to sleep, so the look must not be reordered before our bit. */
 HORUSI_COLD horusi_entry *horusi_look_on(horus_topic *t, horusi_in *in, bool sure)
@@ -6531,11 +6564,14 @@ HORUSI_COLD horusi_entry *horusi_look_on(horus_topic *t, horusi_in *in, bool sur
             return NULL;
         if (seq == 2 * in->next)
             return e;
-        /* lapped: message m was here last, and is still there if seq is even */
-        uint64_t m = seq / 2, oldest = seq & 1 ? m + 1 : m - in->ring.capacity + 1;
-        if (m < in->next || (m - in->next) % in->ring.capacity != 0 || oldest <= in->next)
+        /* message m, or one that took its place, stood here last: what is a lap behind it is gone,
+         * and so is m itself if it is the one that we want */
+        uint64_t m = seq / 2, oldest = in->next + 1;
+        if (m > in->next && (m - in->next) % in->ring.capacity == 0)
+            oldest = horusi_newest_known(t, in, m) - in->ring.capacity + 1;
+        if (oldest <= in->next)
             oldest = in->next + 1; /* garbage: step on, never back */
-        horusi_tell_lost(t, oldest - in->next);
+        horusi_tell_lost(t, in, oldest);
         horusi_advance(t, in, oldest);
         if (tries > 1000 + 2 * (uint64_t)in->ring.capacity)
             return NULL; /* lapped again and again, or garbage throughout: the next call goes on */
@@ -6599,6 +6635,12 @@ static bool horusi_unclaim(horus_topic *t)
     return true;
 }
 
+/* True if the message that we have is of this ring. */
+static bool horusi_has_claim(const horus_topic *t, const horusi_in *in)
+{
+    return t->claim && t->claim >= in->ring.claims &&
+           t->claim < in->ring.claims + in->ring.capacity;
+}
 /* Drops rings that are over and read to the end. */
 static void horusi_let_go(horus_topic *t, uint32_t k)
 {
@@ -6641,7 +6683,9 @@ HORUSI_HOT horusi_entry *horusi_find(horus_topic *t, bool sure, bool only_look, 
             t->turn = k + 1;
             return e;
         }
-        if (horusi_rarely(in->gone)) { /* read to its end; others may have waited for its place */
+        if (horusi_rarely(in->gone &&
+                          !horusi_has_claim(
+                              t, in))) { /* read to its end; others may have waited for its place */
             horusi_let_go(t, k);
             horusi_catch_up(t, redeliver);
             left = t->in_count + 1;
@@ -6728,13 +6772,17 @@ static void horusi_put_back(horus_topic *t, horusi_in *in, bool again)
 
 /* A message could not be had after all: its slot was reused before we could hold it, or what the
  * ring says is impossible. It counts as lost. */
-HORUSI_COLD void horusi_give_up(horus_topic *t, horusi_in *in, uint64_t n)
+HORUSI_COLD void horusi_give_up(horus_topic *t, horusi_in *in, uint64_t n, bool only_look)
 {
-    horusi_tell_lost(t, 1);
-    if (!horusi_is_queue(in))
+    if (!horusi_is_queue(in)) {
+        horusi_tell_lost(t, in, n + 1);
         horusi_advance(t, in, n + 1);
-    else if (!horusi_unclaim(t))
-        horusi_in_seek(in, n + 1);
+    } else if (only_look) {
+        horusi_in_seek(in, n + 1); /* somebody else has it, or had it */
+    } else {
+        horusi_count_lost(t, 1);
+        (void)horusi_unclaim(t);
+    }
 }
 
 /* What a receiver is told besides the message. */
@@ -6802,7 +6850,7 @@ static horus_result horusi_get(horus_topic *t, void *buffer, size_t room, uint32
         got->bytes = bytes;
         uint32_t told = kind == HORUS_KIND_MESSAGE ? bytes : (uint32_t)blob;
         if (horusi_rarely(!sane)) {
-            horusi_give_up(t, in, n);
+            horusi_give_up(t, in, n, only_look);
             continue;
         }
         bool fits = got->kind == HORUS_KIND_MESSAGE && told <= room;
@@ -6829,11 +6877,11 @@ static horus_result horusi_get(horus_topic *t, void *buffer, size_t room, uint32
                 got->frame.pool = NULL;
             }
             if (horusi_rarely(r == HORUS_EMPTY)) {
-                horusi_give_up(t, in, n);
+                horusi_give_up(t, in, n, only_look);
                 continue;
             }
             if (horusi_rarely(r != HORUS_OK)) {
-                if (t->claim)
+                if (claimed)
                     horusi_put_back(t, in, again);
                 t->turn = k;
                 return r;
@@ -6996,8 +7044,6 @@ static horus_result horusi_wait_room(horus_topic *t, horusi_out *o, uint64_t fra
 {
     horus_context *c = t->context;
     horusi_row *row = &c->pool->rows[c->row];
-    if (timeout_ns < 0)
-        return horusi_fail(HORUS_E_ARG, "topic %.96s: a negative timeout", t->shm->name);
     (void)horusi_sweep(c, HORUSI_DROP_OLD); /* the dead never count */
     if (horusi_make_place(t, o, frame_bytes))
         return HORUS_OK;
@@ -7024,8 +7070,6 @@ HORUSI_COLD horus_result horusi_receive_later(horus_topic *t, void *buffer, size
                                               uint32_t want, int64_t timeout_ns, horusi_got *got)
 {
     size_t ready;
-    if (timeout_ns < 0)
-        return horusi_fail(HORUS_E_ARG, "receive: a negative timeout");
     uint64_t deadline = horusi_deadline(timeout_ns);
     horus_result r;
     do {
@@ -7058,7 +7102,10 @@ static horus_result horusi_receive(horus_topic *t, void *buffer, size_t room, ui
     horus_result r = horusi_begin(t, "receive");
     if (horusi_rarely(r != HORUS_OK))
         return r;
-    r = horusi_is_idle(t) ? HORUS_EMPTY : horusi_get(t, buffer, room, want, false, got);
+    if (horusi_rarely(timeout_ns < 0))
+        r = horusi_fail(HORUS_E_ARG, "topic %.96s: a negative timeout", t->shm->name);
+    else
+        r = horusi_is_idle(t) ? HORUS_EMPTY : horusi_get(t, buffer, room, want, false, got);
     if (r == HORUS_EMPTY && timeout_ns != HORUS_NO_WAIT)
         r = horusi_receive_later(t, buffer, room, want, timeout_ns, got);
     return horusi_end(t, r);
@@ -7082,7 +7129,7 @@ HORUSI_COLD horus_result horusi_receive_other(horus_topic *t, void *buffer, size
 horus_result horus_topic_receive(horus_topic *t, void *buffer, size_t buffer_bytes,
                                  horus_info *info, int64_t timeout_ns)
 {
-    if (t && buffer && horusi_use_quick(&t->use)) {
+    if (t && buffer && timeout_ns >= 0 && horusi_use_quick(&t->use)) {
         horus_result r = horusi_get_plain(t, buffer, buffer_bytes, info);
         horusi_use_quit(&t->use);
         if (r == HORUS_OK)
@@ -7195,7 +7242,7 @@ horus_result horus_topic_skip_to_latest(horus_topic *t, uint64_t *skipped)
 horus_result horus_topic_drain(horus_topic *t, uint64_t *count)
 {
     uint64_t n = 0;
-    uint32_t k;
+    uint32_t k, live = 0;
     bool again;
     if (count)
         *count = 0;
@@ -7216,8 +7263,8 @@ horus_result horus_topic_drain(horus_topic *t, uint64_t *count)
     }
     /* queues and rings that are over: one by one, as many as there may be now */
     for (uint32_t left = 1u << 20; left > 0 && horusi_find(t, false, false, &k, &again); left--) {
-        if (!horusi_is_queue(&t->in[k]) && !t->in[k].gone)
-            break;
+        if (!horusi_is_queue(&t->in[k]) && !t->in[k].gone && ++live > t->in_count)
+            break; /* only what was sent since */
         if (!horusi_unclaim(t))
             horusi_advance(t, &t->in[k], t->in[k].next + 1);
         n++;
@@ -7786,8 +7833,8 @@ horus_result horus_tensor_from_descriptor(horus_tensor *out, horus_context *cont
     if (!out)
         return horusi_fail(HORUS_E_ARG, "tensor_from_descriptor: out is NULL");
     memset(out, 0, sizeof *out);
-    if (!descriptor || bytes < sizeof d.head || bytes > sizeof d)
-        return horusi_fail(HORUS_E_ARG, "tensor_from_descriptor: 24 to 168 bytes");
+    if (!descriptor || bytes < 64 || bytes > sizeof d)
+        return horusi_fail(HORUS_E_ARG, "tensor_from_descriptor: 64 to 168 bytes");
     horus_result r = horusi_context_of(context, &c);
     if (r != HORUS_OK)
         return r;

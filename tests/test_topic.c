@@ -509,6 +509,32 @@ TEST(frames_beyond_eight_go_but_the_messages_between_them_stay)
     horus_context_close(c);
 }
 
+TEST(an_evicted_frame_hides_none_of_the_messages_around_it)
+{
+    horus_context *c = join(16 * MiB);
+    horus_topic *s = open_in(c, "t", (horus_topic_desc){.message_bytes = 64}),
+                *r = open_in(c, "t", (horus_topic_desc){0}); /* 1024 messages, 8 of them large */
+    static uint8_t large[1000];
+    uint64_t n;
+    horus_info info;
+    for (uint64_t i = 1; i <= 1024; i++)
+        CHECK_OK(send(s, i));
+    for (int i = 0; i < 9; i++)
+        CHECK_OK(horus_topic_send(s, large, sizeof large, 0)); /* 1025 goes as the ninth comes */
+    for (uint64_t i = 10; i <= 1024; i++) {
+        CHECK_OK(receive(r, &n, &info));
+        CHECK_EQ(n, i);
+        CHECK_EQ(info.lost, i == 10 ? 9 : 0);
+    }
+    for (uint64_t i = 1026; i <= 1033; i++) {
+        CHECK_OK(horus_topic_receive(r, large, sizeof large, &info, 0));
+        CHECK_EQ(info.sequence, i);
+        CHECK_EQ(info.lost, i == 1026);
+    }
+    horus_topic_close(s);
+    horus_topic_close(r);
+    horus_context_close(c);
+}
 TEST(a_reader_far_behind_finds_the_frames_that_are_left)
 {
     static const uint32_t counts[] = {9, 100, 999, 1010, 1024, 1500, 5000};
@@ -1801,6 +1827,40 @@ TEST(queues_carry_frames)
     horus_context_close(c);
 }
 
+static void child_takes_blocks(void *arg)
+{
+    horus_topic *t;
+    uint8_t block[5000];
+    (void)arg;
+    REQUIRE_OK(horus_topic_open(&t, "q", &(horus_topic_desc){.policy = HORUS_QUEUE}));
+    test_raise(0);
+    for (;;)
+        (void)horus_topic_receive(t, block, sizeof block, NULL, HORUS_FOREVER);
+}
+TEST(a_look_at_a_queue_leaves_what_is_claimed_alone)
+{
+    horus_context *c = join(16 * MiB);
+    horus_topic_desc d = {.policy = HORUS_QUEUE, .capacity = 4, .message_bytes = 64};
+    horus_topic *a = open_in(c, "q", d), *b = open_in(c, "q", d), *r = open_in(c, "q", d);
+    static uint8_t block[5000];
+    uint8_t first[8] = {42}, got[8];
+    CHECK_OK(horus_topic_send(a, first, sizeof first, 0));
+    CHECK_OK(horus_topic_receive(r, got, sizeof got, NULL, 0)); /* and not done yet */
+    pid_t pid = test_fork(child_takes_blocks, NULL);
+    test_await(0);
+    uint64_t end = horus_now_ns() + 300000000;
+    while (horus_now_ns() < end) {
+        (void)horus_topic_send(b, block, sizeof block, 0);
+        (void)horus_topic_peek(r, block, sizeof block, NULL);
+    }
+    test_kill(pid);
+    CHECK_EQ(topic_stats(r).lost, 0);
+    CHECK_OK(horus_topic_ack(r));
+    horus_topic_close(a);
+    horus_topic_close(b);
+    horus_topic_close(r);
+    horus_context_close(c);
+}
 TEST(ack_is_for_queues)
 {
     horus_context *c = join(4 * MiB);
