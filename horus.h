@@ -6412,7 +6412,7 @@ static void horusi_tell_lost(horus_topic *t, const horusi_in *in, uint64_t to)
 }
 
 /* The word of a lane, and the messages of the rings that had ended there by then. */
-static uint64_t horusi_lane_look(const horusi_lane *lane, uint64_t *ended)
+static uint64_t horusi_lane_look(horusi_lane *lane, uint64_t *ended)
 {
     uint64_t w = horusi_ld64_seq(W, &lane->word);
     for (int tries = 0; tries < 1000; tries++) {
@@ -6544,7 +6544,7 @@ HORUSI_COLD void horusi_advance(horus_topic *t, horusi_in *in, uint64_t n)
 }
 
 /* The newest message that the reader knows of, given that m stood where it looked. */
-static uint64_t horusi_newest_known(const horus_topic *t, const horusi_in *in, uint64_t m)
+static uint64_t horusi_newest_known(horus_topic *t, const horusi_in *in, uint64_t m)
 {
     uint64_t head = horusi_ld64_acq(L2, &horusi_lanes(t->shm)[in->lane].head);
     if (head <= m) /* of another ring by now, or garbage: then it is not what its entry says */
@@ -7087,7 +7087,7 @@ HORUSI_COLD horus_result horusi_receive_later(horus_topic *t, void *buffer, size
     return r;
 }
 /* True if there is one ring, and nothing new in it: the short answer to a poll. */
-HORUSI_HOT bool horusi_is_idle(const horus_topic *t)
+HORUSI_HOT bool horusi_is_idle(horus_topic *t)
 {
     const horusi_in *in = t->in;
     if (t->in_count != 1 || !t->received || horusi_is_queue(in) || in->gone ||
