@@ -109,6 +109,7 @@ int main(int argc, char **argv)
         horus_topic_open(&out, "cloud/filtered", &clouds) != 0)
         return fprintf(stderr, "%s\n", horus_last_error()), 1;
     horus_cloud cloud, thin;
+    puts("waiting for topic \"cloud\" (for one to try: cloud_filter sensor)");
     while (horus_topic_receive_cloud(in, &cloud, NULL, 3000000000) == HORUS_OK) {
         uint64_t start = horus_now_ns(), time_ns = 0;
         /* Room for the worst case; what is sent is as short as the filter makes it. */

@@ -1,7 +1,7 @@
 /* Kills a process after every single instruction of every operation, and stops it there for a
  * while: a survivor must go on, see only whole messages, and find the books balanced to the slot.
  *
- *     kill [-n deaths per operation] [-s seed] [operation ...]
+ *     kill [-n steps per operation, about] [-s seed] [operation ...]
  *
  * One process joins, prepares, and stops itself; it is single-stepped through one operation (ptrace)
  * and killed after N steps, a fresh one for each N. Operations longer than the limit are sampled,
@@ -18,7 +18,8 @@ enum { WHOLE = 200, QUEUED = 3 };
 static const uint64_t POOL = 2 << 20;
 static char space[64];
 static uint64_t seed = 1, deaths, steps, stops;
-static unsigned limit = 400, passed, failed;
+static unsigned long budget = 200000;
+static unsigned passed, failed;
 static const char *op_name;
 static unsigned long op_step;
 static bool op_stopped;
@@ -528,8 +529,12 @@ static void try_operation(const operation *op)
         length++;
     finish(pid);
     survive(op);
-    for (unsigned long n = 0, i = 0; i < limit && n <= length; i++) {
-        n = length < limit ? i : (i + rng() % 1000 / 1000.0) * (double)length / limit;
+    unsigned long tries = length ? 2 * budget / length : 1, n = 0;
+    tries = tries < 8 ? 8 : tries;
+    for (unsigned long i = 0; i < tries && n <= length; i++) {
+        n = tries >= length ? i
+                            : (unsigned long)(((double)i + rng() % 1000 / 1000.0) * (double)length /
+                                              (double)tries);
         bool stop = i % 4 == 3;
         pid = bring_to_start(op);
         bool over = false;
@@ -560,7 +565,7 @@ int main(int argc, char **argv)
     int c, first = 0;
     while ((c = getopt(argc, argv, "n:s:")) != -1)
         if (c == 'n')
-            limit = (unsigned)atoi(optarg);
+            budget = strtoul(optarg, NULL, 10);
         else if (c == 's')
             seed = strtoull(optarg, NULL, 10);
     first = optind;
