@@ -2484,7 +2484,7 @@ typedef struct horusi_out {
     uint32_t stride, capacity, frame_limit, frames, index, openings;
     uint64_t next;         /* sequence of the next message */
     uint64_t passed;       /* all before it were read by everybody who counts */
-    uint64_t room;         /* messages before it need no look for place; see horusi_send_plain() */
+    uint64_t room;         /* see horusi_out_room() */
     uint64_t tail;         /* queue: all before it are done */
     uint64_t oldest_frame; /* no entry before this sequence holds a frame */
     uint64_t frame_bytes;  /* pinned by frames */
@@ -3704,6 +3704,14 @@ static bool horusi_drop_orphan(horus_pool *q, bool overwrite_only)
 
 /* ---- a process's own rings */
 
+/* Messages before o->room need no look for place, as far as is known: see horusi_send_plain(). */
+static void horusi_out_room(horusi_out *o)
+{
+    o->room = o->frames > 0                  ? 0
+              : o->policy == HORUS_OVERWRITE ? UINT64_MAX
+              : o->policy == HORUS_RELIABLE  ? o->passed + o->capacity
+                                             : 0;
+}
 /* Lets go of what entry `index` of our ring refers to. */
 static void horusi_out_drop(horusi_out *o, uint32_t index)
 {
@@ -3712,6 +3720,7 @@ static void horusi_out_drop(horusi_out *o, uint32_t index)
         return;
     o->frame_bytes -= horusi_ld64_rlx(own, &ref->pool->slot[ref->slot].bytes);
     o->frames--;
+    horusi_out_room(o);
     horusi_st32_rlx(own, &o->lane->frames, o->frames);
     horusi_release(ref->pool, ref->slot);
     ref->pool = NULL;
@@ -5514,6 +5523,7 @@ struct horus_topic {
     horusi_topic *shm;
     uint32_t type_tag, max_lanes, max_subs, message_bytes, capacity, clock;
     uint32_t least_bytes, most_bytes; /* sizes that need no check; none if most is 0 */
+    uint32_t plain_span;              /* plain ones: from least_bytes so far up */
     bool own_capacity, received, sent, slept;
     const horus_type *type;
     horusi_sub *sub;
@@ -5522,6 +5532,7 @@ struct horus_topic {
     horusi_out *out;
     horusi_out *plain; /* the same, once all that is done at the first send is done */
     horusi_in *in;
+    horusi_in *only; /* the one ring to read: no queue, and not over; NULL: it is not so simple */
     uint64_t stamp;  /* of the message read last */
     uint32_t streak; /* messages that were sent hard upon each other */
     uint32_t in_count, in_room, turn, version, redeliver;
@@ -6062,7 +6073,7 @@ static horus_result horusi_out_open(horus_topic *t)
     o->frame_limit = t->own_capacity ? capacity : capacity < 8 ? capacity : 8;
     o->next = 1;
     o->passed = 1;
-    o->room = o->policy == HORUS_OVERWRITE ? UINT64_MAX : 0;
+    horusi_out_room(o);
     o->tail = 1;
     o->handle = t;
     o->use = &t->use;
@@ -6114,7 +6125,7 @@ static bool horusi_is_passed(horus_topic *t, horusi_out *o, uint64_t n)
         if (n >= o->passed || openings != o->openings) {
             o->openings = openings;
             o->passed = horusi_slowest(t, o);
-            o->room = o->passed + o->capacity;
+            horusi_out_room(o);
         }
         return n < o->passed;
     }
@@ -6162,6 +6173,7 @@ static void horusi_out_hold(horusi_out *o, uint32_t index, const horusi_ref *ref
         return;
     o->refs[index] = *ref;
     o->frames++;
+    horusi_out_room(o);
     o->frame_bytes += horusi_ld64_rlx(own, &ref->pool->slot[ref->slot].bytes);
     horusi_st32_rlx(own, &o->lane->frames, o->frames);
     while (o->frames > o->frame_limit)
@@ -6171,7 +6183,7 @@ static void horusi_out_hold(horusi_out *o, uint32_t index, const horusi_ref *ref
 /* Writes the next entry of a ring, which is e; `sure`: before any load that follows. */
 HORUSI_HOT void horusi_write_entry(horus_topic *t, horusi_out *o, horusi_entry *e,
                                    const void *payload, uint32_t bytes, uint32_t kind, uint32_t tag,
-                                   bool sure)
+                                   bool queue, bool sure)
 {
     uint64_t n = o->next;
     uint32_t index = o->index;
@@ -6182,14 +6194,15 @@ HORUSI_HOT void horusi_write_entry(horus_topic *t, horusi_out *o, horusi_entry *
     horusi_st32_rel(P2, &e->tag, tag);
     horusi_st32_rel(P2, &e->size, kind << 24 | bytes);
     horusi_payload_put(e, payload, bytes);
-    if (o->claims)
+    if (queue)
         horusi_st64_rlx(P1, &o->claims[index], horusi_claim_word(n, 0, 0, HORUSI_CLAIM_READY));
     if (sure)
         (void)horusi_xchg64_seq(W, &e->seq, 2 * n);
     else
         horusi_st64_rel(P1, &e->seq, 2 * n);
-    horusi_st64_rlx(L1, &o->lane->last, stamp);
-    horusi_st64_rel(L1, &o->lane->head, n);
+    horusi_lane *lane = o->lane;
+    horusi_st64_rlx(L1, &lane->last, stamp);
+    horusi_st64_rel(L1, &lane->head, n);
     o->next = n + 1;
     o->index = index + 1 == o->capacity ? 0 : index + 1;
     /* readers have left their marks on what comes next: call for it early */
@@ -6205,7 +6218,7 @@ HORUSI_HOT void horusi_publish(horus_topic *t, horusi_out *o, const void *payloa
     uint32_t index = o->index;
     bool sleepers = horusi_ld32_rlx(W, &t->shm->may_sleep) != 0;
     horusi_write_entry(t, o, horusi_entry_at(o->entries, o->stride, index), payload, bytes, kind,
-                       tag, sleepers);
+                       tag, o->claims != NULL, sleepers);
     if (o->frames || ref)
         horusi_out_hold(o, index, ref);
     if (sleepers)
@@ -6221,12 +6234,12 @@ HORUSI_HOT bool horusi_send_plain(horus_topic *t, const void *message, size_t by
     if (horusi_rarely(!o))
         return false;
     horusi_entry *e = horusi_fetch_entry(o);
-    if (horusi_rarely(!message || timeout_ns < 0 || bytes < t->least_bytes ||
-                      bytes > t->most_bytes || bytes > t->message_bytes || o->next >= o->room ||
-                      o->frames || horusi_ld32_acq(K2, &t->shm->openings) != o->openings ||
+    if (horusi_rarely(!message || timeout_ns < 0 || bytes - t->least_bytes > t->plain_span ||
+                      o->next >= o->room || horusi_ld32_acq(K2, &t->shm->openings) != o->openings ||
                       horusi_ld32_rlx(W, &t->shm->may_sleep) || horusi_is_detached(t->context)))
         return false;
-    horusi_write_entry(t, o, e, message, (uint32_t)bytes, HORUS_KIND_MESSAGE, t->type_tag, false);
+    horusi_write_entry(t, o, e, message, (uint32_t)bytes, HORUS_KIND_MESSAGE, t->type_tag, false,
+                       false);
     return true;
 }
 
@@ -6243,7 +6256,9 @@ HORUSI_HOT horus_result horusi_prepare(horus_topic *t, uint64_t frame_bytes, int
         if (r != HORUS_OK)
             return r;
         t->sent = true;
-        t->plain = t->out;
+        uint32_t most = t->most_bytes < t->message_bytes ? t->most_bytes : t->message_bytes;
+        t->plain_span = most - t->least_bytes;
+        t->plain = most >= t->least_bytes ? t->out : NULL;
         if (!t->received) { /* a handle that only sends holds nobody back */
             t->sub_word = horusi_owner(t->context->incarnation, t->context->row, HORUSI_SUB_IDLE);
             horusi_st64_rel(K1, &t->sub->word, t->sub_word);
@@ -6426,6 +6441,11 @@ static uint64_t horusi_lane_look(horusi_lane *lane, uint64_t *ended)
     return w;
 }
 
+static void horusi_find_only(horus_topic *t)
+{
+    bool simple = t->in_count == 1 && t->received && !horusi_is_queue(t->in) && !t->in->gone;
+    t->only = simple ? t->in : NULL;
+}
 /* Brings the reader's list of rings up to date. `opening`: rings found now are read from their
  * heads on; later ones from their first message. */
 static void horusi_refresh(horus_topic *t, bool opening)
@@ -6484,6 +6504,7 @@ static void horusi_refresh(horus_topic *t, bool opening)
         horusi_count_lost(t, t->unseen);
     if (opening || (int64_t)t->unseen > 0)
         t->unseen = 0;
+    horusi_find_only(t);
 }
 
 static void horusi_in_seek(horusi_in *in, uint64_t n)
@@ -6646,6 +6667,7 @@ static void horusi_let_go(horus_topic *t, uint32_t k)
 {
     horusi_release(t->context->pool, t->in[k].ring.slot);
     t->in[k] = t->in[--t->in_count];
+    horusi_find_only(t);
 }
 
 /* Something changed that is looked at rarely: the set of rings, or a claim that came back. */
@@ -6746,6 +6768,7 @@ static horus_result horusi_hold_wire(horus_context *c, const horusi_wire *w, hor
 static void horusi_count_in(horus_topic *t)
 {
     t->received = true;
+    horusi_find_only(t);
     if (horusi_owner_state(t->sub_word) == HORUSI_SUB_ACTIVE)
         return;
     horusi_refresh(t, false);
@@ -6916,15 +6939,14 @@ HORUSI_COLD void horusi_linger(horus_topic *t)
 HORUSI_HOT horus_result horusi_get_plain(horus_topic *t, void *buffer, size_t room,
                                          horus_info *info)
 {
-    horusi_in *in = t->in;
-    if (horusi_rarely(t->in_count != 1 || !t->received || horusi_is_queue(in) ||
-                      horusi_ld32_acq(L2, &t->shm->version) != t->version ||
+    horusi_in *in = t->only;
+    if (horusi_rarely(!in || horusi_ld32_acq(L2, &t->shm->version) != t->version ||
                       horusi_is_detached(t->context)))
         return HORUS_E_NOT_FOUND;
     uint64_t n = in->next;
     horusi_entry *e = horusi_entry_at(in->ring.entries, in->ring.stride, in->index);
     uint64_t seq = horusi_ld64_acq(C1, &e->seq);
-    if (seq < 2 * n && !in->gone) {
+    if (seq < 2 * n) {
         if (horusi_rarely(t->streak >= HORUSI_STREAK))
             horusi_linger(t);
         return HORUS_EMPTY;
@@ -7089,9 +7111,8 @@ HORUSI_COLD horus_result horusi_receive_later(horus_topic *t, void *buffer, size
 /* True if there is one ring, and nothing new in it: the short answer to a poll. */
 HORUSI_HOT bool horusi_is_idle(horus_topic *t)
 {
-    const horusi_in *in = t->in;
-    if (t->in_count != 1 || !t->received || horusi_is_queue(in) || in->gone ||
-        horusi_ld32_acq(L2, &t->shm->version) != t->version)
+    const horusi_in *in = t->only;
+    if (!in || horusi_ld32_acq(L2, &t->shm->version) != t->version)
         return false;
     horusi_entry *e = horusi_entry_at(in->ring.entries, in->ring.stride, in->index);
     return horusi_ld64_acq(C1, &e->seq) < 2 * in->next;
