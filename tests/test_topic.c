@@ -1901,6 +1901,44 @@ TEST(history_is_the_newest_of_all_publishers_by_time)
     horus_context_close(c);
 }
 
+TEST(history_that_is_overwritten_before_it_is_read_is_not_lost)
+{
+    horus_context *c = join(4 * MiB);
+    horus_topic *s = open_in(c, "t", (horus_topic_desc){.capacity = 4});
+    horus_info info;
+    uint64_t n;
+    for (uint64_t i = 1; i <= 4; i++)
+        CHECK_OK(send(s, i));
+    horus_topic *r = open_in(c, "t", (horus_topic_desc){.history = 3}); /* 2, 3, 4 */
+    for (uint64_t i = 5; i <= 10; i++)
+        CHECK_OK(send(s, i));
+    CHECK_OK(receive(r, &n, &info));
+    CHECK_EQ(n, 7);
+    CHECK_EQ(info.lost, 2); /* 5 and 6: sent since the opening */
+    horus_topic_close(s);
+    horus_topic_close(r);
+    horus_context_close(c);
+}
+TEST(a_negative_timeout_is_refused_even_if_nothing_had_to_be_waited_for)
+{
+    horus_context *c = join(4 * MiB);
+    for (uint32_t k = 0; k < 2; k++) {
+        horus_topic_desc d = {.type = k ? &horus_imu_type : NULL};
+        horus_topic *s = open_in(c, k ? "typed" : "any", d),
+                    *r = open_in(c, k ? "typed" : "any", d);
+        horus_imu m = {.timestamp_ns = 7};
+        for (int i = 0; i < 3; i++) { /* the first sends and receives are special */
+            CHECK_RESULT(horus_topic_send(s, &m, sizeof m, -1), HORUS_E_ARG);
+            CHECK_OK(horus_topic_send(s, &m, sizeof m, 0));
+            CHECK_RESULT(horus_topic_receive(r, &m, sizeof m, NULL, INT64_MIN), HORUS_E_ARG);
+            CHECK_OK(horus_topic_receive(r, &m, sizeof m, NULL, 0));
+        }
+        horus_topic_close(s);
+        horus_topic_close(r);
+    }
+    horus_context_close(c);
+}
+
 TEST(history_reaches_back_no_further_than_the_ring)
 {
     horus_context *c = join(4 * MiB);
@@ -2305,6 +2343,28 @@ TEST(drain_drops_all_that_is_pending)
     horus_context_close(c);
 }
 
+TEST(drain_reaches_what_closed_publishers_left)
+{
+    horus_context *c = join(4 * MiB);
+    horus_topic *r = open_in(c, "t", (horus_topic_desc){.max_publishers = 2}),
+                *live = open_in(c, "t", (horus_topic_desc){.flags = HORUS_PUBLISHER});
+    uint64_t n, drained;
+    CHECK_NOTHING(r);
+    for (int k = 0; k < 2; k++) { /* the second takes the place of the first, whose ring is over */
+        horus_topic *s = open_in(c, "t", (horus_topic_desc){0});
+        for (uint64_t i = 0; i < 3; i++)
+            CHECK_OK(send(s, i));
+        CHECK_OK(receive(r, &n, NULL)); /* knows of both rings */
+        horus_topic_close(s);
+    }
+    CHECK_OK(send(live, 9));
+    CHECK_OK(horus_topic_drain(r, &drained));
+    CHECK_EQ(drained, 5);
+    CHECK_NOTHING(r);
+    horus_topic_close(live);
+    horus_topic_close(r);
+    horus_context_close(c);
+}
 TEST(wait_says_that_there_is_something_and_takes_nothing)
 {
     horus_context *c = join(4 * MiB);
