@@ -617,7 +617,11 @@ HORUS_API horus_result horus_dlpack_import(horus_tensor *out, const horus_dl_ten
 /* ------------------------------------------------------------------------------------ >>topic
  *
  * A topic is a broadcast: each handle sees every message sent since it was opened, its own too, in
- * order per publisher. What happens when a reader is slow is the topic's policy. */
+ * order per publisher. What happens when a reader is slow is the topic's policy.
+ *
+ * Calls on a handle: one thread at a time (E_BUSY tells a second one); heap, locks and system calls
+ * only as "Real time" in the manual says. peek, skip_to_latest and drain may pass over whole rings,
+ * so they cost up to a ring's capacity; ack is one compare-and-swap. */
 
 typedef enum horus_policy {
     HORUS_POLICY_ANY = 0, /* the topic's; OVERWRITE if nobody says */
