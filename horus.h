@@ -1868,7 +1868,7 @@ static void horusi_lock(horusi_a32 *word)
     } while (!horusi_cas32_acqrel(N2, word, &free_word, 1));
 }
 static void horusi_unlock(horusi_a32 *word) { horusi_st32_rel(N1, word, 0); }
-static void horusi_pause(void) {}
+static void horusi_give_way(uint32_t tries) { (void)tries; }
 static int horusi_sleep_on(horusi_a32 *word, uint32_t seen, uint64_t ns)
 {
     (void)word, (void)seen, (void)ns;
@@ -1902,7 +1902,15 @@ static uint32_t horusi_thread_id(void)
     return horusi_tid;
 }
 
-static void horusi_pause(void) { sched_yield(); }
+/* Lets others run while we wait for one of our own threads; soon even those of a lower priority. */
+static void horusi_give_way(uint32_t tries)
+{
+    struct timespec t = {0, 50000};
+    if (tries < 64)
+        sched_yield();
+    else
+        nanosleep(&t, NULL);
+}
 
 #ifdef __linux__
 #ifdef SYS_futex
@@ -1915,14 +1923,14 @@ static void horusi_pause(void) { sched_yield(); }
 static void horusi_lock(horusi_a32 *word)
 {
     uint32_t free_word = 0, me = horusi_thread_id();
-    while (!horusi_cas32_acqrel(N2, word, &free_word, me)) {
+    for (uint32_t tries = 0; !horusi_cas32_acqrel(N2, word, &free_word, me); tries++) {
         if (syscall(HORUSI_SYS_FUTEX, word, FUTEX_LOCK_PI | FUTEX_PRIVATE_FLAG, 0, NULL, NULL, 0) ==
             0) {
             (void)horusi_ld32_acq(N2, word); /* the kernel handed it over */
             return;
         }
         if (errno == ENOSYS)
-            horusi_pause(); /* an emulator: spin politely */
+            horusi_give_way(tries); /* an emulator */
         free_word = 0;
     }
 }
@@ -1952,8 +1960,8 @@ static void horusi_wake(horusi_a32 *word)
 static void horusi_lock(horusi_a32 *word)
 {
     uint32_t free_word = 0;
-    while (!horusi_cas32_acqrel(N2, word, &free_word, 1)) {
-        horusi_pause();
+    for (uint32_t tries = 0; !horusi_cas32_acqrel(N2, word, &free_word, 1); tries++) {
+        horusi_give_way(tries);
         free_word = 0;
     }
 }
@@ -2322,25 +2330,26 @@ typedef struct horusi_alone {
 
 HORUSI_COLD bool horusi_alone_slowly(horusi_alone *a)
 {
-    uint32_t me = horusi_thread_id(), solo = horusi_ld32_acq(N2, &a->solo);
-    uint32_t depth = horusi_ld32_rlx(N2, &a->inside);
+    uint32_t me = horusi_thread_id(), depth = horusi_ld32_rlx(N2, &a->inside);
     if (depth > 0 && horusi_ld32_rlx(N2, &a->first) == me) {
         horusi_st32_rlx(N2, &a->inside, depth + 1);
         return true;
     }
-    if (solo == 0) {
-        uint32_t as = horusi_can_barrier() ? me : HORUSI_SHARED;
-        if (horusi_cas32_acqrel(N2, &a->solo, &solo, as))
-            horusi_st32_rel(N1, &a->first, as);
-    } else if (solo != HORUSI_SHARED && solo != HORUSI_REVOKING && solo != me &&
-               horusi_cas32_acqrel(N2, &a->solo, &solo, HORUSI_REVOKING)) {
+    uint32_t solo = 0, as = horusi_can_barrier() ? me : HORUSI_SHARED;
+    if (horusi_cas32_acqrel(N2, &a->solo, &solo, as)) {
+        horusi_st32_rel(N1, &a->first, as);
+        return false; /* from the next time on: whoever else is in by now has locked */
+    }
+    /* Whoever lost that race, too, ends the other's time alone before it goes on. */
+    if (solo != HORUSI_SHARED && solo != HORUSI_REVOKING && solo != me &&
+        horusi_cas32_acqrel(N2, &a->solo, &solo, HORUSI_REVOKING)) {
         horusi_barrier();
-        while (horusi_ld32_acq(N2, &a->inside) != 0)
-            horusi_pause();
+        for (uint32_t tries = 0; horusi_ld32_acq(N2, &a->inside) != 0; tries++)
+            horusi_give_way(tries);
         horusi_st32_rel(N1, &a->solo, HORUSI_SHARED);
     }
-    while (horusi_ld32_acq(N2, &a->solo) == HORUSI_REVOKING)
-        horusi_pause();
+    for (uint32_t tries = 0; horusi_ld32_acq(N2, &a->solo) == HORUSI_REVOKING; tries++)
+        horusi_give_way(tries);
     return false;
 }
 /* True: this thread is alone and now inside; horusi_alone_end lets others in. */
@@ -2416,7 +2425,7 @@ enum { HORUSI_IDLE = 0, HORUSI_USED = 1, HORUSI_EVICTING = 2 };
 /* Enters as USED or EVICTING. False: somebody else is in, or this thread itself. */
 HORUSI_COLD bool horusi_use_slowly(horusi_use *u, uint32_t as, uint32_t me)
 {
-    for (int tries = 0; tries < 100000; tries++) {
+    for (uint32_t tries = 0; tries < 20000; tries++) { /* a second at least */
         uint32_t solo = horusi_ld32_acq(N2, &u->solo), idle = HORUSI_IDLE;
         if (solo == 0) {
             (void)horusi_cas32_acqrel(N2, &u->solo, &solo,
@@ -2441,9 +2450,9 @@ HORUSI_COLD bool horusi_use_slowly(horusi_use *u, uint32_t as, uint32_t me)
                 return true;
             if (idle == HORUSI_USED || as == HORUSI_EVICTING)
                 return false;
-            horusi_pause(); /* an allocation takes back our oldest frame: a moment */
+            horusi_give_way(tries); /* an allocation takes back our oldest frame: a moment */
         } else {
-            horusi_pause();
+            horusi_give_way(tries);
         }
     }
     return false;
@@ -4816,8 +4825,8 @@ static void horusi_depart(horus_context *c, bool tidy)
                     if (horusi_kind(horusi_shape(p, g)) == HORUSI_HEAD)
                         (void)horusi_dissolve(p, g, true);
                 }
-        while (!horusi_trylock(&c->sweeping))
-            horusi_pause();
+        for (uint32_t tries = 0; !horusi_trylock(&c->sweeping); tries++)
+            horusi_give_way(tries);
         horusi_mark_dead(c, c->row);
         (void)horusi_reclaim(c, c->row, HORUSI_DROP_OLD);
     }

@@ -65,7 +65,12 @@ part() {
         failed=$((failed + 1))
         line="FAILED (status $code)"
     fi
-    case $line in *" 0 failed"|ok) ;; *) grep -E 'FAILED|ERROR|Sanitizer|WARNING: Thread' "$log" | head -n 20; echo "    see $log" ;; esac
+    case $line in *" 0 failed"|ok) ;; *)
+        grep -E 'FAILED|ERROR|Sanitizer|WARNING: Thread' "$log" | head -n 20
+        echo "    the end of $log:"
+        tail -n 60 "$log" | sed 's/^/    | /'
+        ;;
+    esac
     times+=("$(printf '%7.1f s  %-22s %s' "$(echo "$(date +%s.%N) - $begin" | bc)" "$name" "$line")")
     echo "${times[-1]}"
 }

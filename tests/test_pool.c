@@ -1279,6 +1279,45 @@ TEST(threads_may_hold_and_release_one_frame_at_once)
     horus_context_close(c);
 }
 
+enum { FIRST_ROUNDS = 20000 };
+typedef struct
+    first_use { /* two threads that use a context for the first time at the same moment */
+    horusi_alone alone[FIRST_ROUNDS];
+    _Atomic uint32_t arrived, locked[2], threads;
+    _Atomic uint32_t both; /* times that one was alone while the other held a lock */
+} first_use;
+static void *use_first(void *arg)
+{
+    first_use *f = arg;
+    uint32_t me = atomic_fetch_add(&f->threads, 1);
+    for (uint32_t i = 0; i < FIRST_ROUNDS; i++) {
+        atomic_fetch_add(&f->arrived, 1);
+        while (atomic_load(&f->arrived) < 2 * (i + 1))
+            ;
+        for (int k = 0; k < 3; k++) {
+            bool alone = horusi_alone_begin(&f->alone[i]);
+            atomic_store(&f->locked[me], !alone);
+            for (int look = 0; look < 20; look++)
+                if (alone && atomic_load(&f->locked[!me]))
+                    atomic_fetch_add(&f->both, 1);
+            atomic_store(&f->locked[me], 0);
+            if (alone)
+                horusi_alone_end(&f->alone[i]);
+        }
+    }
+    return NULL;
+}
+TEST(two_threads_may_be_the_first_at_once)
+{
+    pthread_t thread[2];
+    static first_use f;
+    for (int i = 0; i < 2; i++)
+        REQUIRE(pthread_create(&thread[i], NULL, use_first, &f) == 0);
+    for (int i = 0; i < 2; i++)
+        (void)pthread_join(thread[i], NULL);
+    CHECK_EQ(atomic_load(&f.both), 0);
+}
+
 /* ---- counters near their wrap */
 
 TEST(slot_generations_and_epochs_wrap)
