@@ -1697,11 +1697,13 @@ _Static_assert(sizeof(horusi_entry) == HORUSI_ENTRY_HEAD, "layout");
 #define horusi_st32_seq(label, p, v) atomic_store_explicit(p, v, memory_order_seq_cst)
 #define horusi_add32_rlx(label, p, v) atomic_fetch_add_explicit(p, v, memory_order_relaxed)
 #define horusi_add32_acqrel(label, p, v) atomic_fetch_add_explicit(p, v, memory_order_acq_rel)
-#define horusi_xchg32_acqrel(label, p, v) atomic_exchange_explicit(p, v, memory_order_acq_rel)
 /* *expected gets the value found when the swap fails */
 #define horusi_cas32_acqrel(label, p, expected, v)                                                 \
     atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_acq_rel,                  \
                                             memory_order_acquire)
+#define horusi_cas32_seq(label, p, expected, v)                                                    \
+    atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_seq_cst,                  \
+                                            memory_order_seq_cst)
 #ifndef HORUS_CRITICAL_ENTER
 #define horusi_ld64_rlx(label, p) atomic_load_explicit(p, memory_order_relaxed)
 #define horusi_ld64_acq(label, p) atomic_load_explicit(p, memory_order_acquire)
@@ -5537,7 +5539,8 @@ struct horus_topic {
     uint32_t type_tag, max_lanes, max_subs, message_bytes, capacity, clock;
     uint32_t least_bytes, most_bytes; /* sizes that need no check; none if most is 0 */
     uint32_t plain_span;              /* plain ones: from least_bytes so far up */
-    bool own_capacity, received, sent, slept;
+    bool own_capacity, received, sent;
+    uint64_t sleeps_since; /* when this handle said that it sleeps here; 0: not yet */
     const horus_type *type;
     horusi_sub *sub;
     uint32_t sub_index;
@@ -5966,7 +5969,7 @@ again:
             if (!horusi_cas64_acqrel(K1, &horusi_subs(shm, max_lanes)[i].word, &w, t->sub_word))
                 continue;
             uint32_t used = horusi_ld32_acq(K2, &shm->subs_used);
-            while (used <= i && !horusi_cas32_acqrel(K1, &shm->subs_used, &used, i + 1)) {
+            while (used <= i && !horusi_cas32_seq(W, &shm->subs_used, &used, i + 1)) {
             }
             t->sub = &horusi_subs(shm, max_lanes)[i];
             t->sub_index = i;
@@ -6193,10 +6196,10 @@ static void horusi_out_hold(horusi_out *o, uint32_t index, const horusi_ref *ref
         horusi_out_evict(o, horusi_out_oldest(o));
 }
 
-/* Writes the next entry of a ring, which is e; `sure`: before any load that follows. */
+/* Writes the next entry of a ring, which is e. */
 HORUSI_HOT void horusi_write_entry(horus_topic *t, horusi_out *o, horusi_entry *e,
                                    const void *payload, uint32_t bytes, uint32_t kind, uint32_t tag,
-                                   bool queue, bool sure)
+                                   bool queue)
 {
     uint64_t n = o->next;
     uint32_t index = o->index;
@@ -6209,10 +6212,7 @@ HORUSI_HOT void horusi_write_entry(horus_topic *t, horusi_out *o, horusi_entry *
     horusi_payload_put(e, payload, bytes);
     if (queue)
         horusi_st64_rlx(P1, &o->claims[index], horusi_claim_word(n, 0, 0, HORUSI_CLAIM_READY));
-    if (sure)
-        (void)horusi_xchg64_seq(W, &e->seq, 2 * n);
-    else
-        horusi_st64_rel(P1, &e->seq, 2 * n);
+    horusi_st64_rel(P1, &e->seq, 2 * n);
     horusi_lane *lane = o->lane;
     horusi_st64_rlx(L1, &lane->last, stamp);
     horusi_st64_rel(L1, &lane->head, n);
@@ -6224,22 +6224,31 @@ HORUSI_HOT void horusi_write_entry(horus_topic *t, horusi_out *o, horusi_entry *
         horusi_fetch_to_write((uint8_t *)e + 4 * (size_t)o->stride + 64);
 }
 
+/* Wakes who sleeps, after e was written. Whoever sleeps for the first time says so, and then looks
+ * again after a short slice: a look of ours that came too early was after an entry that has arrived
+ * by then. */
+HORUSI_HOT void horusi_wake_readers(horus_topic *t, const horusi_out *o, horusi_entry *e)
+{
+    if (!horusi_ld32_rlx(W, &t->shm->may_sleep))
+        return;
+    (void)horusi_xchg64_seq(W, &e->seq, 2 * (o->next - 1)); /* once more: before the next load */
+    horusi_ring_rows(t->context, t->shm->sleepers);
+}
+
 /* Sends one message; the reference, if any, is the ring's from now on. */
 HORUSI_HOT void horusi_publish(horus_topic *t, horusi_out *o, const void *payload, uint32_t bytes,
                                uint32_t kind, uint32_t tag, const horusi_ref *ref)
 {
     uint32_t index = o->index;
-    bool sleepers = horusi_ld32_rlx(W, &t->shm->may_sleep) != 0;
-    horusi_write_entry(t, o, horusi_entry_at(o->entries, o->stride, index), payload, bytes, kind,
-                       tag, o->claims != NULL, sleepers);
+    horusi_entry *e = horusi_entry_at(o->entries, o->stride, index);
+    horusi_write_entry(t, o, e, payload, bytes, kind, tag, o->claims != NULL);
     if (o->frames || ref)
         horusi_out_hold(o, index, ref);
-    if (sleepers)
-        horusi_ring_rows(t->context, t->shm->sleepers);
+    horusi_wake_readers(t, o, e);
 }
 
-/* The common case: a message of the right size, and place for it in a ring without frames, on a
- * topic on which nobody ever slept. False: it is not so. */
+/* The common case: a message of the right size, and place for it in a ring without frames. False:
+ * it is not so. */
 HORUSI_HOT bool horusi_send_plain(horus_topic *t, const void *message, size_t bytes,
                                   int64_t timeout_ns)
 {
@@ -6249,10 +6258,10 @@ HORUSI_HOT bool horusi_send_plain(horus_topic *t, const void *message, size_t by
     horusi_entry *e = horusi_fetch_entry(o);
     if (horusi_rarely(!message || timeout_ns < 0 || bytes - t->least_bytes > t->plain_span ||
                       o->next >= o->room || horusi_ld32_acq(K2, &t->shm->openings) != o->openings ||
-                      horusi_ld32_rlx(W, &t->shm->may_sleep) || horusi_is_detached(t->context)))
+                      horusi_is_detached(t->context)))
         return false;
-    horusi_write_entry(t, o, e, message, (uint32_t)bytes, HORUS_KIND_MESSAGE, t->type_tag, false,
-                       false);
+    horusi_write_entry(t, o, e, message, (uint32_t)bytes, HORUS_KIND_MESSAGE, t->type_tag, false);
+    horusi_wake_readers(t, o, e);
     return true;
 }
 
@@ -6557,11 +6566,10 @@ HORUSI_HOT void horusi_tell_place(horus_topic *t, horusi_in *in)
 {
     if (!in->ring.cursors)
         return;
-    if (horusi_rarely(horusi_ld32_rlx(W, &t->shm->may_wait))) {
+    horusi_st64_rel(K1, &in->ring.cursors[t->sub_index], in->next);
+    if (horusi_rarely(horusi_ld32_rlx(W, &t->shm->may_wait))) { /* as horusi_wake_readers() does */
         horusi_st64_seq(W, &in->ring.cursors[t->sub_index], in->next);
         horusi_ring_rows(t->context, t->shm->waiters);
-    } else {
-        horusi_st64_rel(K1, &in->ring.cursors[t->sub_index], in->next);
     }
 }
 /* On to the next message; to message n. */
@@ -7046,17 +7054,19 @@ static horus_result horusi_wait(horus_topic *const *topics, size_t count, int64_
     }
     if (timeout_ns == HORUS_NO_WAIT)
         return HORUS_EMPTY;
-    uint64_t deadline = horusi_deadline(timeout_ns), slice = HORUSI_SLICE_NS;
+    uint64_t deadline = horusi_deadline(timeout_ns), newest = 0;
     for (size_t i = 0; i < count; i++) {
-        if (topics[i]->slept)
-            continue;
-        topics[i]->slept = true; /* a publisher may not have seen it yet: a short first slice */
-        horusi_st32_seq(W, &topics[i]->shm->may_sleep, 1);
-        slice = HORUSI_FIRST_SLICE_NS;
+        if (topics[i]->sleeps_since == 0) {
+            horusi_st32_seq(W, &topics[i]->shm->may_sleep, 1);
+            topics[i]->sleeps_since = horusi_now();
+        }
+        newest = topics[i]->sleeps_since > newest ? topics[i]->sleeps_since : newest;
     }
     (void)horusi_add32_acqrel(W, &row->sleepers, 1);
     horus_result r = HORUS_OK;
-    for (bool found = false; r == HORUS_OK; slice = HORUSI_SLICE_NS) {
+    for (bool found = false; r == HORUS_OK;) {
+        /* a publisher may not have seen yet that we sleep: not for long at first */
+        bool known = horusi_now() - newest >= HORUSI_FIRST_SLICE_NS;
         uint32_t seen = horusi_ld32_seq(W, &row->doorbell);
         for (size_t i = 0; i < count; i++)
             (void)horusi_or64_seq(W, &topics[i]->shm->sleepers[c->mask_word], c->mask_bit);
@@ -7068,7 +7078,7 @@ static horus_result horusi_wait(horus_topic *const *topics, size_t count, int64_
             }
         if (found)
             break;
-        r = horusi_slice(c, seen, deadline, slice);
+        r = horusi_slice(c, seen, deadline, known ? HORUSI_SLICE_NS : HORUSI_FIRST_SLICE_NS);
     }
     (void)horusi_add32_acqrel(W, &row->sleepers, UINT32_MAX);
     return r;

@@ -88,7 +88,7 @@ esac
 kills=1000 stops=100
 [ "$mode" = plain ] || { kills=60 stops=10; }
 
-for source in tests/test_*.c tests/storm.c tests/kill.c; do
+for source in tests/test_*.c tests/storm.c tests/kill.c tests/explore.c; do
     name=$(basename "$source" .c)
     $cc $flags "$source" -o "$out/$name" >"$out/$name.build" 2>&1 ||
         { echo "cannot build $source:"; head -n 20 "$out/$name.build"; failed=$((failed + 1)); }
@@ -100,6 +100,7 @@ done
 part storm "$out/storm" -k $kills -s $stops
 if [ "$mode" = plain ]; then
     part kill "$out/kill" -n 60000
+    part explore "$out/explore" -t 2
     if i686-linux-gnu-gcc -static -O1 $flags tests/storm.c -o "$out/storm32" >"$out/storm32.build" 2>&1; then
         part storm_32_and_64 "$out/storm" -k 200 -s 20 -o "$PWD/$out/storm32"
     else
