@@ -175,10 +175,16 @@ static void leave_shapes(void)
 enum { WORDS = 3 };
 static uint64_t delivered[16]; /* how often, by number */
 static uint64_t last_seen[PROCESSES], lost_in_all[PROCESSES], got_in_all[PROCESSES];
+static uint64_t sent_after[16], sent_before[16];
+/* Each message has a size, a tag and a time of its own, and its number in every word. */
+static size_t size_of(uint64_t n) { return 8 * (1 + n % WORDS); }
 static horus_result send_number(horus_topic *t, int64_t timeout)
 {
-    uint64_t m[WORDS] = {number + 1, number + 1, number + 1};
-    horus_result r = horus_topic_send(t, m, sizeof m, timeout);
+    uint64_t n = number + 1, m[WORDS] = {n, n, n};
+    t->type_tag = (uint32_t)(100 + n);
+    sent_after[n] = X->now;
+    horus_result r = horus_topic_send(t, m, size_of(n), timeout);
+    sent_before[n] = X->now;
     number += r == HORUS_OK;
     return r;
 }
@@ -191,8 +197,12 @@ static horus_result receive_number(int process, int64_t timeout)
         X_MUST(r == HORUS_EMPTY);
         return r;
     }
-    X_MUST(m[0] == m[1] && m[1] == m[2] && m[0] >= 1 && m[0] < 16);
-    X_MUST(info.size == sizeof m && info.sequence == m[0]);
+    X_MUST(m[0] >= 1 && m[0] < 16 && info.sequence == m[0]);
+    X_MUST(info.size == size_of(m[0]) && info.type_tag == 100 + m[0]);
+    for (size_t i = 0; i < size_of(m[0]) / 8; i++)
+        X_MUST(m[i] == m[0]);
+    X_MUST(info.publish_ns + 100 >= sent_after[m[0]]);
+    X_MUST(!sent_before[m[0]] || info.publish_ns <= sent_before[m[0]] + 100);
     if (topic[process]->in && horusi_is_queue(topic[process]->in)) {
         X_MUST(!delivered[m[0]] || info.redelivered);
         delivered[m[0]]++;
@@ -224,10 +234,25 @@ static void b_polls(void)
     for (int i = 0; i < 4; i++)
         (void)receive_number(B, HORUS_NO_WAIT);
 }
+/* Once all is quiet, a reader that has looked has the rings that have messages, and none that is
+ * over. */
+static void check_rings(horus_topic *t)
+{
+    uint32_t rings = 0, used = 0;
+    for (uint32_t i = 0; i < t->max_lanes; i++) {
+        bool there = horusi_owner_state(horusi_lanes(t->shm)[i].word) >= HORUSI_LANE_LIVE;
+        rings += there;
+        used += there && horusi_lanes(t->shm)[i].head > 0;
+    }
+    if (t->in_count < used || t->in_count > rings)
+        x_fail("there are %u rings, %u with messages, and the reader has %u", rings, used,
+               t->in_count);
+}
 static void read_the_rest(void)
 {
     while (!X->failed && receive_number(B, HORUS_NO_WAIT) == HORUS_OK)
         ;
+    check_rings(topic[B]);
     if (!x_is_dead(A))
         X_MUST(last_seen[B] == number && got_in_all[B] + lost_in_all[B] == number);
     else
@@ -264,7 +289,11 @@ static void prepare_first_sleep(void) { prepare_lane(HORUS_OVERWRITE, 2); }
 
 /* ---- reliable */
 
-static void prepare_reliable(void) { prepare_lane(HORUS_RELIABLE, 1); }
+static void prepare_reliable(void)
+{
+    prepare_lane(HORUS_RELIABLE, 1);
+    X->strict = true;
+}
 static void a_sends_three_and_waits(void)
 {
     for (int i = 0; i < 3; i++)
@@ -281,6 +310,14 @@ static void reliable_is_over(void)
     if (X->long_slices && X->left.deaths == X->bounds.deaths)
         x_fail("a sender or a reader was not woken");
     all_leave();
+}
+/* The reader is away for longer than a first short slice: it must wake who waits for room. */
+static void b_gets_three_slowly(void)
+{
+    for (int i = 0; i < 3; i++) {
+        x_pause(5000000);
+        X_MUST(receive_number(B, HORUS_NO_WAIT) == HORUS_OK);
+    }
 }
 /* A reader that comes while a sender sends counts from then on, and loses nothing after that. */
 static void prepare_reliable_alone(void)
@@ -308,6 +345,115 @@ static void b_opens_and_reads(void)
         }
 }
 
+/* The same with history: it counts from further back than the others. */
+static void prepare_history(void)
+{
+    enter(O), enter(A), enter(B);
+    topic[A] = open_as(A, "t", HORUS_RELIABLE, 3, HORUS_PUBLISHER);
+    for (int i = 0; i < 2; i++)
+        X_MUST(send_number(topic[A], HORUS_NO_WAIT) == HORUS_OK);
+}
+static void b_opens_with_history(void)
+{
+    uint64_t m[WORDS], last = 0;
+    horus_info info;
+    X_MUST(horus_topic_open(&topic[B], "t",
+                            &(horus_topic_desc){.history = 2, .context = context[B]}) == HORUS_OK);
+    for (int i = 0; i < 3; i++)
+        if (horus_topic_receive(topic[B], m, sizeof m, &info, HORUS_NO_WAIT) == HORUS_OK) {
+            X_MUST(info.lost == 0 && (last == 0 || m[0] == last + 1));
+            last = m[0];
+        }
+}
+/* A handle that has only sent begins to count with its first receive. */
+static void prepare_sender(void)
+{
+    prepare_lane(HORUS_RELIABLE, 2);
+    uint64_t m = 99;
+    X_MUST(horus_topic_send(topic[B], &m, 8, HORUS_NO_WAIT) == HORUS_OK);
+}
+static void b_begins_to_read(void)
+{
+    uint64_t m[WORDS], last = 0;
+    horus_info info;
+    for (int i = 0; i < 4; i++)
+        if (horus_topic_receive(topic[B], m, sizeof m, &info, HORUS_NO_WAIT) == HORUS_OK &&
+            m[0] != 99) {
+            X_MUST((last == 0 || info.lost == 0) && (last == 0 || m[0] == last + 1));
+            last = m[0];
+        }
+}
+
+/* A publisher whose ring comes to be while somebody reads. */
+static void prepare_no_ring(void)
+{
+    enter(O), enter(A), enter(B);
+    topic[A] = open_as(A, "t", HORUS_OVERWRITE, 2, 0);
+    topic[B] = open_as(B, "t", HORUS_OVERWRITE, 2, 0);
+}
+/* The newest one, and how many were passed over. */
+static void prepare_latest(void) { prepare_lane(HORUS_OVERWRITE, 4); }
+static void b_skips_to_latest(void)
+{
+    for (int i = 0; i < 2; i++) {
+        uint64_t m[WORDS], skipped;
+        horus_info info;
+        if (horus_topic_skip_to_latest(topic[B], &skipped) != HORUS_OK)
+            continue;
+        X_MUST(horus_topic_receive(topic[B], m, sizeof m, &info, HORUS_NO_WAIT) == HORUS_OK);
+        X_MUST(m[0] == last_seen[B] + 1 + skipped + info.lost);
+        last_seen[B] = m[0];
+    }
+}
+
+/* ---- small ones, for many loads of old values */
+
+static void prepare_torn(void)
+{
+    prepare_lane(HORUS_OVERWRITE, 1);
+    X_MUST(send_number(topic[A], HORUS_NO_WAIT) == HORUS_OK);
+}
+static void a_sends_one(void) { X_MUST(send_number(topic[A], HORUS_NO_WAIT) == HORUS_OK); }
+static void b_polls_once(void) { (void)receive_number(B, HORUS_NO_WAIT); }
+static void b_polls_twice(void)
+{
+    (void)receive_number(B, HORUS_NO_WAIT);
+    (void)receive_number(B, HORUS_NO_WAIT);
+}
+static void b_peeks(void)
+{
+    uint64_t m[WORDS];
+    horus_info info;
+    if (horus_topic_peek(topic[B], m, sizeof m, &info) == HORUS_OK) {
+        X_MUST(info.sequence == m[0] && info.size == size_of(m[0]));
+        X_MUST(info.type_tag == 100 + m[0] && m[info.size / 8 - 1] == m[0]);
+        X_MUST(info.publish_ns + 100 >= sent_after[m[0]]);
+    }
+}
+static void prepare_handed_on(void)
+{
+    prepare_lane(HORUS_QUEUE, 1);
+    X->strict = true;
+    X_MUST(send_number(topic[A], HORUS_NO_WAIT) == HORUS_OK);
+    topic[C] = topic[B];
+}
+static void a_offers_one(void)
+{
+    horus_result r = send_number(topic[A], HORUS_NO_WAIT);
+    X_MUST(r == HORUS_OK || r == HORUS_FULL);
+}
+static void b_consumes_one(void)
+{
+    (void)receive_number(B, HORUS_NO_WAIT);
+    (void)horus_topic_ack(topic[B]);
+}
+static void prepare_handed_to_reader(void)
+{
+    prepare_lane(HORUS_RELIABLE, 1);
+    X->strict = true;
+    X_MUST(send_number(topic[A], HORUS_NO_WAIT) == HORUS_OK);
+}
+
 /* ---- queue */
 
 static void prepare_queue(uint32_t flags)
@@ -316,6 +462,7 @@ static void prepare_queue(uint32_t flags)
     topic[A] = open_as(A, "q", HORUS_QUEUE, 2, HORUS_PUBLISHER | flags);
     topic[B] = open_as(B, "q", HORUS_QUEUE, 2, flags);
     topic[C] = open_as(C, "q", HORUS_QUEUE, 2, flags);
+    X->strict = true;
     X_MUST(send_number(topic[A], HORUS_NO_WAIT) == HORUS_OK);
 }
 static void prepare_at_least_once(void) { prepare_queue(0); }
@@ -335,8 +482,23 @@ static void consume(int process)
 }
 static void b_consumes(void) { consume(B); }
 static void c_consumes(void) { consume(C); }
+static void a_offers_three_and_waits(void)
+{
+    for (int i = 0; i < 3; i++)
+        X_MUST(send_number(topic[A], HORUS_FOREVER) == HORUS_OK);
+}
+static void b_consumes_slowly(void)
+{
+    for (int i = 0; i < 4; i++) {
+        x_pause(5000000);
+        X_MUST(receive_number(B, HORUS_NO_WAIT) == HORUS_OK);
+        X_MUST(horus_topic_ack(topic[B]) == HORUS_OK);
+    }
+}
 static void consume_the_rest(void)
 {
+    if (X->long_slices)
+        x_fail("nobody woke who waited for room");
     X_MUST(horus_context_sweep(context[O], NULL) == HORUS_OK);
     while (!X->failed && receive_number(C, HORUS_NO_WAIT) == HORUS_OK)
         ;
@@ -429,16 +591,45 @@ static void common_is_held(void)
     X_MUST(horus_frame_release(&common) == HORUS_OK);
     all_leave();
 }
+/* Two threads come to a slot that is not theirs, one of them first with an old generation; its owner
+ * gives it up and takes it again. */
+static void prepare_foreign(void)
+{
+    enter(O), enter(A), enter(B);
+    one_slot = some_slot(B);
+    X_MUST(horusi_take(pool[B], one_slot));
+    one_generation = pool[B]->rec[one_slot].generation;
+}
+static void a_acquires(void)
+{
+    if (horusi_acquire(pool[A], one_slot, one_generation)) {
+        X_MUST(x_read_data(one_slot) == X_BEFORE);
+        (void)horusi_ld64_rlx(own, &pool[A]->slot[one_slot].word);
+        X_MUST(x_read_data(one_slot) == X_BEFORE);
+        horusi_release(pool[A], one_slot);
+    }
+}
+static void a_acquires_late(void)
+{
+    X_MUST(!horusi_acquire(pool[A], one_slot, one_generation - 1));
+    a_acquires();
+}
+static void b_releases_and_takes(void)
+{
+    horusi_release(pool[B], one_slot);
+    use_slot(B, 2);
+}
 static void prepare_threads(void) { enter(O), enter(A), enter(C); }
 static uint32_t a_inside;
 static void alone_or_locked(void)
 {
-    static horusi_a32 lock;
+    static horusi_a32 lock, work;
     for (int i = 0; i < 3; i++) {
         bool alone = horusi_alone_begin(&context[A]->alone);
         if (!alone)
             horusi_lock(&lock);
         X_MUST(a_inside++ == 0);
+        (void)horusi_add32_rlx(own, &work, 1);
         x_write_data(99, 1);
         X_MUST(a_inside-- == 1);
         if (alone)
@@ -555,6 +746,13 @@ static void b_joins_as_well(void)
     pool[B] = c->pool;
 }
 static void prepare_joins(void) { enter(O); }
+static void joined_are_in(void)
+{
+    for (int i = A; i < PROCESSES; i++)
+        if (context[i] && !x_is_dead(i))
+            X_MUST(horusi_low(pool[O]->rows[context[i]->row].word) == HORUSI_ROW_LIVE);
+    all_leave();
+}
 
 /* A topic is opened, used and closed by two, again and again. */
 static void open_send_close(int process)
@@ -599,10 +797,15 @@ static void b_reads_two(void)
 /* Another publisher comes in its place: all that was ever sent was either read or lost. */
 static void ended_is_counted(void)
 {
-    uint64_t m[WORDS] = {9, 9, 9}, lost = lost_in_all[B];
+    uint64_t m[WORDS] = {9, 9, 9}, lost;
     horus_info info;
+    X_MUST(horus_context_sweep(context[O], NULL) == HORUS_OK);
     while (horusi_drop_orphan(pool[O], false))
         ;
+    while (!X->failed && receive_number(B, HORUS_NO_WAIT) == HORUS_OK)
+        ;
+    check_rings(topic[B]);
+    lost = lost_in_all[B];
     topic[O] = open_as(O, "e", HORUS_OVERWRITE, 2, 0);
     X_MUST(horus_topic_send(topic[O], m, sizeof m, HORUS_NO_WAIT) == HORUS_OK);
     for (bool ours = false; !ours && !X->failed;) {
@@ -618,118 +821,82 @@ static void ended_is_counted(void)
 
 /* ---- the scenes */
 
+/* clang-format off */
 static const x_scenario scenes[] = {
-    {"slot: three take it",
-     prepare_slot,
-     all_leave,
-     {{a_takes, A, true}, {b_takes, B, true}, {c_takes, C, false}},
-     {3, 1, 2}},
-    {"slot: release, acquire, take",
-     prepare_owned,
-     all_leave,
-     {{a_releases, A, true}, {b_acquires, B, true}, {c_takes, C, false}},
-     {3, 1, 2}},
-    {"memory: blocks and runs",
-     prepare_shapes,
-     leave_shapes,
-     {{a_allocates, A, true}, {b_allocates, B, true}},
-     {2, 1, 1}},
-    {"overwrite: lapped",
-     prepare_overwrite,
-     read_the_rest,
-     {{a_sends_four, A, true}, {b_polls, B, false}},
-     {3, 1, 2}},
-    {"sleep: two messages",
-     prepare_sleep,
-     nobody_overslept,
-     {{a_sends_two, A, true}, {b_waits_for_two, B, false}},
-     {3, 0, 2}},
-    {"sleep: for the first time",
-     prepare_first_sleep,
-     nobody_overslept,
-     {{a_sends_two, A, false}, {b_waits_for_two, B, false}},
-     {2, 0, 2}},
-    {"reliable: a ring of one",
-     prepare_reliable,
-     reliable_is_over,
-     {{a_sends_three_and_waits, A, false}, {b_gets_three, B, true}},
-     {2, 1, 1}},
-    {"reliable: a reader comes",
-     prepare_reliable_alone,
-     all_leave,
-     {{a_sends_what_fits, A, true}, {b_opens_and_reads, B, true}},
-     {2, 1, 1}},
-    {"queue: at least once",
-     prepare_at_least_once,
-     consume_the_rest,
-     {{a_offers_two, A, false}, {b_consumes, B, true}, {c_consumes, C, false}},
-     {2, 1, 1}},
-    {"queue: at most once",
-     prepare_at_most_once,
-     consume_the_rest,
-     {{a_offers_two, A, false}, {b_consumes, B, true}, {c_consumes, C, false}},
-     {2, 1, 1}},
-    {"frames: evict and acquire",
-     prepare_frames,
-     leave_shapes,
-     {{a_sends_frames, A, true}, {b_gets_frames, B, true}, {c_allocates, C, false}},
-     {2, 1, 1}},
-    {"threads: hold and release",
-     prepare_common,
-     common_is_held,
-     {{a_holds_and_releases, A, false}, {a_releases_common, A, false}, {c_takes, C, false}},
-     {3, 0, 2}},
-    {"threads: the first two",
-     prepare_threads,
-     all_leave,
-     {{alone_or_locked, A, false}, {alone_or_locked, A, false}},
-     {4, 0, 3}},
-    {"threads: allocate",
-     prepare_threads,
-     all_leave,
-     {{a_allocates_twice, A, true}, {a_allocates_twice, A, true}, {c_allocates, C, false}},
-     {2, 1, 1}},
-    {"threads: send and evict",
-     prepare_evict,
-     leave_shapes,
-     {{a_sends_frame_again, A, true}, {a_needs_memory, A, true}},
-     {2, 1, 1}},
-    {"threads: one handle",
-     prepare_shared_handle,
-     sent_is_there,
-     {{a_sends_on_the_same, A, false}, {a_sends_on_the_same, A, false}},
-     {3, 0, 2}},
-    {"dead: two sweep",
-     prepare_dead,
-     dead_is_over,
-     {{b_sweeps, B, true}, {c_sweeps, C, false}},
-     {2, 1, 1}},
-    {"dead: sweep and read",
-     prepare_dead,
-     dead_is_over,
-     {{c_sweeps, C, true}, {b_gets_two_frames, B, false}},
-     {2, 1, 1}},
-    {"dead: sweep and join",
-     prepare_join,
-     all_leave,
-     {{b_sweeps, B, true}, {c_joins, C, false}},
-     {2, 1, 1}},
-    {"join: two at once",
-     prepare_joins,
-     all_leave,
-     {{c_joins_and_leaves, C, true}, {b_joins_as_well, B, false}},
-     {2, 1, 1}},
-    {"topic: open and close",
-     prepare_members,
-     all_leave,
-     {{a_opens_and_closes, A, true}, {b_opens_and_keeps, B, false}},
-     {2, 1, 1}},
-    {"ring: ends under a reader",
-     prepare_ending,
-     ended_is_counted,
-     {{c_drops_orphan, C, true}, {b_reads_two, B, false}},
-     {2, 1, 1}},
+    {"slot: three take it", prepare_slot, all_leave,
+     {{a_takes, A, true}, {b_takes, B, true}, {c_takes, C, false}}, {3, 1, 2}},
+    {"slot: release, acquire, take", prepare_owned, all_leave,
+     {{a_releases, A, true}, {b_acquires, B, true}, {c_takes, C, false}}, {3, 1, 2}},
+    {"memory: blocks and runs", prepare_shapes, leave_shapes,
+     {{a_allocates, A, true}, {b_allocates, B, true}}, {2, 1, 1}},
+    {"small: an entry is overwritten", prepare_torn, read_the_rest,
+     {{a_sends_one, A, false}, {b_polls_once, B, false}}, {1, 0, 4}},
+    {"small: under a peek", prepare_torn, read_the_rest,
+     {{a_sends_one, A, false}, {b_peeks, B, false}}, {1, 0, 4}},
+    {"small: a queue of one", prepare_handed_on, consume_the_rest,
+     {{a_offers_one, A, false}, {b_consumes_one, B, false}}, {2, 0, 2}},
+    {"small: a reliable ring of one", prepare_handed_to_reader, reliable_is_over,
+     {{a_offers_one, A, false}, {b_polls_once, B, false}}, {2, 0, 2}},
+    {"small: a first ring", prepare_no_ring, read_the_rest,
+     {{a_sends_one, A, false}, {b_polls_twice, B, false}}, {1, 0, 3}},
+    {"small: a slot goes and comes", prepare_owned, all_leave,
+     {{a_releases, A, false}, {b_acquires, B, false}}, {2, 0, 3}},
+    {"small: a slot is taken again", prepare_owned, all_leave,
+     {{a_releases, A, false}, {c_takes, C, false}}, {2, 0, 3}},
+    {"overwrite: lapped", prepare_overwrite, read_the_rest,
+     {{a_sends_four, A, true}, {b_polls, B, false}}, {3, 1, 2}},
+    {"overwrite: a publisher comes", prepare_no_ring, read_the_rest,
+     {{a_sends_two, A, true}, {b_polls, B, false}}, {2, 1, 2}},
+    {"overwrite: the latest", prepare_latest, all_leave,
+     {{a_sends_four, A, true}, {b_skips_to_latest, B, false}}, {2, 1, 2}},
+    {"sleep: two messages", prepare_sleep, nobody_overslept,
+     {{a_sends_two, A, true}, {b_waits_for_two, B, false}}, {3, 0, 2}},
+    {"sleep: for the first time", prepare_first_sleep, nobody_overslept,
+     {{a_sends_two, A, false}, {b_waits_for_two, B, false}}, {2, 0, 2}},
+    {"reliable: a ring of one", prepare_reliable, reliable_is_over,
+     {{a_sends_three_and_waits, A, false}, {b_gets_three, B, true}}, {2, 1, 1}},
+    {"reliable: a slow reader", prepare_reliable, reliable_is_over,
+     {{a_sends_three_and_waits, A, false}, {b_gets_three_slowly, B, false}}, {2, 0, 2}},
+    {"reliable: a reader comes", prepare_reliable_alone, all_leave,
+     {{a_sends_what_fits, A, true}, {b_opens_and_reads, B, true}}, {2, 1, 1}},
+    {"reliable: history", prepare_history, all_leave,
+     {{a_sends_what_fits, A, false}, {b_opens_with_history, B, true}}, {2, 1, 1}},
+    {"reliable: a sender reads", prepare_sender, all_leave,
+     {{a_sends_what_fits, A, false}, {b_begins_to_read, B, true}}, {2, 1, 1}},
+    {"queue: at least once", prepare_at_least_once, consume_the_rest,
+     {{a_offers_two, A, false}, {b_consumes, B, true}, {c_consumes, C, false}}, {2, 1, 1}},
+    {"queue: at most once", prepare_at_most_once, consume_the_rest,
+     {{a_offers_two, A, false}, {b_consumes, B, true}, {c_consumes, C, false}}, {2, 1, 1}},
+    {"queue: full", prepare_at_least_once, consume_the_rest,
+     {{a_offers_three_and_waits, A, false}, {b_consumes_slowly, B, false}}, {2, 0, 2}},
+    {"frames: evict and acquire", prepare_frames, leave_shapes,
+     {{a_sends_frames, A, true}, {b_gets_frames, B, true}, {c_allocates, C, false}}, {2, 1, 1}},
+    {"threads: hold and release", prepare_common, common_is_held,
+     {{a_holds_and_releases, A, false}, {a_releases_common, A, false}, {c_takes, C, false}}, {3, 0, 2}},
+    {"threads: acquire", prepare_foreign, all_leave,
+     {{a_acquires, A, true}, {a_acquires_late, A, true}, {b_releases_and_takes, B, false}}, {3, 1, 1}},
+    {"threads: the first two", prepare_threads, all_leave,
+     {{alone_or_locked, A, false}, {alone_or_locked, A, false}}, {4, 0, 3}},
+    {"threads: allocate", prepare_threads, all_leave,
+     {{a_allocates_twice, A, true}, {a_allocates_twice, A, true}, {c_allocates, C, false}}, {2, 1, 1}},
+    {"threads: send and evict", prepare_evict, leave_shapes,
+     {{a_sends_frame_again, A, true}, {a_needs_memory, A, true}}, {2, 1, 1}},
+    {"threads: one handle", prepare_shared_handle, sent_is_there,
+     {{a_sends_on_the_same, A, false}, {a_sends_on_the_same, A, false}}, {3, 0, 2}},
+    {"dead: two sweep", prepare_dead, dead_is_over,
+     {{b_sweeps, B, true}, {c_sweeps, C, false}}, {2, 1, 1}},
+    {"dead: sweep and read", prepare_dead, dead_is_over,
+     {{c_sweeps, C, true}, {b_gets_two_frames, B, false}}, {2, 1, 1}},
+    {"dead: sweep and join", prepare_join, joined_are_in,
+     {{b_sweeps, B, true}, {c_joins, C, false}}, {2, 1, 1}},
+    {"join: two at once", prepare_joins, joined_are_in,
+     {{c_joins_and_leaves, C, true}, {b_joins_as_well, B, false}}, {2, 1, 1}},
+    {"topic: open and close", prepare_members, all_leave,
+     {{a_opens_and_closes, A, true}, {b_opens_and_keeps, B, false}}, {2, 1, 1}},
+    {"ring: ends under a reader", prepare_ending, ended_is_counted,
+     {{c_drops_orphan, C, true}, {b_reads_two, B, false}}, {2, 1, 1}},
 };
+/* clang-format on */
 enum { SCENES = sizeof scenes / sizeof scenes[0] };
 
 /* ---- the program */
@@ -794,18 +961,20 @@ static int explore(const x_scenario *s, bool quiet)
     static const x_bounds small[] = {{1, 0, 1}, {1, 1, 0}, {2, 0, 1}};
     int which = (int)(s - scenes);
     bool failed = false;
-    for (int step = 0; step < 4 && !failed; step++) {
+    bool complete = false;
+    for (int step = 0; step < 5 && !failed; step++) {
         x_bounds b = step < 3 ? small[step] : s->bounds;
-        if (step == 1 && s->bounds.deaths == 0)
+        if ((step == 1 && s->bounds.deaths == 0) || (step == 4 && complete))
             continue;
-        x_result r = step < 3 ? x_explore(s, b, UINT64_MAX, seconds / 4)
-                              : x_sample(s, b, UINT64_MAX, seconds / 4, seed);
+        x_result r = step < 4 ? x_explore(s, b, UINT64_MAX, seconds / 5)
+                              : x_sample(s, b, UINT64_MAX, seconds / 5, seed);
+        complete = r.complete;
         failed = r.failed;
         if (quiet)
             continue;
         sum->executions[which] += r.executions;
         sum->complete[which] += r.complete;
-        printf("%s%s%d/%d/%d %llu%s", step ? ", " : "", step == 3 ? "chance " : "", b.preemptions,
+        printf("%s%s%d/%d/%d %llu%s", step ? ", " : "", step == 4 ? "chance " : "", b.preemptions,
                b.deaths, b.stale, (unsigned long long)r.executions, r.complete ? " (all)" : "");
     }
     if (!quiet) {

@@ -74,7 +74,11 @@ static void *x_malloc(size_t bytes);
 #define HORUS_FREE(p) ((void)(p))
 #define HORUSI_ATOMICS "tests/explore_atomics.h"
 #define HORUS_IMPLEMENTATION
+#ifdef EXPLORE_HORUS /* a copy that is broken on purpose */
+#include EXPLORE_HORUS
+#else
 #include "../horus.h"
+#endif
 #undef open
 #undef openat
 #undef close
@@ -107,10 +111,15 @@ enum { X_READY = 1, X_ON_LOCK, X_ON_FUTEX, X_ENDED, X_DIED };
 
 typedef uint16_t x_view[X_LOCS];
 
+/* A view: per atomic, per cell and its readers, and a clock per participant. */
+#define x_view_length() (X->locs + X_CELLS * (1 + X_THREADS) + X_THREADS)
+#define x_clock_at(thread) (X->locs + X_CELLS * (1 + X_THREADS) + (thread))
+
 typedef struct x_loc {
     void *real;
     uint64_t run; /* the execution that the rest belongs to */
     uint16_t last, sc;
+    uint16_t looked[X_THREADS]; /* the reader's clock when it last read it as payload */
     uint8_t bytes;
     struct {
         uint64_t value;
@@ -157,7 +166,8 @@ typedef struct x_event {
 } x_event;
 
 typedef struct x_machine {
-    bool running, failed, grew, quiet, tracing;
+    bool running, failed, grew, tracing;
+    bool strict; /* nobody may overwrite a message before all have read it */
     int current, threads;
     x_thread thread[X_THREADS];
     ucontext_t home;
@@ -352,6 +362,15 @@ static void x_give_over(void)
     }
     x_switch(able[x_choose(n)]);
 }
+/* A participant that has something else to do for a while. */
+static void x_pause(uint64_t ns)
+{
+    x_thread *t = &X->thread[X->current];
+    t->state = X_ON_FUTEX;
+    t->waits_for = 1;
+    t->deadline = X->now + ns;
+    x_give_over();
+}
 static void x_yield(void)
 {
     if (!X->running)
@@ -367,10 +386,7 @@ static void x_yield(void)
         }
     }
     /* those who sleep may be whom we wait for */
-    X->thread[X->current].state = X_ON_FUTEX;
-    X->thread[X->current].waits_for = 1;
-    X->thread[X->current].deadline = X->now + 50000;
-    x_give_over();
+    x_pause(50000);
 }
 static int x_sleep(const struct timespec *t)
 {
@@ -388,7 +404,7 @@ static void x_entry(void)
 
 static void x_join(uint16_t *to, const uint16_t *from)
 {
-    int n = X->locs + X_CELLS * (1 + X_THREADS);
+    int n = x_view_length();
     for (int i = 0; i < n; i++)
         to[i] = to[i] > from[i] ? to[i] : from[i];
 }
@@ -509,7 +525,7 @@ static uint64_t x_plain(int op, void *p, int bytes, uint64_t v, uint64_t *expect
 }
 static uint16_t *x_view_at(uint32_t index)
 {
-    return X->views + (size_t)index * (size_t)(X->locs + X_CELLS * (1 + X_THREADS));
+    return X->views + (size_t)index * (size_t)x_view_length();
 }
 static uint32_t x_keep_view(const uint16_t *view)
 {
@@ -517,8 +533,7 @@ static uint32_t x_keep_view(const uint16_t *view)
         x_fail("too many views");
         return 0;
     }
-    memcpy(x_view_at(X->view_count), view,
-           (size_t)(X->locs + X_CELLS * (1 + X_THREADS)) * sizeof *view);
+    memcpy(x_view_at(X->view_count), view, (size_t)x_view_length() * sizeof *view);
     return X->view_count++;
 }
 static bool x_has_acquire(int order)
@@ -573,6 +588,7 @@ static x_loc *x_loc_of(x_key *k, void *real, int bytes)
         l->run = X->run;
         l->bytes = (uint8_t)bytes;
         l->last = l->sc = 0;
+        memset(l->looked, 0, sizeof l->looked);
         l->store[0].value = x_get(real, bytes);
         l->store[0].view = 0;
     }
@@ -589,6 +605,7 @@ uint64_t x_access(const x_site *site, const volatile void *p, int bytes, uint64_
     if (!X->running)
         return x_plain(op, (void *)(uintptr_t)p, bytes, v, expected);
     x_key *k = x_find(p, &shared);
+    X->now++;
     X->reached[site->id] = 1;
     k->seen |= (uint8_t)(1u << X->current);
     k->wrote |= (uint8_t)((unsigned)writes << X->current);
@@ -604,6 +621,13 @@ uint64_t x_access(const x_site *site, const volatile void *p, int bytes, uint64_
     }
     x_loc *l = x_loc_of(k, real, bytes);
     uint64_t newest = l->store[l->last % X_KEPT].value;
+    uint16_t *view = X->thread[X->current].view;
+    if (X->strict && op == X_LOAD && strcmp(site->label, "C2") == 0)
+        l->looked[X->current] = ++view[x_clock_at(X->current)];
+    for (int i = 0; X->strict && op == X_STORE && i < X->threads; i++)
+        if (strcmp(site->label, "P2") == 0 && view[x_clock_at(i)] < l->looked[i] &&
+            X->thread[i].state != X_DIED)
+            x_fail("participant %d overwrites what participant %d may still read", X->current, i);
     if (op == X_STORE) {
         x_note(site, 's', v, 0);
         x_store(l, v, order, 0);
@@ -1009,7 +1033,7 @@ static void x_watch(void)
     for (int i = 0; i < X_KEYS; i++) {
         x_key *k = &X->key[i];
         if (k->key && k->wrote && (k->seen & (k->seen - 1))) {
-            if (X->locs + X_CELLS * (1 + X_THREADS) == X_LOCS) {
+            if (x_view_length() >= X_LOCS) {
                 x_fail("too many atomics");
                 return;
             }
@@ -1019,8 +1043,7 @@ static void x_watch(void)
     }
     free(X->views);
     X->view_room = 20000;
-    X->views = malloc((size_t)X->view_room * (size_t)(X->locs + X_CELLS * (1 + X_THREADS)) *
-                      sizeof *X->views);
+    X->views = malloc((size_t)X->view_room * (size_t)x_view_length() * sizeof *X->views);
 }
 static void x_forget(void)
 {

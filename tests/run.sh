@@ -82,7 +82,7 @@ plain) cc="gcc -O1 -Werror" ;;
 address) cc="clang -O1 -fsanitize=address -fno-omit-frame-pointer"; export ASAN_OPTIONS=detect_leaks=1 ;;
 undefined) cc="clang -O1 -fsanitize=undefined,float-cast-overflow -fno-sanitize-recover=all" ;;
 thread) cc="clang -O1 -fsanitize=thread"; export TSAN_OPTIONS=halt_on_error=1 ;;
-coverage) cc="gcc -O0 --coverage" ;;
+coverage) cc="gcc -O0 --coverage -DTEST_COVERAGE" ;;
 *) echo "SANITIZE: address, undefined, thread or coverage"; exit 2 ;;
 esac
 kills=1000 stops=100
@@ -118,11 +118,7 @@ if [ "$mode" = plain ]; then
     fi
     [ -e bench/run.py ] && part bench_smoke env QUICK=1 BENCH_OUT="$PWD/$out" python3 bench/run.py
 fi
-if [ "$mode" = coverage ]; then
-    gcov -o "$out" "$out"/*.gcda >"$out/gcov.log" 2>&1
-    grep -A1 "horus.h'" "$out/gcov.log" | tail -n 1
-    rm -f ./*.gcov
-fi
+[ "$mode" = coverage ] && python3 tests/coverage.py "$out" --list >"$out/uncovered.txt" && tail -n 1 "$out/uncovered.txt"
 left=$(comm -13 <(echo "$before") <(lie) | tr '\n' ' ')
 if [ -n "$left" ]; then
     echo "left behind in /dev/shm: $left"

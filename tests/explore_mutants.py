@@ -1,0 +1,185 @@
+"""Breaks horus.h on purpose, one step at a time, and expects the explorer to object each time.
+
+    python3 tests/explore_mutants.py [-j jobs] [-t seconds for each scene] [word ...]
+
+Each mutant is a copy of horus.h with one step left out, or two in another order, and the scene that
+must notice it."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+# name, scene, what the code says (white space does not matter), what it says instead
+MUTANTS = [
+    ("acquire does not move the epoch on", "slot: release",
+     "horusi_cas64_acqrel(S1, &p->slot[s].word, &w, horusi_pair(g, horusi_low(w) + 1))",
+     "horusi_cas64_acqrel(S1, &p->slot[s].word, &w, horusi_pair(g, horusi_low(w)))"),
+    ("acquire checks the generation without a swap", "slot: release",
+     "if (horusi_cas64_acqrel(S1, &p->slot[s].word, &w, horusi_pair(g, horusi_low(w) + 1))) {",
+     "if (horusi_high(w) == g) {"),
+    ("take reads the word after it has looked at the holders", "slot: three",
+     "uint64_t w = horusi_ld64_acq(S2, &p->slot[s].word); if (horusi_is_held(p, s)) return false;"
+     " bool mine = false,",
+     "if (horusi_is_held(p, s)) return false; uint64_t w = horusi_ld64_acq(S2, &p->slot[s].word);"
+     " bool mine = false,"),
+    ("take does not look at the holders", "slot: release",
+     "if (horusi_is_held(p, s)) return false; bool mine = false,", "bool mine = false,"),
+    ("take sets its bit after the swap", "slot: three",
+     "(void)horusi_or64_rlx(S1, horusi_mask(p, s), p->context->mask_bit);"
+     " mine = horusi_cas64_acqrel(S1, &p->slot[s].word, &w,"
+     " horusi_pair(horusi_high(w) + 1, horusi_low(w) + 1));",
+     "mine = horusi_cas64_acqrel(S1, &p->slot[s].word, &w,"
+     " horusi_pair(horusi_high(w) + 1, horusi_low(w) + 1));"
+     " (void)horusi_or64_rlx(S1, horusi_mask(p, s), p->context->mask_bit);"),
+    ("the count of holds goes up before the bit is set", "threads: acquire",
+     "if (n == 0) /* the bit first: others trust a count above 0 */"
+     " (void)horusi_or64_rlx(S1, horusi_mask(p, s), p->context->mask_bit);"
+     " if (n == 0 || alone) horusi_st32_rel(N1, &r->count, n + 1);",
+     "if (n == 0 || alone) horusi_st32_rel(N1, &r->count, n + 1);"
+     " if (n == 0) (void)horusi_or64_rlx(S1, horusi_mask(p, s), p->context->mask_bit);"),
+    ("a failed acquire clears the bit past the count", "threads: acquire",
+     "} (void)horusi_leave(p, s); return false; }",
+     "} horusi_st32_rlx(N1, &p->rec[s].count, 0);"
+     " (void)horusi_and64_rel(S3, horusi_mask(p, s), ~p->context->mask_bit); return false; }"),
+    ("the loser of the race for being alone does not end it", "threads: the first",
+     "if (solo != HORUSI_SHARED && solo != HORUSI_REVOKING && solo != me &&", "if (false &&"),
+    ("being alone ends without a barrier", "threads: the first",
+     "horusi_cas32_acqrel(N2, &a->solo, &solo, HORUSI_REVOKING)) { horusi_barrier();",
+     "horusi_cas32_acqrel(N2, &a->solo, &solo, HORUSI_REVOKING)) {"),
+    ("being alone ends without waiting for who is inside", "threads: the first",
+     "for (uint32_t tries = 0; horusi_ld32_acq(N2, &a->inside) != 0; tries++)"
+     " horusi_give_way(tries);", ""),
+    ("a message is overwritten without a mark", "overwrite: lapped",
+     "horusi_st64_rlx(P2, &e->seq, n > o->capacity ? 2 * (n - o->capacity) + 1 : 1);", ""),
+    ("a reader does not look a second time", "overwrite: lapped",
+     "if (horusi_rarely(horusi_ld64_rlx(C2, &e->seq) != 2 * n)) return HORUS_E_NOT_FOUND;", ""),
+    ("the number is written before the payload", "overwrite: lapped",
+     "horusi_payload_put(e, payload, bytes); if (queue)",
+     "horusi_st64_rel(P1, &e->seq, 2 * n); horusi_payload_put(e, payload, bytes); if (queue)"),
+    ("a sleeper does not look again after it has said so", "sleep: two",
+     "for (size_t i = 0; i < count && !found; i++)"
+     " if (horusi_find(topics[i], true, true, &k, &again)) {",
+     "for (size_t i = 0; i < 0 && !found; i++)"
+     " if (horusi_find(topics[i], true, true, &k, &again)) {"),
+    ("a sleeper says so after it has looked", "sleep: two",
+     "(void)horusi_or64_seq(W, &topics[i]->shm->sleepers[c->mask_word], c->mask_bit);"
+     " for (size_t i = 0; i < count && !found; i++)"
+     " if (horusi_find(topics[i], true, true, &k, &again)) {"
+     " topics[i]->turn = k; *ready = i; found = true; }",
+     "{} for (size_t i = 0; i < count && !found; i++)"
+     " if (horusi_find(topics[i], true, true, &k, &again)) {"
+     " topics[i]->turn = k; *ready = i; found = true; }"
+     " for (size_t i = 0; i < count; i++)"
+     " (void)horusi_or64_seq(W, &topics[i]->shm->sleepers[c->mask_word], c->mask_bit);"),
+    ("a publisher looks for sleepers before it has written", "sleep: two",
+     "(void)horusi_xchg64_seq(W, &e->seq, 2 * (o->next - 1));", ""),
+    ("a doorbell is not turned before the wake", "sleep: two",
+     "(void)horusi_add32_acqrel(W, &r->doorbell, 1);", ""),
+    ("a first sleep is as long as the others", "sleep: for the first",
+     "known ? HORUSI_SLICE_NS : HORUSI_FIRST_SLICE_NS", "known ? HORUSI_SLICE_NS : HORUSI_SLICE_NS"),
+    ("a reader wakes nobody who waits for room", "reliable: a slow",
+     "horusi_st64_seq(W, &in->ring.cursors[t->sub_index], in->next);"
+     " horusi_ring_rows(t->context, t->shm->waiters);",
+     "horusi_st64_seq(W, &in->ring.cursors[t->sub_index], in->next);"),
+    ("a new reader does not read the heads again once it counts", "reliable: a reader comes",
+     "horusi_st64_seq(W, &t->sub->word, t->sub_word); horusi_refresh(t, true);",
+     "horusi_st64_seq(W, &t->sub->word, t->sub_word);"),
+    ("the number of handles is raised with acquire-release", "reliable: a reader comes",
+     "horusi_cas32_seq(W, &shm->subs_used, &used, i + 1)",
+     "horusi_cas32_acqrel(W, &shm->subs_used, &used, i + 1)"),
+    ("a publisher does not see who has just opened with history", "reliable: history",
+     "if (n >= o->passed || openings != o->openings) {", "if (n >= o->passed) {"),
+    ("a claim is taken without a swap", "queue: at least",
+     "if (horusi_cas64_acqrel(K1, claim, &w, taken)) {", "{ horusi_st64_rel(K1, claim, taken);"),
+    ("a dead consumer's claim is not given back", "queue: at least",
+     "if (horusi_claim_state(claim) == HORUSI_CLAIM_TAKEN) back |=",
+     "if (horusi_claim_state(claim) == HORUSI_CLAIM_READY) back |="),
+    ("nobody is told that a claim came back", "queue: at least",
+     "if (back) (void)horusi_add32_acqrel(K1, &t->redeliver, 1);", ""),
+    ("at most once is forgotten", "queue: at most", "(drop_claims ? HORUSI_CLAIM_DONE : HORUSI_CLAIM_AGAIN)",
+     "HORUSI_CLAIM_AGAIN"),
+    ("a consumer that is done wakes nobody who waits for room", "queue: full",
+     "if (done) horusi_ring_rows(t->context, t->shm->waiters);", "(void)done;"),
+    ("a frame goes before its message is withdrawn", "threads: send and evict",
+     "horusi_st64_rel(P1, &horusi_entry_at(o->entries, o->stride, index)->seq, 2 * n + 1);"
+     " horusi_out_drop(o, index);",
+     "horusi_out_drop(o, index);"
+     " horusi_st64_rel(P1, &horusi_entry_at(o->entries, o->stride, index)->seq, 2 * n + 1);"),
+    ("a sweep clears what rings still offer", "dead: sweep and read",
+     "if ((horusi_ld64_rlx(S4, mask) & bit) && !horusi_is_marked(p, s)) {",
+     "if (horusi_ld64_rlx(S4, mask) & bit) {"),
+    ("a row is swept although its lock is held", "dead: sweep and join",
+     "bool done = horusi_lock_byte(fd, F_WRLCK, row) == 0; if (done) {",
+     "bool done = horusi_lock_byte(fd, F_WRLCK, row) == 0; if (done || true) {"),
+    ("a lane that ends counts its messages only afterwards", "ring: ends",
+     "horusi_st64_rel(L1, &lane->ended, horusi_ld64_rlx(L2, &lane->ending));"
+     " (void)horusi_add32_acqrel(L1, &t->version, 1);"
+     " (void)horusi_cas64_acqrel(L1, &lane->word, &ending, 0);",
+     "(void)horusi_cas64_acqrel(L1, &lane->word, &ending, 0);"
+     " (void)horusi_add32_acqrel(L1, &t->version, 1);"
+     " horusi_st64_rel(L1, &lane->ended, horusi_ld64_rlx(L2, &lane->ending));"),
+    ("nobody is told of a new ring", "overwrite: a publisher",
+     "horusi_owner(c->incarnation, c->row, HORUSI_LANE_LIVE));"
+     " (void)horusi_add32_acqrel(L1, &t->shm->version, 1);",
+     "horusi_owner(c->incarnation, c->row, HORUSI_LANE_LIVE));"),
+    ("a run is claimed without looking whether a neighbour is free", "memory",
+     "ready = horusi_dissolve(p, up ? g - i : g + i, false);", "ready = true;"),
+    ("a topic ends although somebody else holds it", "topic: open", "if (others) return;", ""),
+]
+
+
+def run(mutant, source, directory, index, seconds):
+    name, scene, old, new = mutant
+    old = re.sub(r"/\*.*?\*/", " ", old)
+    tokens = re.findall(r"\w+|[^\w\s]", old)
+    gap = r"(?:\s|/\*(?:[^*]|\*(?!/))*\*/)*"
+    pattern = gap.join(re.escape(token) for token in tokens)
+    found = list(re.finditer(pattern, source))
+    if len(found) != 1:
+        return f"stands {len(found)} times in horus.h, not once"
+    where = os.path.join(directory, str(index))
+    os.makedirs(where)
+    mutated = source[: found[0].start()] + new + source[found[0].end():]
+    with open(os.path.join(where, "horus.h"), "w") as f:
+        f.write(mutated)
+    program = os.path.join(where, "explore")
+    built = subprocess.run(
+        ["gcc", "-std=gnu11", "-O1", "-w", "-pthread", f'-DEXPLORE_HORUS="{where}/horus.h"', "-I", ROOT,
+         os.path.join(ROOT, "tests", "explore.c"), "-o", program], capture_output=True, text=True)
+    if built.returncode:
+        return "does not compile: " + built.stderr.strip().splitlines()[0]
+    done = subprocess.run([program, "-t", str(seconds), scene], capture_output=True, text=True)
+    return "" if done.returncode else f"no scene of '{scene}' objects"
+
+
+def main():
+    words, jobs, seconds = [], 2, 3.0
+    args = sys.argv[1:]
+    while args:
+        a = args.pop(0)
+        if a == "-j":
+            jobs = int(args.pop(0))
+        elif a == "-t":
+            seconds = float(args.pop(0))
+        else:
+            words.append(a)
+    wanted = [m for m in MUTANTS if not words or any(w in m[0] for w in words)]
+    with open(os.path.join(ROOT, "horus.h")) as f:
+        source = f.read()
+    with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(jobs) as pool:
+        results = list(pool.map(lambda i: run(wanted[i], source, directory, i, seconds), range(len(wanted))))
+    failed = 0
+    for mutant, result in zip(wanted, results):
+        failed += result != ""
+        print(f"  {'caught' if not result else 'NOT CAUGHT'}: {mutant[0]}" + (f": {result}" if result else ""))
+    print(f"{len(wanted)} mutants of the protocol, {len(wanted) - failed} caught")
+    print(f"{len(wanted) - failed} passed, {failed} failed")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
