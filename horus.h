@@ -4591,9 +4591,10 @@ static horus_result horusi_try_join(horus_context *c, const horus_context_desc *
     /* a row that is free, else one that a dead process left messages in */
     for (int pass = 0; pass < 2 && row == HORUSI_ROWS; pass++)
         for (uint32_t i = 0; i < HORUSI_ROWS && row == HORUSI_ROWS; i++) {
-            bool is_free =
-                horusi_low(horusi_ld64_acq(R2, &c->pool->rows[i].word)) == HORUSI_ROW_FREE;
-            if (is_free != (pass == 0) || horusi_is_locked(c->pool->fd, i, 1, NULL) ||
+            uint32_t state = horusi_low(horusi_ld64_acq(R2, &c->pool->rows[i].word));
+            if (pass == 0 && state != HORUSI_ROW_FREE)
+                continue;
+            if (horusi_is_locked(c->pool->fd, i, 1, NULL) ||
                 horusi_lock_byte(f->lock_fd, F_WRLCK, i) != 0)
                 continue;
             horusi_mark_dead(c, i);
@@ -4645,8 +4646,10 @@ static horus_result horusi_join(horus_context *c, const horus_context_desc *d)
 {
     horus_result r = horusi_locate(c, d);
     uint64_t give_up = horusi_now() + 1000000000u;
-    while (r == HORUS_OK) {
+    for (int full = 0; r == HORUS_OK;) {
         r = horusi_try_join(c, d);
+        if (r == HORUS_E_LIMIT && full++ < 50)
+            r = HORUS_E_BUSY; /* a row that is being swept counts as taken for a moment */
         if (r != HORUS_E_BUSY)
             break;
         if (horusi_now() > give_up)

@@ -724,6 +724,27 @@ static void prepare_join(void)
     x_kill(A);
     context[A] = NULL;
 }
+/* The same when all other rows are taken: the dead one's row is used again. */
+static void prepare_full_house(void)
+{
+    prepare_join();
+    int fd = context[O]->files.lock_fd;
+    for (uint32_t row = 3; row < HORUSI_ROWS; row++) {
+        pool[O]->rows[row].word = horusi_pair(1, HORUSI_ROW_LIVE);
+        X->held[X->helds++] = (x_held){X->fd[fd].inode, fd, row, false};
+    }
+}
+static void others_leave_first(void)
+{
+    for (int i = A; i < PROCESSES; i++)
+        if (context[i] && !x_is_dead(i))
+            X_MUST(horusi_low(pool[O]->rows[context[i]->row].word) == HORUSI_ROW_LIVE);
+    for (uint32_t row = 3; row < HORUSI_ROWS; row++) {
+        pool[O]->rows[row].word = 0;
+        horusi_lock_byte(context[O]->files.lock_fd, F_UNLCK, row);
+    }
+    all_leave();
+}
 static void c_joins(void)
 {
     horus_context *c = NULL;
@@ -888,6 +909,8 @@ static const x_scenario scenes[] = {
     {"dead: sweep and read", prepare_dead, dead_is_over,
      {{c_sweeps, C, true}, {b_gets_two_frames, B, false}}, {2, 1, 1}},
     {"dead: sweep and join", prepare_join, joined_are_in,
+     {{b_sweeps, B, true}, {c_joins, C, false}}, {2, 1, 1}},
+    {"dead: its row is used again", prepare_full_house, others_leave_first,
      {{b_sweeps, B, true}, {c_joins, C, false}}, {2, 1, 1}},
     {"join: two at once", prepare_joins, joined_are_in,
      {{c_joins_and_leaves, C, true}, {b_joins_as_well, B, false}}, {2, 1, 1}},

@@ -201,7 +201,7 @@ typedef struct x_machine {
         bool of_run;
     } region[X_REGIONS];
     int regions;
-    x_held held[64];
+    x_held held[192];
     int helds;
     x_view lock_view; /* what the kernel's locks hand on: one for all of them */
     struct {
@@ -218,7 +218,7 @@ typedef struct x_machine {
         uint8_t *statics, *arena, *shared;
         size_t statics_bytes, arena_bytes, shared_bytes;
         uint8_t *shared_at;
-        x_held held[64];
+        x_held held[192];
         int helds, regions;
         uint64_t now;
     } saved;

@@ -112,7 +112,7 @@ MUTANTS = [
     ("a sweep clears what rings still offer", "dead: sweep and read",
      "if ((horusi_ld64_rlx(S4, mask) & bit) && !horusi_is_marked(p, s)) {",
      "if (horusi_ld64_rlx(S4, mask) & bit) {"),
-    ("a row is swept although its lock is held", "dead: sweep and join",
+    ("a row is swept although its lock is held", "dead: its row",
      "bool done = horusi_lock_byte(fd, F_WRLCK, row) == 0; if (done) {",
      "bool done = horusi_lock_byte(fd, F_WRLCK, row) == 0; if (done || true) {"),
     ("a lane that ends counts its messages only afterwards", "ring: ends",
