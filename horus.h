@@ -7554,20 +7554,24 @@ horus_result horus_encoding_find(horus_encoding *out, const char *name)
                        name);
 }
 
+static bool horusi_is_empty(const horus_tensor *t)
+{
+    bool empty = false;
+    for (uint32_t i = 0; i < t->ndim; i++)
+        empty |= t->shape[i] == 0;
+    return empty;
+}
 /* Bytes from the first element to the end of the last; UINT64_MAX if out of bounds. Strides may not
  * be negative here. */
 static uint64_t horusi_tensor_span(const horus_tensor *t)
 {
     uint64_t last = 0, bytes = horus_dtype_bytes((horus_dtype)t->dtype);
-    bool empty = false;
     if (t->ndim > HORUS_MAX_DIMS || bytes == 0)
         return UINT64_MAX;
-    for (uint32_t i = 0; i < t->ndim; i++) {
+    for (uint32_t i = 0; i < t->ndim; i++)
         if (t->shape[i] < 0 || t->strides_bytes[i] < 0)
             return UINT64_MAX;
-        empty |= t->shape[i] == 0;
-    }
-    if (empty)
+    if (horusi_is_empty(t))
         return 0;
     for (uint32_t i = 0; i < t->ndim; i++) {
         uint64_t steps = (uint64_t)t->shape[i] - 1, stride = (uint64_t)t->strides_bytes[i];
@@ -7727,7 +7731,8 @@ horus_result horus_tensor_slice(horus_tensor *out, const horus_tensor *t, int64_
         end = end < 0 ? (end < -rows ? 0 : end + rows) : end > rows ? rows : end;
         n = *t;
         n.shape[0] = end > start ? end - start : 0;
-        n.data = t->data ? (uint8_t *)t->data + start * t->strides_bytes[0] : NULL;
+        if (!horusi_is_empty(&n)) /* the strides of an empty view may lead anywhere */
+            n.data = (uint8_t *)t->data + start * t->strides_bytes[0];
         r = horusi_second(&t->frame);
     }
     if (r != HORUS_OK)

@@ -1010,6 +1010,31 @@ TEST(strided_views_are_copied_dense_and_not_reshaped)
     horus_context_close(c);
 }
 
+TEST(a_slice_of_an_empty_view_stays_where_it_is)
+{
+    horus_context *c = join(MiB);
+    horus_tensor t, got, part;
+    int64_t shape[2] = {0, 200};
+    uint8_t wire[HORUS_DESCRIPTOR_BYTES];
+    size_t bytes = sizeof wire;
+    REQUIRE_OK(horus_tensor_alloc(&t, pool_of(c), HORUS_F64, 2, shape, 0));
+    REQUIRE_OK(horus_tensor_describe(&t, wire, &bytes));
+    /* somebody else says that it has many rows of no elements, or one row, far from the next */
+    for (int i = 0; i < 2; i++) {
+        int64_t lie[4] = {i ? 1 : INT64_MAX / 2, i ? 1 : 0, INT64_MAX / 4, 8};
+        memcpy(wire + sizeof(horusi_wire), lie, sizeof lie);
+        REQUIRE_OK(horus_tensor_from_descriptor(&got, c, wire, bytes));
+        for (int64_t start = 1; start < 1000000; start *= 3) {
+            REQUIRE_OK(horus_tensor_slice(&part, &got, start, start + 5));
+            CHECK(part.data == got.data);
+            CHECK_EQ(part.shape[0], i ? 0 : 5);
+            CHECK_OK(horus_tensor_release(&part));
+        }
+        CHECK_OK(horus_tensor_release(&got));
+    }
+    CHECK_OK(horus_tensor_release(&t));
+    horus_context_close(c);
+}
 TEST(slices_and_transposed_views_travel_as_they_are)
 {
     horus_context *c = join(8 * MiB), *d = join(0);
