@@ -8115,12 +8115,13 @@ horus_result horus_dlpack_import(horus_tensor *out, const horus_dl_tensor *sourc
                                (unsigned)i);
         from.strides_bytes[i] = source->strides[i] * elem;
     }
-    from.data = source->data ? (uint8_t *)source->data + source->byte_offset : NULL;
-    bool empty = false;
-    for (uint32_t i = 0; i < from.ndim; i++)
-        empty |= from.shape[i] == 0;
+    bool empty = horusi_is_empty(&from);
     if (!source->data && !empty)
         return horusi_fail(HORUS_E_ARG, "dlpack_import: no data");
+    if (source->byte_offset > UINTPTR_MAX - (uintptr_t)source->data)
+        return horusi_fail(HORUS_E_SIZE, "dlpack_import: byte_offset %llu is out of range",
+                           (unsigned long long)source->byte_offset);
+    from.data = source->data ? (uint8_t *)source->data + source->byte_offset : NULL;
     horus_result r = horus_tensor_alloc(&to, pool, (horus_dtype)dtype, from.ndim, from.shape,
                                         empty ? 0 : HORUS_UNINIT);
     if (r == HORUS_OK && !empty)

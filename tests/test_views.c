@@ -1439,6 +1439,8 @@ TEST(imports_refuse_what_they_cannot_copy)
     REFUSES(x.shape = large, HORUS_E_SIZE);
     REFUSES(x.strides = wide, HORUS_E_SIZE);
     REFUSES(x.strides = low, HORUS_E_SIZE);
+    static int64_t none[2] = {0, 3}; /* not even for no elements */
+    REFUSES((x.shape = none, x.byte_offset = UINT64_MAX), HORUS_E_SIZE);
     CHECK_RESULT(horus_dlpack_import(&got, NULL, pool_of(c)), HORUS_E_ARG);
     CHECK_RESULT(horus_dlpack_import(NULL, &good, pool_of(c)), HORUS_E_ARG);
     check_empty(pool_of(c));
