@@ -6477,6 +6477,7 @@ static void horusi_refresh(horus_topic *t, bool opening)
 {
     horus_pool *p = t->context->pool;
     uint64_t ended = 0;
+    uint32_t again = 1000 + t->max_lanes; /* looks: a word that changes for ever holds nobody up */
     t->version = horusi_ld32_acq(L2, &t->shm->version);
     for (uint32_t i = 0; i < t->max_lanes; i++) {
         horusi_lane *lane = &horusi_lanes(t->shm)[i];
@@ -6496,8 +6497,8 @@ static void horusi_refresh(horus_topic *t, bool opening)
             horusi_ring ring;
             if (t->in_count == t->in_room ||
                 !horusi_ring_acquire(p, t->shm, t->max_subs, lane, &ring)) {
-                if (opening && horusi_ld64_seq(W, &lane->word) != w)
-                    i--; /* it ended as we looked: what it had was never ours to lose */
+                if (opening && again > 0 && horusi_ld64_seq(W, &lane->word) != w)
+                    i--, again--; /* it ended as we looked: what it had was never ours to lose */
                 else
                     ended += past;
                 t->version--; /* look again next time */
