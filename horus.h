@@ -2573,6 +2573,10 @@ static bool horusi_is_held(horus_pool *p, uint32_t s)
         any |= horusi_ld64_acq(S4, &p->slot[s].holders[i]);
     return any != 0;
 }
+/* A swap that fails has met another member's success. So often only a member that does nothing else
+ * gets in between; it is not waited for. */
+enum { HORUSI_SWAPS = 10000 };
+
 /* Makes sure that headers [0, b] of granule g are backed by memory. */
 static bool horusi_back_headers(horus_pool *p, uint32_t g, uint32_t upto)
 {
@@ -2586,9 +2590,10 @@ static bool horusi_back_headers(horus_pool *p, uint32_t g, uint32_t upto)
                        (uint64_t)upto * sizeof(horusi_slot)))
         return false;
 #endif
-    while (used < upto && !horusi_cas32_acqrel(G1, &p->granule[g].used, &used, upto)) {
-    }
-    return true;
+    for (uint32_t tries = 0; used < upto && tries < HORUSI_SWAPS; tries++)
+        if (horusi_cas32_acqrel(G1, &p->granule[g].used, &used, upto))
+            used = upto;
+    return used >= upto;
 }
 static bool horusi_has_header(horus_pool *p, uint32_t s)
 {
@@ -2652,7 +2657,7 @@ static bool horusi_acquire(horus_pool *p, uint32_t s, uint32_t g)
         return false;
     horusi_enter(p, s);
     uint64_t w = horusi_ld64_acq(S2, &p->slot[s].word);
-    while (horusi_high(w) == g) {
+    for (uint32_t tries = 0; horusi_high(w) == g && tries < HORUSI_SWAPS; tries++) {
         if (horusi_cas64_acqrel(S1, &p->slot[s].word, &w, horusi_pair(g, horusi_low(w) + 1))) {
             uint32_t own = horusi_ld32_acq(G2, &p->granule[s >> p->blocks_log2].own) & ~HORUSI_MINE;
             uint64_t offset;
@@ -5972,8 +5977,9 @@ again:
             if (!horusi_cas64_acqrel(K1, &horusi_subs(shm, max_lanes)[i].word, &w, t->sub_word))
                 continue;
             uint32_t used = horusi_ld32_acq(K2, &shm->subs_used);
-            while (used <= i && !horusi_cas32_seq(W, &shm->subs_used, &used, i + 1)) {
-            }
+            for (uint32_t tries = 0; used <= i && tries < HORUSI_SWAPS; tries++)
+                if (horusi_cas32_seq(W, &shm->subs_used, &used, i + 1))
+                    break;
             t->sub = &horusi_subs(shm, max_lanes)[i];
             t->sub_index = i;
             horusi_st64_rlx(own, &t->sub->received, 0);

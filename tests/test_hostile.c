@@ -58,3 +58,54 @@ TEST(a_lane_that_changes_for_ever_does_not_hold_up_an_open)
     meddle_with(NULL);
     horus_topic_close(t);
 }
+
+static void change_epoch(const volatile void *at)
+{
+    if (at == word)
+        ++*(uint32_t *)word; /* the lower half: its generation stays */
+}
+TEST(an_epoch_that_changes_for_ever_does_not_hold_up_a_receive)
+{
+    horus_context *c = join(2 * MiB);
+    horus_tensor t, got;
+    int64_t shape = 100;
+    sender = open_in(c, "t", (horus_topic_desc){.context = c});
+    REQUIRE_OK(horus_tensor_alloc(&t, pool_of(c), HORUS_U8, 1, &shape, 0));
+    CHECK_OK(horus_topic_send_tensor(sender, &t, 0));
+    word = (uint64_t *)&t.frame.pool->slot[t.frame.slot].word;
+    meddle_with(change_epoch);
+    CHECK_RESULT(horus_topic_receive_tensor(sender, &got, NULL, 0), HORUS_EMPTY);
+    meddle_with(NULL);
+    CHECK_OK(horus_tensor_release(&t));
+}
+static void change_used(const volatile void *at)
+{
+    if (at == word)
+        *(uint32_t *)word ^= 3; /* 1 and 2 */
+}
+TEST(a_count_of_headers_that_changes_for_ever_does_not_hold_up_an_alloc)
+{
+    horus_context *c = join(2 * MiB);
+    horus_frame f;
+    horus_pool *p = pool_of(c);
+    REQUIRE_OK(horus_frame_alloc(&f, p, 100, 0, NULL));
+    word = (uint64_t *)(void *)&p->granule[f.slot >> p->blocks_log2].used;
+    *(uint32_t *)word = 1;
+    meddle_with(change_used);
+    horus_result r = horus_frame_alloc(&f, p, 100, 0, NULL);
+    CHECK(r == HORUS_OK || r == HORUS_E_POOL_FULL);
+    meddle_with(NULL);
+}
+TEST(a_count_of_handles_that_changes_for_ever_does_not_hold_up_an_open)
+{
+    horus_context *c = join(2 * MiB);
+    horus_topic *t;
+    sender = open_in(c, "t", (horus_topic_desc){0});
+    for (int i = 0; i < 6; i++)
+        (void)open_in(c, "t", (horus_topic_desc){0});
+    word = (uint64_t *)(void *)&sender->shm->subs_used;
+    *(uint32_t *)word = 1;
+    meddle_with(change_used);
+    CHECK_OK(horus_topic_open(&t, "t", &(horus_topic_desc){.context = c}));
+    meddle_with(NULL);
+}
