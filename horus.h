@@ -6876,7 +6876,10 @@ static horus_result horusi_get(horus_topic *t, void *buffer, size_t room, uint32
         horusi_count_in(t);
     if (horusi_rarely(t->claim != NULL) && !only_look)
         (void)horusi_unclaim(t);
-    for (;;) {
+    /* what cannot be had is passed over; nonsense without end is left to the next call */
+    for (uint32_t tries = 0;; tries++) {
+        if (horusi_rarely(tries > HORUSI_SWAPS))
+            return HORUS_EMPTY;
         horusi_entry *e = horusi_find(t, false, only_look, &k, &again);
         if (!e)
             return HORUS_EMPTY;
@@ -7137,6 +7140,8 @@ HORUSI_COLD horus_result horusi_receive_later(horus_topic *t, void *buffer, size
         if (r == HORUS_OK)
             r = horusi_get(t, buffer, room, want, false, got);
         else if (r == HORUS_EMPTY)
+            r = HORUS_TIMEOUT;
+        if (r == HORUS_EMPTY && now >= deadline)
             r = HORUS_TIMEOUT;
     } while (r == HORUS_EMPTY); /* another consumer was faster */
     return r;

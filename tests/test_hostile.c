@@ -109,3 +109,68 @@ TEST(a_count_of_handles_that_changes_for_ever_does_not_hold_up_an_open)
     CHECK_OK(horus_topic_open(&t, "t", &(horus_topic_desc){.context = c}));
     meddle_with(NULL);
 }
+
+static void change_seq(const volatile void *at)
+{
+    if (at == word) /* there, and gone before it was read */
+        *word ^= hits++ & 1;
+}
+TEST(an_entry_that_comes_and_goes_for_ever_does_not_hold_up_a_receive)
+{
+    horus_context *c = join(2 * MiB);
+    uint64_t n;
+    for (unsigned phase = 0; phase < 4; phase++) {
+        sender = open_in(c, "t", (horus_topic_desc){.capacity = 4});
+        reader = open_in(c, "t", (horus_topic_desc){0});
+        CHECK_OK(send(sender, 1));
+        word = (uint64_t *)&horusi_entry_at(sender->out->entries, 64, 0)->seq;
+        hits = phase & 1;
+        meddle_with(change_seq);
+        if (phase < 2)
+            (void)horus_topic_receive(reader, &n, sizeof n, NULL, 0);
+        else
+            (void)horus_topic_peek(reader, &n, sizeof n, NULL);
+        meddle_with(NULL);
+        horus_topic_close(reader);
+        horus_topic_close(sender);
+    }
+}
+/* Whatever the reader wants next is there, and nonsense. */
+static void feed_nonsense(const volatile void *at)
+{
+    const horusi_in *in = &reader->in[0];
+    for (uint32_t i = 0; i < in->ring.capacity; i++) {
+        horusi_entry *e = horusi_entry_at(in->ring.entries, in->ring.stride, i);
+        if (at != (const volatile void *)&e->seq)
+            continue;
+        *(uint64_t *)&e->seq = 2 * in->next;
+        *(uint32_t *)&e->size = 0x00ffffff;
+        if (in->ring.claims) {
+            *(uint64_t *)&e->seq = 2 * (in->next - (reader->claim != NULL));
+            *(uint64_t *)&in->ring.claims[i] =
+                horusi_claim_word(in->next, 0, 0, HORUSI_CLAIM_READY);
+        }
+    }
+}
+TEST(nonsense_without_end_does_not_hold_up_a_receive_nor_its_timeout)
+{
+    horus_context *c = join(2 * MiB);
+    uint64_t n, begin;
+    for (unsigned policy = 1; policy <= 3; policy++) {
+        char name[] = {(char)('a' + policy), 0};
+        horus_topic_desc d = {.capacity = 4, .policy = (horus_policy)policy};
+        sender = open_in(c, name, d);
+        reader = open_in(c, name, (horus_topic_desc){0});
+        CHECK_OK(send(sender, 1));
+        CHECK_OK(horus_topic_peek(reader, &n, sizeof n, NULL));
+        meddle_with(feed_nonsense);
+        CHECK_RESULT(horus_topic_receive(reader, &n, sizeof n, NULL, 0), HORUS_EMPTY);
+        CHECK_RESULT(horus_topic_peek(reader, &n, sizeof n, NULL), HORUS_EMPTY);
+        begin = horus_now_ns();
+        CHECK_RESULT(horus_topic_receive(reader, &n, sizeof n, NULL, 20000000), HORUS_TIMEOUT);
+        CHECK(horus_now_ns() - begin >= 20000000);
+        meddle_with(NULL);
+        horus_topic_close(reader);
+        horus_topic_close(sender);
+    }
+}
