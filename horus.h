@@ -6725,6 +6725,7 @@ HORUSI_HOT horusi_entry *horusi_find(horus_topic *t, bool sure, bool only_look, 
     if (horusi_rarely(horusi_ld32_acq(L2, &t->shm->version) != t->version ||
                       redeliver != t->redeliver))
         horusi_catch_up(t, redeliver);
+    uint32_t ends = 2 * t->in_room; /* rings let go of: a lane that changes for ever is left alone */
     for (uint32_t left = t->in_count, k = t->turn; left > 0; left--, k++) {
         if (k >= t->in_count)
             k = 0;
@@ -6736,9 +6737,10 @@ HORUSI_HOT horusi_entry *horusi_find(horus_topic *t, bool sure, bool only_look, 
             t->turn = k + 1;
             return e;
         }
-        if (horusi_rarely(in->gone &&
+        if (horusi_rarely(in->gone && ends > 0 &&
                           !horusi_has_claim(
                               t, in))) { /* read to its end; others may have waited for its place */
+            ends--;
             horusi_let_go(t, k);
             horusi_catch_up(t, redeliver);
             left = t->in_count + 1;

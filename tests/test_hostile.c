@@ -174,3 +174,32 @@ TEST(nonsense_without_end_does_not_hold_up_a_receive_nor_its_timeout)
         horus_topic_close(sender);
     }
 }
+
+static uint64_t other_ring, *ring_word;
+static void change_ring(const volatile void *at)
+{
+    if (at != word)
+        return;
+    ++*(uint32_t *)word; /* the version: look anew */
+    uint64_t now = *ring_word;
+    *ring_word = other_ring;
+    other_ring = now;
+}
+TEST(a_lane_that_names_another_ring_for_ever_does_not_hold_up_a_receive)
+{
+    horus_context *c = join(4 * MiB);
+    uint64_t n;
+    sender = open_in(c, "t", (horus_topic_desc){.capacity = 4, .flags = HORUS_PUBLISHER});
+    horus_topic *second =
+        open_in(c, "u", (horus_topic_desc){.capacity = 4, .flags = HORUS_PUBLISHER});
+    reader = open_in(c, "t", (horus_topic_desc){0});
+    ring_word = (uint64_t *)&sender->out->lane->ring;
+    other_ring = *(uint64_t *)&second->out->lane->ring;
+    word = (uint64_t *)(void *)&sender->shm->version;
+    meddle_with(change_ring);
+    (void)horus_topic_receive(reader, &n, sizeof n, NULL, 0);
+    (void)horus_topic_peek(reader, &n, sizeof n, NULL);
+    (void)horus_topic_drain(reader, NULL);
+    meddle_with(NULL);
+    horus_topic_close(reader);
+}
