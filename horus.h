@@ -6553,7 +6553,7 @@ static void horusi_history(horus_topic *t, uint32_t k)
         uint64_t newest = 0;
         for (uint32_t i = 0; i < t->in_count; i++) {
             horusi_in *in = &t->in[i];
-            if (horusi_is_queue(in) || in->next <= 1)
+            if (horusi_is_queue(in) || in->next <= 1 || in->begin - in->next >= in->ring.capacity)
                 continue;
             horusi_entry *e = horusi_entry_at(in->ring.entries, in->ring.stride,
                                               (uint32_t)((in->next - 2) % in->ring.capacity));

@@ -205,3 +205,26 @@ TEST(a_lane_that_names_another_ring_for_ever_does_not_hold_up_a_receive)
     meddle_with(NULL);
     horus_topic_close(reader);
 }
+
+static uint64_t next_seq;
+static void count_down(const volatile void *at)
+{
+    const horusi_out *o = sender->out;
+    for (uint32_t i = 0; i < o->capacity; i++)
+        if (at == (const volatile void *)&horusi_entry_at(o->entries, o->stride, i)->seq)
+            *(uint64_t *)(uintptr_t)at = 2 * next_seq--;
+}
+TEST(history_ends_after_a_ring_whatever_its_entries_say)
+{
+    horus_context *c = join(2 * MiB);
+    horus_topic *t;
+    sender = open_in(c, "t", (horus_topic_desc){.capacity = 4});
+    CHECK_OK(send(sender, 1));
+    next_seq = 1ull << 40;
+    *(uint64_t *)&sender->out->lane->head = next_seq;
+    meddle_with(count_down);
+    CHECK_OK(horus_topic_open(&t, "t", &(horus_topic_desc){.context = c, .history = UINT32_MAX}));
+    CHECK(t->in[0].begin - t->in[0].next <= 4);
+    meddle_with(NULL);
+    horus_topic_close(t);
+}
