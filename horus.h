@@ -3853,6 +3853,7 @@ static uint32_t horusi_end_closed(horus_context *c, const horus_pool *p, bool ov
  * of our queues are done with, the oldest frame of our own overwrite rings, our closed rings and
  * those of the dead, oldest first, and only then rings whose messages were promised to somebody.
  * False: nothing that would help is left. */
+enum { HORUSI_MOST_ROUNDS = 4096 }; /* as many orphans as a topic may have: no more in one call */
 static bool horusi_make_room(horus_pool *p, horusi_out *caller, uint32_t round)
 {
     horus_context *c = p->context;
@@ -3896,7 +3897,7 @@ static bool horusi_make_room(horus_pool *p, horusi_out *caller, uint32_t round)
     for (int overwrite_only = 1; overwrite_only >= 0 && !gave; overwrite_only--) {
         gave = horusi_end_closed(c, p, overwrite_only) > 0;
         horusi_unlock(&c->lock);
-        gave = gave || horusi_drop_orphan(p, overwrite_only);
+        gave = gave || (round < HORUSI_MOST_ROUNDS && horusi_drop_orphan(p, overwrite_only));
         horusi_lock(&c->lock);
     }
     horusi_unlock(&c->lock);

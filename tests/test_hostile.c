@@ -228,3 +228,31 @@ TEST(history_ends_after_a_ring_whatever_its_entries_say)
     meddle_with(NULL);
     horus_topic_close(t);
 }
+
+static horus_context *victim;
+static uint32_t orphans;
+static void make_orphan(const volatile void *at)
+{
+    horusi_row *row = &victim->pool->rows[7];
+    if (at != (const volatile void *)&row->word)
+        return;
+    orphans += *(uint32_t *)&row->word == HORUSI_ROW_FREE;
+    *(uint64_t *)&row->word = horusi_pair(1, HORUSI_ROW_DEAD);
+    *(uint64_t *)&sender->out->lane->word = horusi_owner(1, 7, HORUSI_LANE_ORPHAN);
+}
+TEST(dead_members_without_end_do_not_hold_up_an_alloc)
+{
+    horus_frame f;
+    horus_result r = HORUS_OK;
+    victim = join_desc((horus_context_desc){
+        .pool_bytes = 128 << 10, .granule_bytes = 4096, .max_topics = 4, .label = "tester"});
+    sender = open_in(victim, "t", (horus_topic_desc){.capacity = 4, .flags = HORUS_PUBLISHER});
+    while (r == HORUS_OK)
+        r = horus_frame_alloc(&f, pool_of(victim), 4096, HORUS_UNINIT, NULL);
+    CHECK_EQ(r, HORUS_E_POOL_FULL);
+    meddle_with(make_orphan);
+    CHECK_RESULT(horus_frame_alloc(&f, pool_of(victim), 4096, HORUS_UNINIT, NULL),
+                 HORUS_E_POOL_FULL);
+    CHECK(orphans > 10);
+    meddle_with(NULL);
+}
