@@ -6726,7 +6726,8 @@ HORUSI_HOT horusi_entry *horusi_find(horus_topic *t, bool sure, bool only_look, 
     if (horusi_rarely(horusi_ld32_acq(L2, &t->shm->version) != t->version ||
                       redeliver != t->redeliver))
         horusi_catch_up(t, redeliver);
-    uint32_t ends = 2 * t->in_room; /* rings let go of: a lane that changes for ever is left alone */
+    uint32_t ends =
+        2 * t->in_room; /* rings let go of: a lane that changes for ever is left alone */
     for (uint32_t left = t->in_count, k = t->turn; left > 0; left--, k++) {
         if (k >= t->in_count)
             k = 0;
@@ -7035,8 +7036,11 @@ static horus_result horusi_look_around(horus_context *c)
     return HORUS_OK;
 }
 
-/* One slice of sleep on our doorbell. OK: look again. */
-static horus_result horusi_slice(horus_context *c, uint32_t seen, uint64_t deadline, uint64_t slice)
+enum { HORUSI_SLICE_NS = 100000000, HORUSI_FIRST_SLICE_NS = 1000000 };
+/* One slice of sleep on our doorbell. OK: look again. *looked: when we looked around last, or 0; a
+ * doorbell that rings all the time, for other topics too, does not keep us from it. */
+static horus_result horusi_slice(horus_context *c, uint32_t seen, uint64_t deadline, uint64_t slice,
+                                 uint64_t *looked)
 {
     horusi_row *row = &c->pool->rows[c->row];
     uint64_t now = horusi_now(), left = deadline > now ? deadline - now : 0;
@@ -7044,13 +7048,17 @@ static horus_result horusi_slice(horus_context *c, uint32_t seen, uint64_t deadl
         return HORUS_TIMEOUT;
     if (left < slice)
         slice = left;
+    if (*looked == 0)
+        *looked = now;
     if (horusi_sleep_on(&row->doorbell, seen, slice))
         return horusi_fail(HORUS_INTERRUPTED, "a signal handler ran while waiting");
-    if (horusi_ld32_acq(W, &row->doorbell) == seen && slice >= 1000000u)
+    if ((horusi_ld32_acq(W, &row->doorbell) == seen && slice >= 1000000u) ||
+        now - *looked >= HORUSI_SLICE_NS) {
+        *looked = now;
         return horusi_look_around(c);
+    }
     return HORUS_OK;
 }
-enum { HORUSI_SLICE_NS = 100000000, HORUSI_FIRST_SLICE_NS = 1000000 };
 
 static horus_result horusi_wait(horus_topic *const *topics, size_t count, int64_t timeout_ns,
                                 size_t *ready)
@@ -7070,7 +7078,7 @@ static horus_result horusi_wait(horus_topic *const *topics, size_t count, int64_
     }
     if (timeout_ns == HORUS_NO_WAIT)
         return HORUS_EMPTY;
-    uint64_t deadline = horusi_deadline(timeout_ns), newest = 0;
+    uint64_t deadline = horusi_deadline(timeout_ns), newest = 0, looked = 0;
     for (size_t i = 0; i < count; i++) {
         if (topics[i]->sleeps_since == 0) {
             horusi_st32_seq(W, &topics[i]->shm->may_sleep, 1);
@@ -7094,7 +7102,8 @@ static horus_result horusi_wait(horus_topic *const *topics, size_t count, int64_
             }
         if (found)
             break;
-        r = horusi_slice(c, seen, deadline, known ? HORUSI_SLICE_NS : HORUSI_FIRST_SLICE_NS);
+        r = horusi_slice(c, seen, deadline, known ? HORUSI_SLICE_NS : HORUSI_FIRST_SLICE_NS,
+                         &looked);
     }
     (void)horusi_add32_acqrel(W, &row->sleepers, UINT32_MAX);
     return r;
@@ -7111,7 +7120,7 @@ static horus_result horusi_wait_room(horus_topic *t, horusi_out *o, uint64_t fra
     if (timeout_ns == HORUS_NO_WAIT)
         return horusi_fail(HORUS_FULL, "topic %.96s: full, its slowest reader has not caught up",
                            t->shm->name);
-    uint64_t deadline = horusi_deadline(timeout_ns), slice = HORUSI_FIRST_SLICE_NS;
+    uint64_t deadline = horusi_deadline(timeout_ns), slice = HORUSI_FIRST_SLICE_NS, looked = 0;
     horusi_st32_seq(W, &t->shm->may_wait, 1);
     (void)horusi_add32_acqrel(W, &row->sleepers, 1);
     horus_result r = HORUS_OK;
@@ -7120,7 +7129,7 @@ static horus_result horusi_wait_room(horus_topic *t, horusi_out *o, uint64_t fra
         (void)horusi_or64_seq(W, &t->shm->waiters[c->mask_word], c->mask_bit);
         if (horusi_make_place(t, o, frame_bytes))
             break;
-        r = horusi_slice(c, seen, deadline, slice);
+        r = horusi_slice(c, seen, deadline, slice, &looked);
     }
     (void)horusi_add32_acqrel(W, &row->sleepers, UINT32_MAX);
     return r == HORUS_TIMEOUT ? horusi_fail(r, "topic %.96s: still full", t->shm->name) : r;

@@ -256,3 +256,60 @@ TEST(dead_members_without_end_do_not_hold_up_an_alloc)
     CHECK(orphans > 10);
     meddle_with(NULL);
 }
+
+static void ring_always(const volatile void *at)
+{
+    if (at == word)
+        ++*(uint32_t *)word;
+}
+static void child_reads_and_dies(void *arg)
+{
+    horus_context *c = join(2 * MiB);
+    horus_topic *t = open_in(c, "t", (horus_topic_desc){0});
+    uint64_t n;
+    (void)arg;
+    CHECK_RESULT(horus_topic_receive(t, &n, sizeof n, NULL, 0), HORUS_EMPTY);
+    test_raise(0);
+    test_stay();
+}
+/* A doorbell may ring for other topics of the process, too: a thousand times a second, or for ever. */
+TEST(a_doorbell_that_always_rings_does_not_hide_the_death_of_a_reader)
+{
+    horus_context *c = join(2 * MiB);
+    sender = open_in(c, "t", (horus_topic_desc){.capacity = 2, .policy = HORUS_RELIABLE});
+    pid_t pid = test_fork(child_reads_and_dies, NULL);
+    test_await(0);
+    CHECK_OK(send(sender, 1));
+    CHECK_OK(send(sender, 2));
+    CHECK_RESULT(send(sender, 3), HORUS_FULL);
+    word = (uint64_t *)(void *)&c->pool->rows[c->row].doorbell;
+    pid_t killer = fork();
+    if (killer == 0) {
+        test_sleep_us(300000);
+        (void)kill(pid, SIGKILL);
+        _exit(0);
+    }
+    meddle_with(ring_always);
+    uint64_t n = 3;
+    CHECK_OK(horus_topic_send(sender, &n, sizeof n, 10000000000));
+    meddle_with(NULL);
+    (void)test_wait(killer);
+    (void)test_wait(pid);
+    horus_topic_close(sender);
+}
+TEST(a_doorbell_that_always_rings_does_not_hide_that_the_file_is_gone)
+{
+    horus_context *c = join(2 * MiB);
+    uint64_t n;
+    reader = open_in(c, "t", (horus_topic_desc){0});
+    word = (uint64_t *)(void *)&c->pool->rows[c->row].doorbell;
+    REQUIRE(unlink(c->path) == 0);
+    meddle_with(ring_always);
+    CHECK_RESULT(horus_topic_receive(reader, &n, sizeof n, NULL, 10000000000), HORUS_E_GONE);
+    meddle_with(NULL);
+    char dir[400];
+    (void)snprintf(dir, sizeof dir, "%s", c->path);
+    *strrchr(dir, '/') = 0;
+    horus_context_close(c);
+    CHECK(rmdir(dir) == 0);
+}
