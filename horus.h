@@ -2493,7 +2493,7 @@ typedef struct horusi_out {
     horusi_ref topic, ring;
     horusi_topic *shm;
     horusi_lane *lane;
-    uint32_t lane_index, policy;
+    uint32_t lane_index, policy, max_lanes, max_subs; /* of the topic when the ring was made */
     uint8_t *entries;
     horusi_a64 *cursors, *claims;
     uint32_t stride, capacity, frame_limit, frames, index, openings;
@@ -3831,15 +3831,13 @@ static uint32_t horusi_end_closed(horus_context *c, const horus_pool *p, bool ov
     uint32_t n = 0;
     for (horusi_out *o = c->outs, *next; o; o = next) {
         next = o->next_out;
-        uint32_t max_lanes, max_subs;
         if (o->handle)
             continue;
-        horusi_topic *t = horusi_topic_at(c->pool, o->topic.slot, &max_lanes, &max_subs);
         horusi_ring ring = {o->entries, o->cursors, o->claims, o->capacity, o->stride, 0, 0};
         bool wanted =
             p && (!overwrite_only || o->policy == HORUS_OVERWRITE) && horusi_may_help(p, o->frames);
-        if (!wanted && t &&
-            !horusi_superseded(c->pool, t, max_lanes, max_subs, o->lane_index, &ring))
+        if (!wanted &&
+            !horusi_superseded(c->pool, o->shm, o->max_lanes, o->max_subs, o->lane_index, &ring))
             continue;
         horusi_out_end(c, o);
         horusi_delete(c, o->refs);
@@ -6089,6 +6087,8 @@ static horus_result horusi_out_open(horus_topic *t)
     o->ring.generation = g;
     o->shm = t->shm;
     o->lane = lane;
+    o->max_lanes = t->max_lanes;
+    o->max_subs = t->max_subs;
     o->policy = policy;
     o->entries = ring.entries;
     o->cursors = ring.cursors;

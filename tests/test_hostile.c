@@ -313,3 +313,26 @@ TEST(a_doorbell_that_always_rings_does_not_hide_that_the_file_is_gone)
     horus_context_close(c);
     CHECK(rmdir(dir) == 0);
 }
+
+/* A publisher's ring has as many cursors as the topic had handles when the ring was made. */
+TEST(a_count_of_handles_that_grows_later_is_not_believed)
+{
+    horus_context *c = join(2 * MiB);
+    uint64_t n;
+    sender = open_in(
+        c, "t", (horus_topic_desc){.capacity = 4, .policy = HORUS_RELIABLE, .max_subscribers = 2});
+    reader = open_in(c, "t", (horus_topic_desc){0});
+    CHECK_OK(send(sender, 1));
+    CHECK_OK(horus_topic_receive(reader, &n, sizeof n, NULL, 0));
+    CHECK_OK(send(reader, 2)); /* a newer one, so that nobody needs the first */
+    horusi_topic *shm = sender->shm;
+    horusi_sub *third = &horusi_subs(shm, sender->max_lanes)[2];
+    *(uint32_t *)&shm->max_subs = 3; /* what lies behind the cursors would be the third one's */
+    *(uint64_t *)&third->word = horusi_owner(c->incarnation, c->row, HORUSI_SUB_ACTIVE);
+    *(uint64_t *)&sender->out->cursors[2] = 1;
+    horus_topic_close(sender);
+    CHECK(c->outs && c->outs->next_out == NULL);
+    *(uint32_t *)&shm->max_subs = 2;
+    *(uint64_t *)&third->word = 0;
+    horus_topic_close(reader);
+}
