@@ -2411,6 +2411,7 @@ struct horus_pool {
 typedef struct horusi_ref {
     horus_pool *pool; /* NULL: none */
     uint32_t slot, generation;
+    uint64_t bytes; /* of a ring's frame: what it counts for */
 } horusi_ref;
 
 /* Who is using a handle. The first thread that does enters by plain stores, so that a send waits
@@ -3738,7 +3739,7 @@ static void horusi_out_drop(horusi_out *o, uint32_t index)
     horusi_ref *ref = &o->refs[index];
     if (!ref->pool)
         return;
-    o->frame_bytes -= horusi_ld64_rlx(own, &ref->pool->slot[ref->slot].bytes);
+    o->frame_bytes -= ref->bytes;
     o->frames--;
     horusi_out_room(o);
     horusi_st32_rlx(own, &o->lane->frames, o->frames);
@@ -5916,8 +5917,8 @@ again:
         }
         horusi_unlock(&c->lock);
 
-        horusi_topic_leave(c,
-                           &(horusi_ref){p, slot, horusi_ld32_rlx(own, &p->rec[slot].generation)});
+        horusi_topic_leave(
+            c, &(horusi_ref){p, slot, horusi_ld32_rlx(own, &p->rec[slot].generation), 0});
         swept = true;
         if (!read)
             (void)horusi_sweep_for(c, HORUSI_DROP_TOPIC, slot);
@@ -5932,8 +5933,8 @@ again:
     }
     if (r != HORUS_OK) {
         horusi_delete(c, t);
-        horusi_topic_leave(c,
-                           &(horusi_ref){p, slot, horusi_ld32_rlx(own, &p->rec[slot].generation)});
+        horusi_topic_leave(
+            c, &(horusi_ref){p, slot, horusi_ld32_rlx(own, &p->rec[slot].generation), 0});
         return r;
     }
     t->context = c;
@@ -5993,8 +5994,8 @@ again:
     if (r != HORUS_OK) {
         horusi_delete(c, t->in);
         horusi_delete(c, t);
-        horusi_topic_leave(c,
-                           &(horusi_ref){p, slot, horusi_ld32_rlx(own, &p->rec[slot].generation)});
+        horusi_topic_leave(
+            c, &(horusi_ref){p, slot, horusi_ld32_rlx(own, &p->rec[slot].generation), 0});
         return r;
     }
     t->redeliver = horusi_ld32_acq(K2, &shm->redeliver);
@@ -6200,7 +6201,7 @@ static void horusi_out_hold(horusi_out *o, uint32_t index, const horusi_ref *ref
     o->refs[index] = *ref;
     o->frames++;
     horusi_out_room(o);
-    o->frame_bytes += horusi_ld64_rlx(own, &ref->pool->slot[ref->slot].bytes);
+    o->frame_bytes += ref->bytes;
     horusi_st32_rlx(own, &o->lane->frames, o->frames);
     while (o->frames > o->frame_limit)
         horusi_out_evict(o, horusi_out_oldest(o));
@@ -6322,7 +6323,7 @@ HORUSI_HOT horus_result horusi_send_bytes(horus_topic *t, const void *message, s
         horusi_wire head;
         uint64_t bytes;
     } wire;
-    horusi_ref ref = {p, 0, 0};
+    horusi_ref ref = {p, 0, 0, bytes};
     memset(&wire, 0, sizeof wire);
     void *data;
     r = horusi_alloc(p, bytes, false, t->out, &ref.slot, &data);
@@ -6427,8 +6428,8 @@ static horus_result horusi_send_frame(horus_topic *t, const horus_frame *f, cons
             t->shm->name, (unsigned)t->message_bytes, (unsigned)wire_bytes, (unsigned)wire_bytes);
     if (r != HORUS_OK)
         return horusi_end(t, r);
-    horusi_ref ref = {f->pool, f->slot, f->generation};
     uint64_t bytes = horusi_ld64_rlx(own, &f->pool->slot[f->slot].bytes);
+    horusi_ref ref = {f->pool, f->slot, f->generation, bytes};
     r = horusi_prepare(t, bytes, timeout_ns);
     if (r != HORUS_OK)
         return horusi_end(t, r);

@@ -336,3 +336,23 @@ TEST(a_count_of_handles_that_grows_later_is_not_believed)
     *(uint64_t *)&third->word = 0;
     horus_topic_close(reader);
 }
+
+TEST(a_frame_counts_for_as_much_when_it_goes_as_when_it_came)
+{
+    horus_context *c = join(2 * MiB);
+    horus_tensor t;
+    int64_t shape = 5000;
+    sender = open_in(c, "t", (horus_topic_desc){.capacity = 4});
+    for (int i = 0; i < 20; i++) {
+        REQUIRE_OK(horus_tensor_alloc(&t, pool_of(c), HORUS_U8, 1, &shape, 0));
+        CHECK_OK(horus_topic_send_tensor(sender, &t, 0));
+        *(uint64_t *)&t.frame.pool->slot[t.frame.slot].bytes = i % 2 ? 1ull << 60 : 3;
+        CHECK_OK(horus_tensor_release(&t));
+        CHECK_EQ(sender->out->frame_bytes, 5000 * (i < 4 ? i + 1 : 4));
+    }
+    for (uint64_t i = 0; i < 4; i++)
+        CHECK_OK(send(sender, i));
+    CHECK_EQ(sender->out->frames, 0);
+    CHECK_EQ(sender->out->frame_bytes, 0);
+    horus_topic_close(sender);
+}
