@@ -5653,6 +5653,12 @@ horus_result horus_message_array(const void *message, size_t bytes, const horus_
 
 /* ---- time */
 
+/* n * factor as a whole number. Both come from shared memory: what 64 bits cannot hold is 0. */
+static uint64_t horusi_times(uint64_t n, double factor)
+{
+    double v = (double)(int64_t)n * factor;
+    return v > -9e18 && v < 9e18 ? (uint64_t)(int64_t)v : 0;
+}
 /* A reader converts stamps by a pair of readings that is renewed before it drifts. */
 HORUSI_COLD void horusi_new_base(horus_topic *t)
 {
@@ -5669,8 +5675,7 @@ HORUSI_HOT uint64_t horusi_stamp_ns(horus_topic *t, uint64_t ticks)
         return ticks;
     if (horusi_rarely(ticks - t->base_ticks + t->span > 2 * t->span))
         horusi_new_base(t);
-    return t->base_ns +
-           (uint64_t)(int64_t)((double)(int64_t)(ticks - t->base_ticks) * t->ns_per_tick);
+    return t->base_ns + horusi_times(ticks - t->base_ticks, t->ns_per_tick);
 }
 
 /* ---- handles */
@@ -7435,10 +7440,10 @@ static void horusi_topic_count(horus_context *c, horusi_topic *shm, uint32_t max
         first_ticks = horusi_ld64_rlx(own, &c->pool->header->clock_ticks);
         first_ns = horusi_ld64_rlx(own, &c->pool->header->clock_ns);
         horusi_clock_pair(1, &ticks, &ns);
-        newest = ticks == first_ticks
-                     ? ns
-                     : ns - (uint64_t)((double)(ticks - newest) * (double)(ns - first_ns) /
-                                       (double)(ticks - first_ticks));
+        newest = ticks == first_ticks ? ns
+                                      : ns - horusi_times(ticks - newest,
+                                                          (double)(ns - first_ns) /
+                                                              (double)(ticks - first_ticks));
     }
     out->last_ns = newest;
 }

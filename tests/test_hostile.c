@@ -356,3 +356,27 @@ TEST(a_frame_counts_for_as_much_when_it_goes_as_when_it_came)
     CHECK_EQ(sender->out->frame_bytes, 0);
     horus_topic_close(sender);
 }
+
+TEST(clocks_and_stamps_that_make_no_sense_are_survived)
+{
+    horus_context *c = join(2 * MiB);
+    horus_topic_stats stats;
+    horus_info info;
+    uint64_t n;
+    static const uint64_t odd[] = {0, 1, 1ull << 62, 1ull << 63, UINT64_MAX, INT64_MAX};
+    for (unsigned i = 0; i < 6 * 6 * 6; i++) {
+        horus_topic *t = open_in(c, "t", (horus_topic_desc){.capacity = 4});
+        horusi_header *h = c->pool->header;
+        horusi_header good = *h;
+        CHECK_OK(send(t, i));
+        *(uint64_t *)&h->clock_ticks = i % 6 ? odd[i % 6] : horusi_ticks(h->clock) - 1;
+        *(uint64_t *)&h->clock_ns = odd[i / 6 % 6];
+        *(uint64_t *)&horusi_entry_at(t->out->entries, t->out->stride, 0)->stamp = odd[i / 36];
+        *(uint64_t *)&t->out->lane->last = odd[i / 36];
+        CHECK_OK(horus_topic_get_stats(t, &stats));
+        CHECK_OK(horus_topic_receive(t, &n, sizeof n, &info, 0));
+        CHECK_EQ(n, i);
+        memcpy(h, &good, offsetof(horusi_header, changes));
+        horus_topic_close(t);
+    }
+}
