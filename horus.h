@@ -4650,6 +4650,8 @@ out:
 static horus_result horusi_join(horus_context *c, const horus_context_desc *d)
 {
     horus_result r = horusi_locate(c, d);
+    if (r != HORUS_OK)
+        return r; /* there is no place yet that might be ours to remove */
     uint64_t give_up = horusi_now() + 1000000000u;
     for (int full = 0; r == HORUS_OK;) {
         r = horusi_try_join(c, d);

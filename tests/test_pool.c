@@ -225,6 +225,19 @@ TEST(bad_names_are_refused_for_namespaces_and_pools)
     horus_context_close(c);
 }
 
+TEST(a_bad_name_leaves_the_directory_alone)
+{
+    char dir[] = "/dev/shm/horus-test-XXXXXX";
+    horus_context *c;
+    REQUIRE(mkdtemp(dir));
+    CHECK_RESULT(horus_context_open(&c, &(horus_context_desc){.name = "a//b", .dir = dir}),
+                 HORUS_E_NAME);
+    CHECK_RESULT(horus_context_open(
+                     &c, &(horus_context_desc){.name = "a", .dir = dir, .group = "no-such-group"}),
+                 HORUS_E_NOT_FOUND);
+    CHECK(rmdir(dir) == 0);
+}
+
 TEST(good_names_are_accepted_for_pools)
 {
     char longest[97], awkward[97];
