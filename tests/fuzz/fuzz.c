@@ -1,0 +1,59 @@
+/* The fuzz targets; FUZZ_TARGET names one (see the table below), or `storm`. Run by run.sh. */
+#include "fuzz.h"
+#include "live.h"
+#include "attach.h"
+#include "wire.h"
+#include "views.h"
+
+static void nothing(void) {}
+static const struct target {
+    const char *name;
+    void (*init)(void);
+    void (*run)(input *in);
+    void (*seeds)(void);
+} targets[] = {
+    {"attach", attach_init, target_attach, attach_seeds},
+    {"live", nothing, target_live, live_seeds},
+    {"descriptors", wire_init, target_wire, wire_seeds},
+    {"dlpack", views_init, target_dlpack, dlpack_seeds},
+    {"names", views_init, target_names, names_seeds},
+    {"views", views_init, target_views, views_seeds},
+};
+static const struct target *chosen;
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    const char *name = getenv("FUZZ_TARGET"), *dir = getenv("HORUS_DIR");
+    (void)argc, (void)argv;
+    (void)unsetenv("HORUS_GROUP");
+    if (!dir || !*dir) {
+        fprintf(stderr, "set HORUS_DIR to an empty directory of your own in /dev/shm\n");
+        exit(2);
+    }
+    if (name && strcmp(name, "storm") == 0)
+        exit(storm());
+    for (size_t i = 0; name && i < sizeof targets / sizeof targets[0]; i++)
+        if (strcmp(name, targets[i].name) == 0)
+            chosen = &targets[i];
+    if (!chosen) {
+        fprintf(stderr, "set FUZZ_TARGET to storm");
+        for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
+            fprintf(stderr, ", %s", targets[i].name);
+        fprintf(stderr, "\n");
+        exit(2);
+    }
+    chosen->init();
+    if (getenv("FUZZ_MAKE_SEEDS")) {
+        chosen->seeds();
+        exit(0);
+    }
+    return 0;
+}
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    input in = {data, data + bytes};
+    chosen->run(&in);
+    return 0;
+}
