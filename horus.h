@@ -1568,9 +1568,9 @@ enum { HORUSI_PUBLISHED = 1, HORUSI_INTERNAL = 2 };
 #define HORUSI_TOPIC_MAGIC 0x4349504f54535248ull
 typedef struct horusi_topic {
     uint64_t magic;
-    uint32_t max_lanes, max_subs;
-    uint32_t message_bytes; /* inline limit */
-    uint32_t type_tag;      /* 0: untyped */
+    horusi_a32 max_lanes, max_subs;
+    horusi_a32 message_bytes; /* inline limit */
+    horusi_a32 type_tag;      /* 0: untyped */
     char name[104];
     char type_name[64];
     horusi_a32 policy; /* horus_policy; ANY until somebody gives one */
@@ -3166,12 +3166,15 @@ static horusi_topic *horusi_topic_at(horus_pool *p, uint32_t s, uint32_t *max_la
     horusi_topic *t = (horusi_topic *)horusi_at(p, s, &room);
     if (!t || room < sizeof *t || t->magic != HORUSI_TOPIC_MAGIC)
         return NULL;
-    *max_lanes = t->max_lanes;
-    *max_subs = t->max_subs;
-    if (*max_lanes == 0 || *max_lanes > 4096 || *max_subs == 0 || *max_subs > 4096 ||
-        horusi_topic_bytes(*max_lanes, *max_subs) > room || t->message_bytes < 40 ||
-        t->message_bytes > HORUS_MAX_INLINE)
+    /* atomic loads, here and elsewhere: each is one, and what was checked is what is used */
+    uint32_t lanes = horusi_ld32_rlx(L2, &t->max_lanes), subs = horusi_ld32_rlx(L2, &t->max_subs);
+    uint32_t message_bytes = horusi_ld32_rlx(L2, &t->message_bytes);
+    if (lanes == 0 || lanes > 4096 || subs == 0 || subs > 4096 ||
+        horusi_topic_bytes(lanes, subs) > room || message_bytes < 40 ||
+        message_bytes > HORUS_MAX_INLINE)
         return NULL;
+    *max_lanes = lanes;
+    *max_subs = subs;
     return t;
 }
 
@@ -3265,7 +3268,7 @@ static bool horusi_ring_acquire(horus_pool *p, horusi_topic *t, uint32_t max_sub
     uint64_t ref = horusi_ld64_acq(L2, &lane->ring);
     r->slot = horusi_high(ref);
     r->generation = horusi_low(ref);
-    uint32_t message_bytes = t->message_bytes;
+    uint32_t message_bytes = horusi_ld32_rlx(L2, &t->message_bytes);
     if (message_bytes > HORUS_MAX_INLINE || !horusi_acquire(p, r->slot, r->generation))
         return false;
     if (horusi_ld64_acq(L2, &lane->ring) == ref &&
@@ -5729,10 +5732,10 @@ static horus_result horusi_topic_build(horus_context *c, const char *name,
         return r;
     horusi_topic *t = (horusi_topic *)data;
     horusi_st32_rlx(own, &p->slot[*slot].flags, HORUSI_INTERNAL);
-    t->max_lanes = lanes;
-    t->max_subs = subs;
-    t->message_bytes = message_bytes;
-    t->type_tag = horus_type_tag(d->type);
+    horusi_st32_rlx(own, &t->max_lanes, lanes);
+    horusi_st32_rlx(own, &t->max_subs, subs);
+    horusi_st32_rlx(own, &t->message_bytes, message_bytes);
+    horusi_st32_rlx(own, &t->type_tag, horus_type_tag(d->type));
     horusi_text(t->name, sizeof t->name, name);
     horusi_text(t->type_name, sizeof t->type_name, d->type ? d->type->name : "");
     horusi_st32_rlx(own, &t->policy, d->policy);
@@ -5764,7 +5767,7 @@ static horus_result horusi_topic_find(horus_context *c, const char *name, const 
                                       uint32_t message_bytes, uint32_t *slot)
 {
     horus_pool *p = c->pool;
-    uint32_t hash = horusi_hash(name, strlen(name), 2166136261u), s, mine = 0;
+    uint32_t hash = horusi_hash(name, strlen(name), 2166136261u), s, mine = 0, sweeps = 0;
     bool have = false;
     hash ^= hash >> 15;
     for (int tries = 0; tries < 10000; tries++) {
@@ -5800,7 +5803,7 @@ static horus_result horusi_topic_find(horus_context *c, const char *name, const 
                 freed = horusi_end_closed(c, c->pool, false) > 0;
                 horusi_unlock(&c->lock);
             }
-            if (freed || horusi_sweep(c, HORUSI_DROP_ALL) > 0)
+            if (freed || (sweeps++ < 16 && horusi_sweep(c, HORUSI_DROP_ALL) > 0))
                 continue;
             if (have)
                 horusi_untake(p, mine);
@@ -5843,7 +5846,7 @@ static horus_result horusi_check_open(const horusi_topic *t, const horus_topic_d
 {
     char theirs[65];
     horusi_topic *w = (horusi_topic *)(uintptr_t)t;
-    uint32_t tag = t->type_tag, policy = horusi_ld32_acq(L2, &w->policy);
+    uint32_t tag = horusi_ld32_rlx(L2, &w->type_tag), policy = horusi_ld32_acq(L2, &w->policy);
     memcpy(theirs, t->type_name, 64);
     theirs[64] = 0;
     if (d->type && tag && tag != horus_type_tag(d->type))
@@ -5959,7 +5962,7 @@ again:
     t->max_lanes = max_lanes;
     t->max_subs = max_subs;
     t->in_room = max_lanes * 2;
-    t->message_bytes = shm->message_bytes;
+    t->message_bytes = horusi_ld32_rlx(L2, &shm->message_bytes);
     if (t->message_bytes < 40 || t->message_bytes > HORUS_MAX_INLINE)
         t->message_bytes = 40; /* changed since it was checked: garbage, but none that we trust */
     t->own_capacity = d->capacity != 0;
@@ -6351,7 +6354,7 @@ static horus_result horusi_check_send(horus_topic *t, const horus_type *type, co
 {
     if (!message || bytes == 0 || bytes > UINT32_MAX)
         return horusi_fail(HORUS_E_ARG, "topic %.96s: send: NULL or empty message", t->shm->name);
-    uint32_t theirs = t->shm->type_tag, tag = type ? horus_type_tag(type) : 0;
+    uint32_t theirs = horusi_ld32_rlx(L2, &t->shm->type_tag), tag = type ? horus_type_tag(type) : 0;
     if (theirs && type && theirs != tag)
         return horusi_fail(HORUS_E_TYPE, "topic %.96s carries %.63s, not %s", t->shm->name,
                            t->shm->type_name, type->name);
@@ -6373,7 +6376,7 @@ HORUSI_COLD horus_result horusi_send_other(horus_topic *t, const void *message, 
         return r;
     if (!message || bytes < t->least_bytes || bytes > t->most_bytes) {
         r = horusi_check_send(t, t->type, message, bytes);
-        if (r == HORUS_OK && !t->type && t->shm->type_tag)
+        if (r == HORUS_OK && !t->type && horusi_ld32_rlx(L2, &t->shm->type_tag))
             r = horusi_fail(HORUS_E_TYPE,
                             "topic %.96s carries %.63s: open it with that type to send",
                             t->shm->name, t->shm->type_name);
@@ -6417,7 +6420,7 @@ static horus_result horusi_send_frame(horus_topic *t, const horus_frame *f, cons
         return r;
     if (t->out)
         (void)horusi_fetch_entry(t->out);
-    uint32_t theirs = t->shm->type_tag;
+    uint32_t theirs = horusi_ld32_rlx(L2, &t->shm->type_tag);
     static HORUSI_THREAD uint32_t tags[5]; /* hashing once per thread is enough */
     if (tags[type->kind] == 0)
         tags[type->kind] = horus_type_tag(type);
@@ -7416,7 +7419,7 @@ static void horusi_topic_count(horus_context *c, horusi_topic *shm, uint32_t max
     memcpy(out->name, shm->name, sizeof out->name - 1);
     memcpy(out->type, shm->type_name, sizeof out->type - 1);
     out->policy = (horus_policy)(horusi_ld32_acq(L2, &shm->policy) % 4);
-    out->message_bytes = shm->message_bytes;
+    out->message_bytes = horusi_ld32_rlx(L2, &shm->message_bytes);
     for (uint32_t i = 0; i < max_lanes; i++) {
         horusi_lane *lane = &horusi_lanes(shm)[i];
         uint32_t state = horusi_owner_state(horusi_ld64_acq(L2, &lane->word));

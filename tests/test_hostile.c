@@ -380,3 +380,25 @@ TEST(clocks_and_stamps_that_make_no_sense_are_survived)
         horus_topic_close(t);
     }
 }
+
+static uint32_t sweeps_seen;
+static void fill_directory(const volatile void *at)
+{
+    horusi_row *row = &victim->pool->rows[7];
+    if (at != (const volatile void *)&row->word)
+        return;
+    sweeps_seen += *(uint32_t *)&row->word == HORUSI_ROW_FREE;
+    *(uint64_t *)&row->word = horusi_pair(1, HORUSI_ROW_DEAD);
+}
+TEST(a_full_directory_and_dead_members_without_end_do_not_hold_up_an_open)
+{
+    horus_topic *t;
+    victim = join_desc((horus_context_desc){
+        .pool_bytes = 256 << 10, .granule_bytes = 4096, .max_topics = 2, .label = "tester"});
+    (void)open_in(victim, "a", (horus_topic_desc){0});
+    (void)open_in(victim, "b", (horus_topic_desc){0});
+    meddle_with(fill_directory);
+    CHECK_RESULT(horus_topic_open(&t, "c", &(horus_topic_desc){.context = victim}), HORUS_E_LIMIT);
+    CHECK(sweeps_seen > 10 && sweeps_seen < 100);
+    meddle_with(NULL);
+}
