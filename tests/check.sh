@@ -114,7 +114,7 @@ try "every section is in the contents list" sh -c \
     "for t in \$(grep -o -- '--- >>[a-z]*' horus.h | cut -c5-); do sed -n '1,12p' horus.h | grep -q -- \"\$t\" || exit 1; done"
 
 if command -v clang-format >/dev/null; then
-    try "format" sh -c "clang-format --dry-run -Werror horus.h \$(ls tests/*.c tests/*.h examples/*.c bench/*.c 2>/dev/null)"
+    try "format" sh -c "clang-format --dry-run -Werror horus.h \$(ls tests/*.c tests/*.h tests/fuzz/*.[ch] examples/*.c bench/*.c 2>/dev/null)"
 else
     echo "check: clang-format is missing: apt-get install -y clang-format"
     exit 1

@@ -107,6 +107,7 @@ if [ "$mode" = plain ]; then
         failed=$((failed + 1))
         head "$out/storm32.build"
     fi
+    part fuzz tests/fuzz/run.sh -t "${FUZZ_SECONDS:-20}"
     part readme python3 tests/readme_test.py
     part examples python3 tests/demo_examples_test.py
     if [ -e tests/demo_test.py ]; then
