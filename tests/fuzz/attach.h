@@ -92,7 +92,7 @@ static void target_attach(input *in)
         }
         for (int i = 0; i < 2; i++) {
             horus_pool *p = i ? s.w.named[0] : s.w.context[1]->pool;
-            (void)horus_pool_audit(p, &audit, live_each_holder, NULL);
+            (void)horus_pool_audit(p, &audit, live_each_holder, p);
             if (horus_frame_alloc(&f, p, i ? 20000 : 200000, 0, NULL) == HORUS_OK)
                 (void)horus_frame_release(&f);
             (void)horus_pool_trim(p, NULL);

@@ -120,8 +120,10 @@ static void live_each_topic(void *user, const horus_topic_stats *stats)
 }
 static void live_each_holder(void *user, const horus_holder *h)
 {
-    (void)user;
+    const horus_pool *p = (const horus_pool *)user;
     view_sum += strlen(h->topic) + strlen(h->label);
+    MUST(h->bytes <= p->map_bytes - p->data_offset);
+    MUST(h->offset_bytes <= p->map_bytes - p->data_offset - h->bytes);
 }
 
 static void live_op(session *s, input *in)
@@ -214,7 +216,7 @@ static void live_op(session *s, input *in)
         (void)horus_pool_trim(p, &n);
         break;
     case 23:
-        (void)horus_pool_audit(p, &audit, live_each_holder, NULL);
+        (void)horus_pool_audit(p, &audit, live_each_holder, p);
         break;
     case 24:
         (void)horus_context_sweep(c, NULL);
@@ -251,6 +253,8 @@ static void live_op(session *s, input *in)
             char id[HORUS_FRAME_ID_BYTES];
             (void)horus_frame_get_id(&w->held[how >> 3 & 7].frame, id);
             (void)horus_frame_holders(&w->held[how >> 3 & 7].frame);
+            if (horus_frame_data(&w->held[how >> 3 & 7].frame, &data, &n) == HORUS_OK)
+                touch(&w->held[how >> 3 & 7].frame, data, n);
             (void)horus_topic_send_tensor(t, &w->held[how >> 3 & 7], timeout);
         }
         break;
@@ -315,6 +319,14 @@ static void live_seeds(void)
             put(&o, 128 + after[i], 1), put(&o, (k & 3) << 1 | (i & 1), 1), put(&o, i, 1);
         }
         (void)snprintf(name, sizeof name, "damage_%u", k);
+        save_seed(&o, name);
+    }
+    for (unsigned how = 0; how < 8; how++) { /* a lane that cannot be had and changes for ever */
+        output o = {.count = 0};
+        seed_patch(&o, 10, 8, 4 | 3 | 2 << 3, 0, 1);
+        seed_rewrite(&o, 10, 0, how, 1, 1);
+        put(&o, 128 + 16, 1), put(&o, 1, 1), put(&o, 0, 1);
+        (void)snprintf(name, sizeof name, "lane_%u", how);
         save_seed(&o, name);
     }
     for (unsigned k = 0; k < 40; k++) { /* a word that changes all the time */

@@ -273,6 +273,7 @@ static void target_names(input *in)
             MUST(strcmp(p->name, name) == 0 || strcmp(name, "default") == 0);
         }
         horus_context_close(c);
+        MUST(access(getenv("HORUS_DIR"), F_OK) == 0);
     }
 }
 static void names_seeds(void)

@@ -1,0 +1,94 @@
+#!/bin/bash
+# Takes one check at a time out of a copy of horus.h and sees that its fuzz target finds it. Ends with
+# one line: N passed, N failed.
+#
+#     tests/fuzz/mutants.sh [-t SECONDS per mutant, default 60] [NUMBER...]
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+seconds=60
+while getopts t: option; do
+    case $option in
+    t) seconds=$OPTARG ;;
+    *) exit 2 ;;
+    esac
+done
+shift $((OPTIND - 1))
+work=build/fuzz/mutants
+shm=/dev/shm/horus-fuzz.$$
+mkdir -p "$work/tests/fuzz"
+mkdir -m 700 "$shm" || exit 1
+trap 'rm -rf "$shm"' EXIT
+export HORUS_DIR=$shm
+passed=0 failed=0 number=0
+chosen=" $* "
+
+# mutant TARGET 'WHAT' 'PYTHON that edits s' : the text before must be there once
+mutant() {
+    local target=$1 what=$2 before=$3 after=$4 begin
+    number=$((number + 1))
+    [ "$chosen" = "  " ] || case $chosen in *" $number "*) ;; *) return ;; esac
+    cp tests/fuzz/*.[ch] "$work/tests/fuzz/"
+    BEFORE=$before AFTER=$after python3 - "$work/horus.h" <<'P' || { failed=$((failed + 1)); return; }
+import os, sys
+s = open('horus.h').read()
+before, after = os.environ['BEFORE'], os.environ['AFTER']
+if s.count(before) != 1:
+    sys.exit('mutant: found %d times: %s' % (s.count(before), before))
+open(sys.argv[1], 'w').write(s.replace(before, after))
+P
+    (cd "$work" && clang -std=gnu11 -O1 -gline-tables-only -I. -pthread -w \
+        -fsanitize=fuzzer,address,undefined,float-cast-overflow -fno-sanitize-recover=all \
+        tests/fuzz/fuzz.c -o fuzz) || { failed=$((failed + 1)); return; }
+    rm -rf "${work:?}/corpus"
+    mkdir -p "$work/corpus"
+    begin=$(date +%s)
+    if FUZZ_TARGET=$target FUZZ_SECONDS=$seconds timeout $((seconds + 60)) "$work/fuzz" -seed=1 \
+        -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -max_len=1024 \
+        -artifact_prefix="$work/" "$work/corpus" $([ "$target" = storm ] || echo "tests/fuzz/seeds/$target") \
+        >"$work/$number.log" 2>&1; then
+        failed=$((failed + 1))
+        echo "mutant $number, $target: NOT FOUND: $what"
+    else
+        passed=$((passed + 1))
+        echo "mutant $number, $target: found in $(($(date +%s) - begin)) s: $what:" \
+            "$(grep -aohE 'runtime error: .*|not so: [^(]*|ERROR: AddressSanitizer: [^ ]*|ERROR: libFuzzer: [a-z ]*|did not come back' "$work/$number.log" | head -n 1 | cut -c1-90)"
+    fi
+    find "$shm" -mindepth 1 -delete
+}
+
+mutant attach "the geometry is not held against the file's size" \
+    'h->file_bytes > file_bytes ||' ''
+mutant attach "a run may be longer than the pool" \
+    'b == 0 && v >= 1 && v <= p->granules - g)' 'b == 0 && v >= 1)'
+mutant live "a directory word's slot is not checked" \
+    '    if (!horusi_has_header(p, *slot))
+        return false;
+    uint32_t g = ' '    uint32_t g = '
+mutant live "a ring is not held against its slot" \
+    '|| capacity == 0 || horusi_ring_bytes(policy, capacity, stride, subs) > room' '|| capacity == 0'
+mutant live "an open waits for a lane that changes for ever" \
+    'if (opening && again > 0 && horusi_ld64_seq' 'if (opening && horusi_ld64_seq'
+mutant live "a receive passes over nonsense without end" \
+    'if (horusi_rarely(tries > HORUSI_SWAPS))' 'if (horusi_rarely(tries > UINT32_MAX - 1))'
+mutant storm "the size of a message is not held against its entry" \
+    'bool sane = bytes <= in->ring.stride - HORUSI_ENTRY_HEAD;' 'bool sane = true;'
+mutant descriptors "a view is not held against its slot" \
+    'if (!at || w->offset_bytes > room || span > room - w->offset_bytes)' 'if (!at)'
+mutant descriptors "a tensor's number of dimensions is not checked" \
+    'if (t->ndim > HORUS_MAX_DIMS || bytes < sizeof d->head + t->ndim * 16)' 'if (false)'
+mutant dlpack "lanes are not checked" \
+    'd.bits == source->dtype.bits &&
+            source->dtype.lanes == 1)' 'd.bits == source->dtype.bits)'
+mutant dlpack "a negative dimension is not refused" \
+    'if (t->shape[i] < 0 || (t->shape[i] && n >' 'if ((t->shape[i] && n >'
+mutant names "a double slash is allowed" \
+    "name[n + 1] == '/' || name[n + 1] == 0" 'name[n + 1] == 0'
+mutant names "a colon is not escaped" \
+    "if (*name == '/' || *name == ':')" "if (*name == '/')"
+mutant views "a rectangle may leave its image" \
+    'width > m->width_px - x || height > m->height_px - y' 'width > m->width_px || height > m->height_px'
+mutant views "a slice does not stop at the last row" \
+    'end = end < 0 ? (end < -rows ? 0 : end + rows) : end > rows ? rows : end;' \
+    'end = end < 0 ? (end < -rows ? 0 : end + rows) : end;'
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
