@@ -127,6 +127,13 @@ static void attach_seeds(void)
         (void)snprintf(name, sizeof name, "damage_%u", k);
         save_seed(&o, name);
     }
+    for (unsigned k = 0; k < FIELDS * 2; k++) {
+        output o = {.count = 0};
+        put(&o, k & 2 ? 32 : 0, 1), put(&o, 1, 1), put(&o, 0, 3);
+        seed_field(&o, k, false);
+        (void)snprintf(name, sizeof name, "field_%u", k);
+        save_seed(&o, name);
+    }
     for (unsigned k = 0; k < 4; k++) { /* cut short */
         output o = {.count = 0};
         put(&o, 6 | (k & 1) << 3, 1), put(&o, 0, 1), put(&o, k < 2 ? 200 : 70000, 3);

@@ -297,6 +297,24 @@ static void seed_rewrite(output *o, unsigned region_, unsigned at, unsigned how,
     put(o, 100, 1), put(o, 0, 1), put(o, region_, 1), put(o, at, 2), put(o, how, 1);
     put(o, every, 1), put(o, bad, 1);
 }
+/* Fields that matter, by region (see find_regions): a lane's, a topic's, the map's, a header's. */
+static const uint16_t fields[][2] = {
+    {10, 0},  {10, 8}, {10, 32}, {10, 64}, {10, 72},  {8, 8},  {8, 12}, {8, 16},
+    {8, 192}, {3, 0},  {3, 4},   {3, 992}, {3, 1008}, {4, 0},  {12, 0}, {12, 8},
+    {19, 0},  {14, 0}, {14, 8},  {14, 16}, {0, 16},   {0, 24}, {0, 28}, {0, 32},
+    {1, 0},   {2, 0},  {18, 0},  {6, 0},   {6, 240},  {7, 0},  {7, 24}, {11, 0},
+};
+enum { FIELDS = sizeof fields / sizeof fields[0] };
+static void seed_field(output *o, unsigned k, bool op)
+{
+    const uint16_t *f = fields[k / 2];
+    unsigned value = f[0] == 3 || f[0] == 6 ? 18
+                     : k & 1                ? 13
+                                            : 3; /* HEAD of 40, 2^20, or all bits */
+    if (op)
+        put(o, 1, 1), put(o, 0, 1);
+    put(o, f[0], 1), put(o, f[1], 2), put(o, 4 | (k & 1 ? 2 : 3) | 2 << 3, 1), put(o, value, 1);
+}
 static void live_seeds(void)
 {
     char name[40];
@@ -319,6 +337,15 @@ static void live_seeds(void)
             put(&o, 128 + after[i], 1), put(&o, (k & 3) << 1 | (i & 1), 1), put(&o, i, 1);
         }
         (void)snprintf(name, sizeof name, "damage_%u", k);
+        save_seed(&o, name);
+    }
+    for (unsigned k = 0; k < FIELDS * 2; k++) { /* one field damaged, and whoever comes next */
+        output o = {.count = 0};
+        seed_field(&o, k, true);
+        for (unsigned i = 0; i < sizeof after; i++) {
+            put(&o, 128 + (i == 0 ? 16 : after[i]), 1), put(&o, i & 1 || i == 0, 1), put(&o, 0, 1);
+        }
+        (void)snprintf(name, sizeof name, "field_%u", k);
         save_seed(&o, name);
     }
     for (unsigned how = 0; how < 8; how++) { /* a lane that cannot be had and changes for ever */
