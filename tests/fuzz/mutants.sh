@@ -1,6 +1,7 @@
 #!/bin/bash
 # Takes one check at a time out of a copy of horus.h and sees that its fuzz target finds it. Ends with
-# one line: N passed, N failed.
+# one line: N passed, N failed. (tests/test_hostile.c has the loops that only a member who strikes at
+# the right moment makes endless.)
 #
 #     tests/fuzz/mutants.sh [-t SECONDS per mutant, default 60] [NUMBER...]
 set -u
@@ -68,8 +69,6 @@ mutant live "a ring is not held against its slot" \
     '|| capacity == 0 || horusi_ring_bytes(policy, capacity, stride, subs) > room' '|| capacity == 0'
 mutant live "an open waits for a lane that changes for ever" \
     'if (opening && again > 0 && horusi_ld64_seq' 'if (opening && horusi_ld64_seq'
-mutant live "a receive passes over nonsense without end" \
-    'if (horusi_rarely(tries > HORUSI_SWAPS))' 'if (horusi_rarely(tries > UINT32_MAX - 1))'
 mutant storm "the size of a message is not held against its entry" \
     'bool sane = bytes <= in->ring.stride - HORUSI_ENTRY_HEAD;' 'bool sane = true;'
 mutant descriptors "a view is not held against its slot" \
