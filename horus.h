@@ -3517,8 +3517,9 @@ static bool horusi_reclaim_topic(horus_context *c, uint32_t s, uint32_t row, int
                 uint64_t claim = horusi_ld64_acq(K2, &ring.claims[k]);
                 if (horusi_claim_row(claim) != row)
                     continue;
-                /* given back by a sweeper that died before it could say so */
-                back |= horusi_claim_state(claim) == HORUSI_CLAIM_AGAIN;
+                /* given back by somebody who died before he could say so */
+                back |= horusi_claim_state(claim) == HORUSI_CLAIM_AGAIN ||
+                        horusi_claim_state(claim) == HORUSI_CLAIM_READY;
                 if (horusi_claim_state(claim) == HORUSI_CLAIM_TAKEN)
                     back |= horusi_cas64_acqrel(
                         K1, &ring.claims[k], &claim,
@@ -6829,10 +6830,10 @@ static void horusi_count_in(horus_topic *t)
 /* Puts a claim back as it was. */
 static void horusi_put_back(horus_topic *t, horusi_in *in, bool again)
 {
-    uint64_t w = t->claim_word;
-    (void)horusi_cas64_acqrel(
-        K1, t->claim, &w,
-        horusi_claim_word(in->next - 1, 0, 0, again ? HORUSI_CLAIM_AGAIN : HORUSI_CLAIM_READY));
+    uint64_t w = t->claim_word; /* it keeps our row: if we die here, a sweep tells the others */
+    (void)horusi_cas64_acqrel(K1, t->claim, &w,
+                              (w & ~(uint64_t)0xff) |
+                                  (again ? HORUSI_CLAIM_AGAIN : HORUSI_CLAIM_READY));
     t->claim = NULL;
     horusi_in_seek(in, in->next - 1);
     (void)horusi_add32_acqrel(K1, &t->shm->redeliver, 1); /* others have gone past it */

@@ -1670,6 +1670,38 @@ TEST(a_message_put_back_is_seen_by_those_who_passed_it)
     horus_context_close(c);
 }
 
+static void child_dies_as_it_puts_back(void *arg)
+{
+    horus_topic *t;
+    uint32_t k = 0;
+    bool again = false;
+    (void)arg;
+    REQUIRE_OK(horus_topic_open(&t, "q", &(horus_topic_desc){.policy = HORUS_QUEUE}));
+    REQUIRE(horusi_find(t, false, false, &k, &again) != NULL);
+    test_raise(0);
+    test_await(1);
+    horusi_put_back(t, &t->in[k], again);
+    (void)atomic_fetch_sub(&t->shm->redeliver, 1); /* as if it had not come so far */
+    (void)kill(getpid(), SIGKILL);
+}
+TEST(a_message_put_back_by_one_who_died_before_it_said_so_is_found)
+{
+    horus_context *c = join(4 * MiB);
+    horus_topic_desc d = {.policy = HORUS_QUEUE, .capacity = 4};
+    horus_topic *s = open_in(c, "q", d), *r = open_in(c, "q", (horus_topic_desc){0});
+    CHECK_OK(send(s, 1));
+    pid_t pid = test_fork(child_dies_as_it_puts_back, NULL);
+    test_await(0);
+    CHECK_NOTHING(r); /* so it has gone past it */
+    test_raise(1);
+    (void)test_wait(pid);
+    CHECK_OK(horus_context_sweep(c, NULL));
+    CHECK_GETS(r, 1);
+    horus_topic_close(r);
+    horus_topic_close(s);
+    horus_context_close(c);
+}
+
 TEST(at_most_once_drops_what_a_dead_consumer_had_claimed)
 {
     horus_context *c = join(4 * MiB);
