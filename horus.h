@@ -6470,15 +6470,18 @@ static void horusi_tell_lost(horus_topic *t, const horusi_in *in, uint64_t to)
         horusi_count_lost(t, to - from);
 }
 
-/* The word of a lane, and the messages of the rings that had ended there by then. */
-static uint64_t horusi_lane_look(horusi_lane *lane, uint64_t *ended)
+/* The word of a lane, its ring, and the messages of the rings that had ended there by then. The
+ * ring is looked at first and last: its number never comes again, another one's word may be the
+ * same. */
+static uint64_t horusi_lane_look(horusi_lane *lane, uint64_t *ended, uint64_t *ring)
 {
     uint64_t w = horusi_ld64_seq(W, &lane->word);
     for (int tries = 0; tries < 1000; tries++) {
+        *ring = horusi_ld64_acq(L2, &lane->ring);
         *ended = horusi_owner_state(w) == HORUSI_LANE_ENDING ? horusi_ld64_acq(L2, &lane->ending)
                                                              : horusi_ld64_acq(L2, &lane->ended);
         uint64_t now = horusi_ld64_seq(W, &lane->word);
-        if (now == w)
+        if (now == w && horusi_ld64_acq(L2, &lane->ring) == *ring)
             break;
         w = now;
     }
@@ -6500,9 +6503,8 @@ static void horusi_refresh(horus_topic *t, bool opening)
     t->version = horusi_ld32_acq(L2, &t->shm->version);
     for (uint32_t i = 0; i < t->max_lanes; i++) {
         horusi_lane *lane = &horusi_lanes(t->shm)[i];
-        uint64_t past, w = horusi_lane_look(lane, &past);
+        uint64_t past, ref, w = horusi_lane_look(lane, &past, &ref);
         bool live = horusi_owner_state(w) >= HORUSI_LANE_LIVE;
-        uint64_t ref = horusi_ld64_acq(L2, &lane->ring);
         horusi_in *in = NULL;
         for (uint32_t k = 0; k < t->in_count && !in; k++)
             if (t->in[k].lane == i && !t->in[k].gone)
@@ -6514,8 +6516,13 @@ static void horusi_refresh(horus_topic *t, bool opening)
         }
         if (live && !in) {
             horusi_ring ring;
-            if (t->in_count == t->in_room ||
-                !horusi_ring_acquire(p, t->shm, t->max_subs, lane, &ring)) {
+            bool have = t->in_count < t->in_room &&
+                        horusi_ring_acquire(p, t->shm, t->max_subs, lane, &ring);
+            if (have && horusi_pair(ring.slot, ring.generation) != ref) { /* the next one already */
+                horusi_release(p, ring.slot);
+                have = false;
+            }
+            if (!have) {
                 if (opening && again > 0 && horusi_ld64_seq(W, &lane->word) != w)
                     i--, again--; /* it ended as we looked: what it had was never ours to lose */
                 else
@@ -6535,6 +6542,8 @@ static void horusi_refresh(horus_topic *t, bool opening)
         if (in && opening) {
             in->next = horusi_is_queue(in) ? horusi_ld64_acq(K2, &lane->tail)
                                            : horusi_ld64_seq(W, &lane->head) + 1;
+            if (horusi_ld64_acq(L2, &lane->ring) != in->ref) /* that is another ring's place */
+                in->next = horusi_ring_newest(&in->ring) + 1;
             in->next = in->next ? in->next : 1;
             in->begin = in->next;
             if (in->ring.cursors)
