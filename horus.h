@@ -1776,9 +1776,6 @@ typedef horusi_a32 horusi_aword;
  * file, held by an open file description: they end with their process, at whatever instruction. */
 #include <string.h>
 #ifndef HORUS_NO_OS
-#if defined(__linux__) && !defined(__USE_MISC)
-#error "horus.h: include it with HORUS_IMPLEMENTATION before any system header, or use -std=gnu11"
-#endif
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -1795,8 +1792,10 @@ typedef horusi_a32 horusi_aword;
 #include <time.h>
 #include <unistd.h>
 #ifdef __linux__
-#include <linux/futex.h>
 #include <sys/syscall.h>
+#ifndef MADV_NORMAL /* hidden by glibc and musl alike */
+#error "horus.h: include it with HORUS_IMPLEMENTATION before any system header, or use -std=gnu11"
+#endif
 #endif
 #endif
 
@@ -1915,6 +1914,13 @@ static void horusi_give_way(uint32_t tries)
 }
 
 #ifdef __linux__
+/* of <linux/futex.h>, which not every C library comes with */
+enum {
+    HORUSI_FUTEX_WAIT = 0,
+    HORUSI_FUTEX_WAKE = 1,
+    HORUSI_FUTEX_LOCK_PI = 6 | 128, /* private */
+    HORUSI_FUTEX_UNLOCK_PI = 7 | 128
+};
 #ifdef SYS_futex
 #define HORUSI_SYS_FUTEX SYS_futex
 #else
@@ -1926,8 +1932,7 @@ static void horusi_lock(horusi_a32 *word)
 {
     uint32_t free_word = 0, me = horusi_thread_id();
     for (uint32_t tries = 0; !horusi_cas32_acqrel(N2, word, &free_word, me); tries++) {
-        if (syscall(HORUSI_SYS_FUTEX, word, FUTEX_LOCK_PI | FUTEX_PRIVATE_FLAG, 0, NULL, NULL, 0) ==
-            0) {
+        if (syscall(HORUSI_SYS_FUTEX, word, HORUSI_FUTEX_LOCK_PI, 0, NULL, NULL, 0) == 0) {
             (void)horusi_ld32_acq(N2, word); /* the kernel handed it over */
             return;
         }
@@ -1941,8 +1946,7 @@ static void horusi_unlock(horusi_a32 *word)
     uint32_t me = horusi_thread_id();
     if (!horusi_cas32_acqrel(N1, word, &me, 0)) {
         (void)horusi_add32_acqrel(N1, word, 0);
-        (void)syscall(HORUSI_SYS_FUTEX, word, FUTEX_UNLOCK_PI | FUTEX_PRIVATE_FLAG, 0, NULL, NULL,
-                      0);
+        (void)syscall(HORUSI_SYS_FUTEX, word, HORUSI_FUTEX_UNLOCK_PI, 0, NULL, NULL, 0);
     }
 }
 
@@ -1950,13 +1954,13 @@ static void horusi_unlock(horusi_a32 *word)
 static int horusi_sleep_on(horusi_a32 *word, uint32_t seen, uint64_t ns)
 {
     long t[2] = {(long)(ns / 1000000000u), (long)(ns % 1000000000u)};
-    if (syscall(HORUSI_SYS_FUTEX, word, FUTEX_WAIT, seen, t, NULL, 0) == 0)
+    if (syscall(HORUSI_SYS_FUTEX, word, HORUSI_FUTEX_WAIT, seen, t, NULL, 0) == 0)
         return 0;
     return errno == EINTR;
 }
 static void horusi_wake(horusi_a32 *word)
 {
-    (void)syscall(HORUSI_SYS_FUTEX, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+    (void)syscall(HORUSI_SYS_FUTEX, word, HORUSI_FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
 #else
 static void horusi_lock(horusi_a32 *word)
@@ -2061,9 +2065,6 @@ static void horusi_clock_pair(uint32_t clock, uint64_t *ticks, uint64_t *ns)
 #ifndef MADV_DONTFORK
 #define MADV_DONTFORK 10
 #endif
-#ifndef MADV_REMOVE
-#define MADV_REMOVE 9
-#endif
 #ifndef MADV_HUGEPAGE
 #define MADV_HUGEPAGE 14
 #endif
@@ -2161,6 +2162,24 @@ static bool horusi_commit(int fd, uint64_t offset, uint64_t bytes)
         r = posix_fallocate(fd, (off_t)offset, (off_t)bytes);
     } while (r == EINTR);
     errno = r;
+    return r == 0;
+}
+
+/* Punches a hole: the range reads as zeros and has no memory. Not by madvise(), which emulators
+ * pass over in silence, and old pixels would show. False: it stays as it was, or in part. */
+static bool horusi_give_back(int fd, uint64_t offset, uint64_t bytes)
+{
+    const int mode = 3; /* FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE */
+    long r;
+    do {
+#if UINTPTR_MAX > 0xffffffffu
+        r = syscall(SYS_fallocate, fd, mode, (long)offset, (long)bytes);
+#elif __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ /* two registers each, and the high one is 0 */
+        r = syscall(SYS_fallocate, fd, mode, (long)offset, 0L, (long)bytes, 0L);
+#else
+        r = syscall(SYS_fallocate, fd, mode, 0L, (long)offset, 0L, (long)bytes);
+#endif
+    } while (r != 0 && errno == EINTR);
     return r == 0;
 }
 
@@ -2772,8 +2791,8 @@ static void horusi_punch(horus_pool *p, uint32_t g, uint32_t n)
         return;
     for (uint32_t i = g; i < g + n; i++)
         horusi_st32_rel(G1, &p->granule[i].commit, HORUSI_UNKNOWN);
-    if (madvise(p->data + (uint64_t)g * p->granule_bytes, (size_t)n * p->granule_bytes,
-                MADV_REMOVE) == 0)
+    if (horusi_give_back(p->fd, p->data_offset + (uint64_t)g * p->granule_bytes,
+                         (uint64_t)n * p->granule_bytes))
         for (uint32_t i = g; i < g + n; i++)
             horusi_st32_rel(G1, &p->granule[i].commit, HORUSI_EMPTY);
 #else
