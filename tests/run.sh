@@ -9,6 +9,7 @@ mkdir -p "$out"
 passed=0
 failed=0
 times=()
+skips=() # what this machine cannot run: named at the end
 lie() { ls /dev/shm 2>/dev/null | grep '^horus' | sort; }
 before=$(lie) # of programs that have nothing to do with us
 
@@ -23,6 +24,12 @@ if [ "$mode" = plain ]; then
     want clang-format clang-format
     want i686-linux-gnu-gcc gcc-i686-linux-gnu
     want arm-none-eabi-gcc gcc-arm-none-eabi
+    want aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+    want arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf
+    want qemu-aarch64 qemu-user
+    want musl-gcc musl-tools
+    ls /usr/aarch64-linux-gnu/lib/libc.a >/dev/null 2>&1 || need+=(libc6-dev-arm64-cross)
+    ls /usr/arm-linux-gnueabihf/lib/libc.a >/dev/null 2>&1 || need+=(libc6-dev-armhf-cross)
     [ -e /usr/include/stb/stb_image_write.h ] || need+=(libstb-dev)
     [ -e /usr/include/dlpack/dlpack.h ] || need+=(libdlpack-dev)
     ls /usr/lib/arm-none-eabi/include/stdio.h >/dev/null 2>&1 || need+=(libnewlib-arm-none-eabi)
@@ -65,6 +72,7 @@ part() {
         failed=$((failed + 1))
         line="FAILED (status $code)"
     fi
+    while read -r skip; do skips+=("$name: $skip"); done < <(grep 'skipped: ' "$log")
     case $line in *" 0 failed"|ok) ;; *)
         grep -E 'FAILED|ERROR|Sanitizer|WARNING: Thread' "$log" | head -n 20
         echo "    the end of $log:"
@@ -108,6 +116,7 @@ if [ "$mode" = plain ]; then
         head "$out/storm32.build"
     fi
     part fuzz tests/fuzz/run.sh -t "${FUZZ_SECONDS:-20}"
+    part cross tests/cross.sh
     part readme python3 tests/readme_test.py
     part examples python3 tests/demo_examples_test.py
     if [ -e tests/demo_test.py ]; then
@@ -129,5 +138,9 @@ else
 fi
 echo "---- seconds by part ($mode)"
 printf '%s\n' "${times[@]}"
+if [ ${#skips[@]} -gt 0 ]; then
+    echo "---- not run here"
+    printf '%s\n' "${skips[@]}"
+fi
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -55,8 +55,11 @@
 extern void __gcov_dump(void);
 #define _exit(status) (__gcov_dump(), _exit(status))
 #endif
+#ifndef TEST_EMULATED /* built for an emulator of another processor: see tests/cross.sh */
+#define TEST_EMULATED 0
+#endif
 /* How often to repeat what is only made likelier by repeating: less where a step costs more. */
-#define TEST_TIMES(n) (TEST_SANITIZED ? ((n) + 9) / 10 : (n))
+#define TEST_TIMES(n) (TEST_SANITIZED || TEST_EMULATED ? ((n) + 9) / 10 : (n))
 
 /* Memory that a test shares with the processes that it forks. */
 typedef struct test_board {

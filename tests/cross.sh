@@ -1,0 +1,62 @@
+#!/bin/bash
+# The C unit tests and a small storm on other processors, by qemu-user, and with another C library:
+# aarch64, armv7 (32 bits), and musl (on this processor). Ends with "N passed, N failed". What an
+# emulator cannot do is probed by the test itself, and printed as "skipped".
+#     cross.sh [-l] [aarch64|armv7|musl ...]      -l: nothing shortened, and a large storm
+set -u
+cd "$(dirname "$0")/.." || exit 1
+out=$PWD/build/cross
+mkdir -p "$out"
+short=-DTEST_EMULATED=1 kills=40 stops=10 pause=300000
+if [ "${1:-}" = -l ]; then
+    short='' kills=1000 stops=100
+    shift
+fi
+[ $# -gt 0 ] || set -- aarch64 armv7 musl
+flags="-std=gnu11 -g -O1 -Wall -Wextra -pthread -static"
+passed=0
+failed=0
+
+# one TARGET EMULATOR COMPILER...
+one() {
+    local target=$1 emulator=$2 bin log line t
+    shift 2
+    for t in test_pool test_topic test_views test_messages test_bad_input test_model storm; do
+        bin=$out/$t.$target log=$out/$t.$target.log
+        if ! "$@" $flags tests/$t.c -o "$bin" -lm >"$log" 2>&1; then
+            echo "$target: $t FAILED to build"
+            head -n 20 "$log"
+            failed=$((failed + 1))
+            continue
+        fi
+        if [ $t = storm ]; then # without binfmt_misc an emulated program cannot start another one
+            printf '#!/bin/sh\nexec %s %s "$@"\n' "$emulator" "$bin" >"$bin.sh"
+            chmod +x "$bin.sh"
+            timeout 600 $emulator "$bin" -x "$bin.sh" -k $kills -s $stops -w 4 -m 32 -p $pause >"$log" 2>&1
+        else
+            HORUS_TEST_SECONDS=120 timeout 900 $emulator "$bin" >"$log" 2>&1
+        fi
+        line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
+        echo "$target: $t: ${line:-FAILED: no result}"
+        grep 'skipped: ' "$log" | sed "s/^/$target: /"
+        if [ -z "$line" ]; then
+            failed=$((failed + 1))
+            tail -n 20 "$log"
+        else
+            passed=$((passed + ${line%% passed*}))
+            line=${line#*, }
+            failed=$((failed + ${line%% failed*}))
+            [ "${line%% failed*}" = 0 ] || grep -vE 'core dumped' "$log" | head -n 40
+        fi
+    done
+}
+for target in "$@"; do
+    case $target in
+    aarch64) one aarch64 qemu-aarch64 aarch64-linux-gnu-gcc $short ;;
+    armv7) one armv7 qemu-arm arm-linux-gnueabihf-gcc -march=armv7-a+fp $short ;;
+    musl) one musl '' musl-gcc ;;
+    *) echo "no such target: $target"; exit 2 ;;
+    esac
+done
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
