@@ -2087,6 +2087,18 @@ typedef struct horusi_files {
     char leaf[160]; /* the namespace's directory */
 } horusi_files;
 
+/* Repeats a call that a signal cut short. */
+#define HORUSI_RETRY(r, call)                                                                      \
+    do {                                                                                           \
+        (r) = (call);                                                                              \
+    } while ((r) < 0 && errno == EINTR)
+static int horusi_open(int dir_fd, const char *path, int flags, mode_t mode)
+{
+    int fd;
+    HORUSI_RETRY(fd, openat(dir_fd, path, flags | O_CLOEXEC, mode));
+    return fd;
+}
+
 /* The kernel's 64-bit struct, whatever off_t is. */
 typedef struct horusi_flock {
     short type, whence;
@@ -2096,13 +2108,11 @@ typedef struct horusi_flock {
 static int horusi_ofd(int fd, int command, horusi_flock *lock)
 {
     int r;
-    do {
 #ifdef SYS_fcntl64
-        r = (int)syscall(SYS_fcntl64, fd, command, lock);
+    HORUSI_RETRY(r, (int)syscall(SYS_fcntl64, fd, command, lock));
 #else
-        r = (int)syscall(SYS_fcntl, fd, command, lock);
+    HORUSI_RETRY(r, (int)syscall(SYS_fcntl, fd, command, lock));
 #endif
-    } while (r != 0 && errno == EINTR);
     return r;
 }
 /* Tries to take (F_WRLCK, F_RDLCK) or drop (F_UNLCK) a byte. 0: done. */
@@ -2111,12 +2121,14 @@ static int horusi_lock_byte(int fd, short type, uint32_t byte)
     horusi_flock l = {type, SEEK_SET, byte, 1, 0};
     return horusi_ofd(fd, F_OFD_SETLK, &l);
 }
-/* True if another description locks one of the bytes; *which is the first of them. */
+/* True if another description locks one of the bytes; *which is the first of them. errno is 0 then,
+ * or says why it cannot be told. */
 static bool horusi_is_locked(int fd, uint32_t byte, uint32_t count, uint32_t *which)
 {
     horusi_flock l = {F_WRLCK, SEEK_SET, byte, count, 0};
     if (horusi_ofd(fd, F_OFD_GETLK, &l) != 0)
         return true; /* cannot tell: nobody is declared dead for that */
+    errno = 0;
     if (l.type == F_UNLCK)
         return false;
     if (which)
@@ -2129,11 +2141,15 @@ static int horusi_reopen(int fd, int dir_fd, const char *name)
     char path[40];
     struct stat a, b;
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    int r = open(path, O_RDWR | O_CLOEXEC);
-    if (r < 0)
-        r = openat(dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    int r = horusi_open(AT_FDCWD, path, O_RDWR, 0), why = errno;
+    if (r < 0) { /* no /proc here */
+        r = horusi_open(dir_fd, name, O_RDWR | O_NOFOLLOW, 0);
+        if (r < 0 && why != ENOENT)
+            errno = why;
+    }
     if (r >= 0 && (fstat(fd, &a) != 0 || fstat(r, &b) != 0 || a.st_ino != b.st_ino)) {
         close(r);
+        errno = ESTALE;
         r = -1;
     }
     return r;
@@ -2146,7 +2162,7 @@ static horus_result horusi_errno(horus_result code, const char *what, const char
         code = HORUS_E_PERMISSION;
     if (e == ENOMEM)
         code = HORUS_E_MEMORY;
-    if (e == ENOSPC)
+    if (e == ENOSPC || e == EDQUOT)
         code = HORUS_E_POOL_FULL;
     return horusi_fail(code, "cannot %s %s: %s%s", what, path, strerror(e),
                        e == EMFILE || e == ENFILE ? "; raise the limit (ulimit -n)"
@@ -2188,16 +2204,19 @@ static uint64_t horusi_room(int fd)
 {
     struct statvfs v;
     uint64_t room = UINT64_MAX;
-    if (fstatvfs(fd, &v) == 0 && v.f_blocks)
+    int got;
+    HORUSI_RETRY(got, fstatvfs(fd, &v));
+    if (got == 0 && v.f_blocks)
         room = (uint64_t)v.f_bavail * v.f_frsize;
     static const char *const limits[] = {"/sys/fs/cgroup/memory.max",
                                          "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
     for (size_t i = 0; i < 2; i++) {
         char text[32] = {0};
-        int f = open(limits[i], O_RDONLY | O_CLOEXEC);
+        int f = horusi_open(AT_FDCWD, limits[i], O_RDONLY, 0);
         if (f < 0)
             continue;
-        ssize_t n = read(f, text, sizeof text - 1);
+        ssize_t n;
+        HORUSI_RETRY(n, read(f, text, sizeof text - 1));
         close(f);
         unsigned long long limit = n > 0 ? strtoull(text, NULL, 10) : 0; /* "max" gives 0 */
         if (limit && limit / 4 < room)
@@ -2209,14 +2228,26 @@ static uint64_t horusi_room(int fd)
 static uint64_t horusi_random(void)
 {
     uint64_t r = horusi_now() * 0x9e3779b97f4a7c15ull ^ (uint64_t)getpid() << 32;
-    int f = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+    int f = horusi_open(AT_FDCWD, "/dev/urandom", O_RDONLY, 0);
     if (f >= 0) {
         uint64_t v;
-        if (read(f, &v, sizeof v) == (ssize_t)sizeof v)
+        ssize_t n;
+        HORUSI_RETRY(n, read(f, &v, sizeof v));
+        if (n == (ssize_t)sizeof v)
             r ^= v;
         close(f);
     }
     return r | 1;
+}
+
+/* Gives what we made to the group. 0: done. */
+static int horusi_share(const horusi_files *f, int fd, mode_t mode)
+{
+    int r;
+    HORUSI_RETRY(r, fchown(fd, (uid_t)-1, f->gid));
+    if (r == 0)
+        HORUSI_RETRY(r, fchmod(fd, mode));
+    return r;
 }
 
 /* Opens (making it if need be) the namespace's directory and checks whose it is. */
@@ -2228,7 +2259,7 @@ static horus_result horusi_open_dir(horusi_files *f)
     int made = mkdir(path, mode) == 0;
     if (!made && errno != EEXIST)
         return horusi_errno(HORUS_E_SYSTEM, "make", path);
-    f->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    f->dir_fd = horusi_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
     struct stat s;
     if (f->dir_fd < 0 || fstat(f->dir_fd, &s) != 0) {
         if (errno == ENOTDIR) {
@@ -2237,12 +2268,11 @@ static horus_result horusi_open_dir(horusi_files *f)
         }
         return errno == ENOENT ? HORUS_E_BUSY : horusi_errno(HORUS_E_SYSTEM, "open", path);
     }
-    if (made && f->shared &&
-        (fchown(f->dir_fd, (uid_t)-1, f->gid) != 0 || fchmod(f->dir_fd, mode) != 0))
-        return horusi_errno(HORUS_E_PERMISSION, "give to the group", path);
+    if (made && f->shared && horusi_share(f, f->dir_fd, mode) != 0)
+        return horusi_errno(HORUS_E_SYSTEM, "give to the group", path);
     if (f->shared && !made && s.st_uid == f->uid &&
         s.st_gid != f->gid) /* its maker died half-way */
-        made = fchown(f->dir_fd, (uid_t)-1, f->gid) == 0 && fchmod(f->dir_fd, mode) == 0;
+        made = horusi_share(f, f->dir_fd, mode) == 0;
     if (f->shared ? s.st_gid != f->gid && !made : s.st_uid != f->uid)
         return horusi_fail(HORUS_E_PERMISSION,
                            "%s belongs to user %u, group %u: set HORUS_NAMESPACE to a name of your "
@@ -2259,12 +2289,15 @@ static horus_result horusi_open_file(const horusi_files *f, const char *name, in
                                      uint64_t *bytes)
 {
     struct stat s;
-    *fd = openat(f->dir_fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    char path[500];
+    (void)snprintf(path, sizeof path, "%s/%s", f->leaf, name);
+    *fd = horusi_open(f->dir_fd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
     if (*fd < 0)
-        return errno == ENOENT ? HORUS_E_NOT_FOUND : horusi_errno(HORUS_E_SYSTEM, "open", name);
+        return errno == ENOENT ? HORUS_E_NOT_FOUND : horusi_errno(HORUS_E_SYSTEM, "open", path);
     horus_result r = HORUS_OK;
+    memset(&s, 0, sizeof s);
     if (fstat(*fd, &s) != 0)
-        r = horusi_errno(HORUS_E_SYSTEM, "stat", name);
+        r = horusi_errno(HORUS_E_SYSTEM, "stat", path);
     else if (!S_ISREG(s.st_mode))
         r = horusi_fail(HORUS_E_PERMISSION, "%s/%s is not a regular file: remove it", f->leaf,
                         name);
@@ -2283,12 +2316,12 @@ static horus_result horusi_open_file(const horusi_files *f, const char *name, in
 static horus_result horusi_make_file(const horusi_files *f, int *fd)
 {
     mode_t mode = f->shared ? 0660 : 0600;
-    *fd = openat(f->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+    *fd = horusi_open(f->dir_fd, ".", O_TMPFILE | O_RDWR, mode);
     if (*fd < 0)
         return errno == ENOENT ? HORUS_E_BUSY /* the last one out removed the directory */
                                : horusi_errno(HORUS_E_SYSTEM, "make a file in", f->leaf);
-    if (f->shared && (fchown(*fd, (uid_t)-1, f->gid) != 0 || fchmod(*fd, mode) != 0))
-        return horusi_errno(HORUS_E_PERMISSION, "give to the group a file in", f->leaf);
+    if (f->shared && horusi_share(f, *fd, mode) != 0)
+        return horusi_errno(HORUS_E_SYSTEM, "give to the group a file in", f->leaf);
     return HORUS_OK;
 }
 static int horusi_name_file(const horusi_files *f, int fd, const char *name)
@@ -2538,6 +2571,8 @@ struct horus_context {
     horusi_alone alone;
     horusi_lane *victim;   /* the lane that a sweep is to drop */
     uint32_t victim_topic; /* or the slot of the topic whose lanes it is to drop */
+    int sweep_error;       /* of the last sweep: an errno, or what kept it from a pool */
+    horus_result sweep_result;
     horusi_out *outs;
     struct horus_topic *topics;
     horus_context *next; /* of all contexts of the process */
@@ -3668,15 +3703,23 @@ static bool horusi_row_is_dead(horus_context *c, uint32_t row)
 static bool horusi_sweep_row(horus_context *c, uint32_t row, int drop)
 {
 #if defined(__linux__) && !defined(HORUS_NO_OS)
-    if (!horusi_row_is_dead(c, row))
+    errno = 0;
+    if (!horusi_row_is_dead(c, row)) {
+        c->sweep_error = errno ? errno : c->sweep_error;
         return false;
+    }
     int fd = horusi_reopen(c->pool->fd, c->files.dir_fd, "horus");
-    if (fd < 0)
+    if (fd < 0) {
+        c->sweep_error = errno;
         return false;
+    }
     bool done = horusi_lock_byte(fd, F_WRLCK, row) == 0;
     if (done) {
         horusi_mark_dead(c, row);
-        (void)horusi_reclaim(c, row, drop);
+        horus_result r = horusi_reclaim(c, row, drop);
+        c->sweep_result = r != HORUS_OK ? r : c->sweep_result;
+    } else if (errno != EAGAIN && errno != EACCES) { /* or else another sweeper has it */
+        c->sweep_error = errno;
     }
     (void)horusi_lock_byte(fd, F_UNLCK, row); /* a child forked meanwhile has the description too */
     close(fd);
@@ -3694,6 +3737,8 @@ static uint32_t horusi_sweep_for(horus_context *c, int drop, uint32_t topic)
     if (!horusi_trylock(&c->sweeping))
         return 0;
     c->victim_topic = topic;
+    c->sweep_error = 0;
+    c->sweep_result = HORUS_OK;
     for (uint32_t row = 0; row < HORUSI_ROWS; row++)
         n += horusi_sweep_row(c, row, drop);
     horusi_st32_rel(N1, &c->sweeping, 0);
@@ -3933,7 +3978,6 @@ static bool horusi_make_room(horus_pool *p, horusi_out *caller, uint32_t round)
 #if defined(__linux__) && !defined(HORUS_NO_OS)
 static horus_context *horusi_contexts; /* all of this process, under horusi_contexts_lock */
 static horusi_a32 horusi_contexts_lock;
-static pthread_once_t horusi_once = PTHREAD_ONCE_INIT;
 #endif
 #ifndef HORUS_NO_OS
 static horus_context *_Atomic horusi_default; /* written under horusi_default_lock */
@@ -4233,7 +4277,7 @@ static void horusi_row_begin(horus_context *c, uint32_t row, const char *label)
 #ifndef HORUS_NO_OS
     horusi_st32_rlx(own, &r->pid, (uint32_t)getpid());
     int f = label ? -1 : open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
-    if (f >= 0) {
+    if (f >= 0) { /* a signal in between costs the name, no more */
         ssize_t n = read(f, text, sizeof text - 1);
         text[n > 0 ? n - 1 : 0] = 0; /* its newline */
         close(f);
@@ -4330,7 +4374,9 @@ static horus_result horusi_pool_build(const horusi_files *f, const horusi_geomet
     horus_result r = horusi_make_file(f, fd);
     if (r != HORUS_OK)
         return r;
-    if (ftruncate(*fd, (off_t)g->end) != 0)
+    int sized;
+    HORUSI_RETRY(sized, ftruncate(*fd, (off_t)g->end));
+    if (sized != 0)
         return horusi_errno(HORUS_E_SYSTEM, "size a file in", f->leaf);
     if (!horusi_commit(*fd, 0, g->slots))
         return horusi_errno(HORUS_E_POOL_FULL, "find memory for a file in", f->leaf);
@@ -4393,7 +4439,7 @@ static horus_result horusi_attach_all(horus_context *c)
     horus_result r = HORUS_OK;
     if (c->pool->fd < 0)
         return HORUS_OK;
-    int fd = openat(c->files.dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = horusi_open(c->files.dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
     if (!d) {
         if (fd >= 0)
@@ -4401,7 +4447,13 @@ static horus_result horusi_attach_all(horus_context *c)
         return horusi_errno(HORUS_E_SYSTEM, "list", c->files.leaf);
     }
     horusi_lock(&c->lock);
-    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+    for (;;) {
+        errno = 0;
+        struct dirent *e = readdir(d);
+        if (!e && errno != 0) /* a pool may be missing */
+            r = horusi_errno(HORUS_E_SYSTEM, "list", c->files.leaf);
+        if (!e)
+            break;
         if (strncmp(e->d_name, "pool.", 5) != 0)
             continue;
         char file[320];
@@ -4425,10 +4477,13 @@ static horus_result horusi_attach_all(horus_context *c)
 /* Removes the namespace's files. The gate is held exclusively and nobody is in. */
 static void horusi_remove(const horusi_files *f)
 {
-    int fd = openat(f->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = horusi_open(f->dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    if (!d)
+    if (!d) {
+        if (fd >= 0)
+            close(fd);
         return;
+    }
     for (struct dirent *e; (e = readdir(d)) != NULL;)
         if (strncmp(e->d_name, "pool.", 5) == 0)
             (void)unlinkat(f->dir_fd, e->d_name, 0);
@@ -4446,6 +4501,15 @@ static bool horusi_is_named(const horusi_files *f, int fd, const char *name)
     struct stat a, b;
     return fstat(fd, &a) == 0 && fstatat(f->dir_fd, name, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
            a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
+/* Only what was seen counts: another file, or none. */
+static bool horusi_is_gone(const horusi_files *f, int fd, const char *name)
+{
+    struct stat a, b;
+    if (fstatat(f->dir_fd, name, &b, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT;
+    return fstat(fd, &a) == 0 && (a.st_ino != b.st_ino || a.st_dev != b.st_dev);
 }
 
 /* Fills in the place of a namespace from the wishes and the environment. */
@@ -4483,7 +4547,14 @@ static horus_result horusi_locate(horus_context *c, const horus_context_desc *d)
         char *end;
         unsigned long long number = strtoull(group, &end, 10);
         bool numeric = group[0] >= '0' && group[0] <= '9' && *end == 0;
-        struct group *g = numeric ? NULL : getgrnam(group);
+        struct group *g = NULL;
+        do {
+            errno = 0;
+        } while (!numeric && !(g = getgrnam(group)) && errno == EINTR);
+        if (!numeric && !g &&
+            (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+             errno == EIO)) /* others only mean that there is none */
+            return horusi_errno(HORUS_E_SYSTEM, "look up group", group);
         if (numeric ? number >= UINT32_MAX : !g)
             return horusi_fail(HORUS_E_NOT_FOUND, "no group %.40s: name one of /etc/group", group);
         f->gid = g ? (uint32_t)g->gr_gid : (uint32_t)number;
@@ -4497,28 +4568,34 @@ static horus_result horusi_locate(horus_context *c, const horus_context_desc *d)
 static horus_result horusi_keep_lock(horusi_files *f)
 {
     struct stat s;
+    if (fstat(f->lock_fd, &s) != 0)
+        return horusi_errno(HORUS_E_SYSTEM, "stat", f->leaf);
+    f->lock_dev = s.st_dev;
+    f->lock_ino = s.st_ino;
     f->lock_page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, f->lock_fd, 0);
     if (f->lock_page == MAP_FAILED) {
         f->lock_page = NULL;
         return horusi_errno(HORUS_E_SYSTEM, "map", f->leaf);
     }
-    if (madvise(f->lock_page, 4096, MADV_DONTFORK) != 0 || fstat(f->lock_fd, &s) != 0)
+    if (madvise(f->lock_page, 4096, MADV_DONTFORK) != 0)
         return horusi_errno(HORUS_E_SYSTEM, "keep from children", f->leaf);
-    f->lock_dev = s.st_dev;
-    f->lock_ino = s.st_ino;
     return HORUS_OK;
 }
-/* Drops the row's lock. */
+/* Drops the row's lock. The descriptor's number may be another file's by now; where that cannot be
+ * found out it is taken for ours, or the lock would stay. */
 static void horusi_drop_lock(horusi_files *f)
 {
     if (f->lock_page)
         munmap(f->lock_page, 4096);
     f->lock_page = NULL;
     struct stat s;
-    if (f->lock_fd >= 0 && fstat(f->lock_fd, &s) == 0 && s.st_ino == f->lock_ino &&
-        s.st_dev == f->lock_dev)
+    if (f->lock_fd >= 0 &&
+        (fstat(f->lock_fd, &s) != 0
+             ? errno != EBADF
+             : f->lock_ino == 0 || (s.st_ino == f->lock_ino && s.st_dev == f->lock_dev)))
         close(f->lock_fd);
     f->lock_fd = -1;
+    f->lock_ino = 0;
 }
 
 static void horusi_before_fork(void)
@@ -4546,10 +4623,18 @@ static void horusi_in_child(void)
     horusi_st32_rlx(N1, &horusi_default_lock, 0);
 }
 static void horusi_at_exit(void); /* below */
-static void horusi_register(void)
+/* Once; horusi_contexts_lock is held. Without these a child would use its parent's row. */
+static horus_result horusi_register(void)
 {
-    (void)pthread_atfork(horusi_before_fork, horusi_after_fork, horusi_in_child);
-    (void)atexit(horusi_at_exit);
+    static bool forks, exits;
+    int e = forks ? 0 : pthread_atfork(horusi_before_fork, horusi_after_fork, horusi_in_child);
+    forks = forks || e == 0;
+    if (e == 0 && !exits)
+        e = atexit(horusi_at_exit) == 0 ? 0 : ENOMEM;
+    exits = exits || e == 0;
+    return e == 0
+               ? HORUS_OK
+               : horusi_fail(HORUS_E_MEMORY, "no memory for what is to be done at fork and exit");
 }
 
 /* One try at joining. E_BUSY: the world changed under us, try again. */
@@ -4595,8 +4680,9 @@ static horus_result horusi_try_join(horus_context *c, const horus_context_desc *
         }
         if (bytes >= sizeof(horusi_header) && !horusi_is_locked(fd, 0, HORUSI_ROWS, NULL)) {
             horusi_header h; /* nobody is in: leftovers of a crash are replaced */
-            if (pread(fd, &h, sizeof h, 0) == (ssize_t)sizeof h &&
-                (h.magic ^ HORUSI_MAGIC) >> 8 == 0 &&
+            ssize_t n;
+            HORUSI_RETRY(n, pread(fd, &h, sizeof h, 0));
+            if (n == (ssize_t)sizeof h && (h.magic ^ HORUSI_MAGIC) >> 8 == 0 &&
                 horusi_lock_byte(f->lock_fd, F_WRLCK, HORUSI_GATE) == 0 &&
                 horusi_is_named(f, fd, "horus") && !horusi_is_locked(fd, 0, HORUSI_ROWS, NULL)) {
                 horusi_remove(f);
@@ -4773,9 +4859,10 @@ horus_result horus_context_open(horus_context **out, const horus_context_desc *d
         return horusi_no_memory(sizeof *c);
     memset(c, 0, sizeof *c);
     c->flags = d->flags;
-    (void)pthread_once(&horusi_once, horusi_register);
     horusi_lock(&horusi_contexts_lock); /* no fork between taking a row and noting it */
-    horus_result r = horusi_join(c, d);
+    horus_result r = horusi_register();
+    if (r == HORUS_OK)
+        r = horusi_join(c, d);
     if (r == HORUS_OK) {
         c->next = horusi_contexts;
         horusi_contexts = c;
@@ -4991,12 +5078,19 @@ horus_result horus_context_sweep(horus_context *context, uint32_t *rows)
     if (r != HORUS_OK)
         return r;
     uint32_t n = horusi_sweep(c, HORUSI_DROP_OLD);
+    r = c->sweep_result; /* its text is still there */
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+    if (c->sweep_error != 0) {
+        errno = c->sweep_error;
+        r = horusi_errno(HORUS_E_SYSTEM, "sweep", c->path);
+    }
+#endif
     horusi_lock(&c->lock);
     (void)horusi_end_closed(c, NULL, false);
     horusi_unlock(&c->lock);
     if (rows)
-        *rows = n;
-    return HORUS_OK;
+        *rows = r == HORUS_OK ? n : 0;
+    return r;
 }
 
 horus_result horus_pool_open(horus_pool **out, const char *name, const horus_pool_desc *desc)
@@ -7063,7 +7157,7 @@ static uint64_t horusi_deadline(int64_t timeout_ns)
 static horus_result horusi_look_around(horus_context *c)
 {
 #if defined(__linux__) && !defined(HORUS_NO_OS)
-    if (c->pool->fd >= 0 && !horusi_is_named(&c->files, c->pool->fd, "horus"))
+    if (c->pool->fd >= 0 && horusi_is_gone(&c->files, c->pool->fd, "horus"))
         return horusi_fail(HORUS_E_GONE,
                            "%s was removed (a logout clears a user's shared memory: see loginctl "
                            "enable-linger): open a new context",
@@ -8936,26 +9030,53 @@ horus_result horus_topic_send_cloud(horus_topic *t, horus_cloud *cloud, int64_t 
 #ifdef HORUSI_STB
 static uint8_t horusi_byte(double v) { return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v + 0.5); }
 
+typedef struct horusi_sink {
+    FILE *file;
+    int error; /* errno of the first write that failed */
+} horusi_sink;
+static void horusi_sink_write(void *user, void *data, int bytes)
+{
+    horusi_sink *s = (horusi_sink *)user;
+    if (s->error == 0 && fwrite(data, 1, (size_t)bytes, s->file) != (size_t)bytes)
+        s->error = errno ? errno : EIO;
+}
+
 /* Writes dense 8-bit pixels; the suffix picks the format. */
 static horus_result horusi_picture(const uint8_t *pixels, uint32_t width, uint32_t height,
                                    uint32_t channels, const char *path)
 {
     const char *dot = strrchr(path, '.');
-    int w = (int)width, h = (int)height, c = (int)channels, ok = -1;
-    if (dot && horusi_same_text(dot, ".png"))
-        ok = stbi_write_png(path, w, h, c, pixels, w * c);
-    else if (dot && horusi_same_text(dot, ".bmp"))
-        ok = stbi_write_bmp(path, w, h, c, pixels);
-    else if (dot && horusi_same_text(dot, ".tga"))
-        ok = stbi_write_tga(path, w, h, c, pixels);
-    else if (dot && (horusi_same_text(dot, ".jpg") || horusi_same_text(dot, ".jpeg")))
-        ok = stbi_write_jpg(path, w, h, c, pixels, 90);
-    if (ok < 0)
+    int w = (int)width, h = (int)height, c = (int)channels, ok = 0;
+    bool png = dot && horusi_same_text(dot, ".png"), bmp = dot && horusi_same_text(dot, ".bmp");
+    bool tga = dot && horusi_same_text(dot, ".tga"),
+         jpg = dot && (horusi_same_text(dot, ".jpg") || horusi_same_text(dot, ".jpeg"));
+    if (!png && !bmp && !tga && !jpg)
         return horusi_fail(HORUS_E_ARG,
                            "image_write: %.120s: the suffix must be png, bmp, tga or jpg", path);
-    return ok ? HORUS_OK
-              : horusi_fail(HORUS_E_SYSTEM, "image_write: cannot write %.120s: %s", path,
-                            strerror(errno));
+    horusi_sink s = {NULL, 0};
+    do {
+        s.file = fopen(path, "wb");
+    } while (!s.file && errno == EINTR);
+    if (s.file) {
+        if (png)
+            ok = stbi_write_png_to_func(horusi_sink_write, &s, w, h, c, pixels, w * c);
+        else if (bmp)
+            ok = stbi_write_bmp_to_func(horusi_sink_write, &s, w, h, c, pixels);
+        else if (tga)
+            ok = stbi_write_tga_to_func(horusi_sink_write, &s, w, h, c, pixels);
+        else
+            ok = stbi_write_jpg_to_func(horusi_sink_write, &s, w, h, c, pixels, 90);
+        if (!ok && s.error == 0)
+            s.error = ENOMEM; /* all else that it can fail by */
+        if (fclose(s.file) != 0 && s.error == 0)
+            s.error = errno;
+    } else {
+        s.error = errno;
+    }
+    return s.error == 0
+               ? HORUS_OK
+               : horusi_fail(s.error == ENOMEM ? HORUS_E_MEMORY : HORUS_E_SYSTEM,
+                             "image_write: cannot write %.120s: %s", path, strerror(s.error));
 }
 #endif
 
