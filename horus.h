@@ -3541,6 +3541,19 @@ static bool horusi_superseded(horus_pool *p, horusi_topic *t, uint32_t max_lanes
 }
 
 #if defined(__linux__) && !defined(HORUS_NO_OS)
+/* A publisher that died in mid-send may have published a message and not yet counted it: say so in
+ * its place, or else the message would be dropped with the ring while some have it already. */
+static void horusi_lane_mend(horusi_lane *lane, const horusi_ring *ring)
+{
+    uint64_t n = horusi_ld64_acq(L2, &lane->head) + 1;
+    horusi_entry *e =
+        horusi_entry_at(ring->entries, ring->stride, (uint32_t)((n - 1) % ring->capacity));
+    if (n == 0 || horusi_ld64_acq(C1, &e->seq) != 2 * n)
+        return;
+    horusi_st64_rlx(L1, &lane->last, horusi_ld64_rlx(C2, &e->stamp));
+    horusi_st64_rel(L1, &lane->head, n);
+}
+
 /* Sees to one topic on behalf of dead row `row`: its handles end, its claims go back, its rings
  * stay (marked) or go. True if something stays. */
 static bool horusi_reclaim_topic(horus_context *c, uint32_t s, uint32_t row, int drop)
@@ -3584,6 +3597,8 @@ static bool horusi_reclaim_topic(horus_context *c, uint32_t s, uint32_t row, int
                 (void)horusi_add32_acqrel(K1, &t->redeliver, 1);
         }
         if (horusi_owner_row(w) == row) {
+            if (have)
+                horusi_lane_mend(lane, &ring);
             bool keep = have && horusi_ld64_acq(L2, &lane->head) > 0 && drop != HORUSI_DROP_ALL &&
                         !(drop == HORUSI_DROP_VICTIM && lane == c->victim) &&
                         !(drop == HORUSI_DROP_TOPIC && s == c->victim_topic) &&

@@ -2074,6 +2074,50 @@ TEST(messages_survive_the_death_of_their_publisher)
     horus_context_close(c);
 }
 
+/* A process that dies between publishing its newest message and counting it. */
+static void send_and_not_count(void *arg)
+{
+    uint32_t policy = *(uint32_t *)arg / 2;
+    horus_context *c = join(0);
+    horus_topic *t = open_in(c, policy_name[policy], (horus_topic_desc){0});
+    for (uint64_t n = *(uint32_t *)arg % 2; n < 2; n++) {
+        CHECK_OK(send(t, n));
+        if (n < 1) {
+            test_raise(0); /* the first one has been read before the second is sent */
+            test_await(1);
+        }
+    }
+    horusi_lane *lane = t->out->lane;
+    horusi_st64_rlx(L1, &lane->head, horusi_ld64_rlx(L1, &lane->head) - 1);
+    horusi_st64_rlx(L1, &lane->last, 0);
+    (void)kill(getpid(), SIGKILL);
+}
+TEST(a_message_survives_that_its_publisher_had_no_time_to_count)
+{
+    horus_context *c = join(4 * MiB);
+    for (uint32_t i = 2; i < 8; i++) { /* each policy; two messages, one message */
+        horus_topic_desc d = {.policy = (horus_policy)(i / 2), .capacity = 4};
+        horus_topic *r = open_in(c, policy_name[i / 2], d);
+        atomic_store(&board->flag[0], 0);
+        atomic_store(&board->flag[1], 0);
+        CHECK_NOTHING(r);
+        pid_t pid = test_fork(send_and_not_count, &i);
+        if (i % 2 == 0) {
+            test_await(0);
+            CHECK_GETS(r, 0);
+            test_raise(1);
+        }
+        (void)test_wait(pid);
+        CHECK_OK(horus_context_sweep(c, NULL));
+        CHECK_GETS(r, 1);
+        CHECK_NOTHING(r);
+        horus_topic_close(r);
+        CHECK_OK(horus_context_sweep(c, NULL));
+    }
+    check_balanced(pool_of(c));
+    horus_context_close(c);
+}
+
 TEST(publishers_that_come_and_go_cost_no_memory)
 {
     horus_context *c = join(8 * MiB);
