@@ -7583,10 +7583,10 @@ static void horusi_topic_count(horus_context *c, horusi_topic *shm, uint32_t max
         first_ticks = horusi_ld64_rlx(own, &c->pool->header->clock_ticks);
         first_ns = horusi_ld64_rlx(own, &c->pool->header->clock_ns);
         horusi_clock_pair(1, &ticks, &ns);
-        newest = ticks == first_ticks ? ns
-                                      : ns - horusi_times(ticks - newest,
-                                                          (double)(ns - first_ns) /
-                                                              (double)(ticks - first_ticks));
+        newest = ticks == first_ticks
+                     ? ns
+                     : ns - horusi_times(ticks - newest,
+                                         (double)(ns - first_ns) / (double)(ticks - first_ticks));
     }
     out->last_ns = newest;
 }

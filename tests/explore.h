@@ -593,8 +593,12 @@ static x_loc *x_loc_of(x_key *k, void *real, int bytes)
         l->store[0].view = 0;
     }
     l->real = real; /* it may be mapped at several places */
-    if (l->bytes != bytes)
-        x_fail("one atomic is used with %d and with %d bytes", l->bytes, bytes);
+    if (l->bytes != bytes || l->store[l->last % X_KEPT].value != x_get(real, bytes)) {
+        l->bytes = (uint8_t)bytes; /* the memory serves something new, which was laid out plainly */
+        l->last++;
+        l->store[l->last % X_KEPT].value = x_get(real, bytes);
+        l->store[l->last % X_KEPT].view = 0;
+    }
     return l;
 }
 uint64_t x_access(const x_site *site, const volatile void *p, int bytes, uint64_t v,
@@ -909,6 +913,8 @@ static long x_syscall(long number, ...)
             r = x_futex((horusi_a32 *)(uintptr_t)a, command, value, timeout);
         else
             r = 0;
+    } else if (number == SYS_fallocate) {
+        r = 0;
     } else {
         x_fail("system call %ld is not known here", number);
     }

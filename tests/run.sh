@@ -96,7 +96,10 @@ esac
 kills=1000 stops=100
 [ "$mode" = plain ] || { kills=60 stops=10; }
 
-for source in tests/test_*.c tests/storm.c tests/kill.c tests/explore.c tests/faults.c; do
+sources=(tests/test_*.c tests/storm.c)
+[ "$mode" = plain ] && sources+=(tests/kill.c tests/explore.c tests/faults.c)
+[ "$mode" = coverage ] && sources+=(tests/faults.c)
+for source in "${sources[@]}"; do
     name=$(basename "$source" .c)
     $cc $flags "$source" -o "$out/$name" >"$out/$name.build" 2>&1 ||
         { echo "cannot build $source:"; head -n 20 "$out/$name.build"; failed=$((failed + 1)); }
@@ -105,7 +108,7 @@ for source in tests/test_*.c; do
     name=$(basename "$source" .c)
     [ -x "$out/$name" ] && part "$name" "$out/$name"
 done
-if [ "$mode" = plain ]; then
+if [ "$mode" = plain ] || [ "$mode" = coverage ]; then
     gcc -std=gnu11 -O0 -DHORUS_IMPLEMENTATION -x c -c horus.h -o "$out/horus.o" &&
         nm -u "$out/horus.o" >"$out/horus.names"
     part faults env HORUS_FAULTS_NAMES="$PWD/$out/horus.names" HORUS_TEST_SECONDS=300 "$out/faults"
