@@ -69,8 +69,6 @@ mutant live "a ring is not held against its slot" \
     '|| capacity == 0 || horusi_ring_bytes(policy, capacity, stride, subs) > room' '|| capacity == 0'
 mutant live "an open waits for a lane that changes for ever" \
     'if (opening && again > 0 && horusi_ld64_seq' 'if (opening && horusi_ld64_seq'
-mutant storm "the size of a message is not held against its entry" \
-    'bool sane = bytes <= in->ring.stride - HORUSI_ENTRY_HEAD;' 'bool sane = true;'
 mutant descriptors "a view is not held against its slot" \
     'if (!at || w->offset_bytes > room || span > room - w->offset_bytes)' 'if (!at)'
 mutant descriptors "a tensor's number of dimensions is not checked" \
