@@ -1307,8 +1307,9 @@ static void *use_first(void *arg)
     uint32_t me = atomic_fetch_add(&f->threads, 1);
     for (uint32_t i = 0; i < FIRST_ROUNDS; i++) {
         atomic_fetch_add(&f->arrived, 1);
-        while (atomic_load(&f->arrived) < 2 * (i + 1))
-            (void)sched_yield(); /* there may be one core, or others on both */
+        for (int looks = 0; atomic_load(&f->arrived) < 2 * (i + 1); looks++)
+            if (looks > 5000)
+                (void)sched_yield(); /* there may be one core, or others on both */
         for (int k = 0; k < 3; k++) {
             bool alone = horusi_alone_begin(&f->alone[i]);
             atomic_store(&f->locked[me], !alone);
