@@ -22,6 +22,7 @@ want python3 python3
 if [ "$mode" = plain ]; then
     want clang clang
     want clang-format clang-format
+    want spin spin
     want i686-linux-gnu-gcc gcc-i686-linux-gnu
     want arm-none-eabi-gcc gcc-arm-none-eabi
     want aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
@@ -117,6 +118,7 @@ part storm "$out/storm" -k $kills -s $stops
 if [ "$mode" = plain ]; then
     part kill "$out/kill" -n 60000
     part explore "$out/explore" -t 2
+    part spin tests/spin/run.sh
     if i686-linux-gnu-gcc -static -O1 $flags tests/storm.c -o "$out/storm32" >"$out/storm32.build" 2>&1; then
         part storm_32_and_64 "$out/storm" -k 200 -s 20 -o "$PWD/$out/storm32"
     else
