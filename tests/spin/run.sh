@@ -1,6 +1,7 @@
 #!/bin/bash
 # Checks the models of the protocol, each configuration exhaustively, and that each mutant of a model is
-# caught. Needs spin and gcc. Ends with N passed, N failed.
+# caught. Needs spin and gcc. Limits: 2 GB and 60 s of
+# the processor for each. Ends with N passed, N failed.
 #
 #     run.sh [-l] [word]     -l: the large configurations too (up to 12 GB, an hour); word: only such models
 #
@@ -18,7 +19,7 @@ declare -A models=()
 
 # check KIND MODEL DEFINITION...: KIND is run, large or mutant
 check() {
-    local kind=$1 model=$2 mem=2000 limit=60 n seconds errors result=ok
+    local kind=$1 model=$2 mem=2000 limit=60 ends n seconds errors result=ok
     shift 2
     case $model in *"$only"*) ;; *) return ;; esac
     [ "$kind" = large ] && { [ $large = 1 ] || return; mem=12000 limit=3600; }
@@ -28,7 +29,9 @@ check() {
         -DMEMLIM=$mem -o pan pan.c; } >log 2>&1; then
         result="cannot build: $(tail -n 1 log)"
     else
-        timeout $limit ./pan -m500000 -w22 -n >log 2>&1 || result="stopped after $limit s"
+        [ "$model" = sizes ] && ends=-E || ends= # its dead stand still where they died
+        (ulimit -t $limit && exec ./pan -m500000 -w22 -n $ends) >log 2>&1 ||
+            result="stopped after $limit s"
     fi
     n=$(awk '/states, stored/ { print $1; exit }' log)
     seconds=$(awk '/elapsed time/ { print $4; exit }' log)
@@ -106,6 +109,11 @@ for m in NO_GATE NO_NAME NO_SWEEP NO_LOCK NO_GATE_OUT; do check mutant rows -DMU
 check run private -DROUNDS=1
 check large private
 for m in LOSER NO_BARRIER NO_WAIT NO_SECOND_LOOK BARE TENTATIVE; do check mutant private -DMUT_$m; done
+
+check run sizes -DNP=2 -DROUNDS=1 -DG=2
+check large sizes -DNP=2 -DROUNDS=1
+check large sizes -DNP=3 -DROUNDS=1 -DG=2
+for m in ORDER DISSOLVE; do check mutant sizes -DNP=3 -DROUNDS=1 -DG=2 -DMUT_$m; done
 
 [ $((configurations + mutants)) -gt 0 ] || { echo "no such model"; exit 1; }
 echo "spin: ${#models[@]} models, $configurations configurations without error in $states states," \
