@@ -1,39 +1,89 @@
-/* Kills a process after every single instruction of every operation, and stops it there for a
- * while: a survivor must go on, see only whole messages, and find the books balanced to the slot.
+/* Kills a process after every single instruction of every operation, at the entry and exit of every
+ * system call, between publishing and waking; and stops it there for a while. A survivor must go
+ * on, see only whole messages, lose nothing that was promised to stay, and find the books balanced
+ * to the slot.
  *
- *     kill [-n steps per operation, about] [-s seed] [operation ...]
+ *     kill [-n deaths, at least] [-s seed] [operation ...]
  *
- * One process joins, prepares, and stops itself; it is single-stepped through one operation (ptrace)
- * and killed after N steps, a fresh one for each N. Operations longer than the limit are sampled,
- * the same places for the same seed. */
+ * 20500 deaths take a minute or two; -n 240000 has one at every step of every operation.
+ *
+ * A process joins, prepares, and stops itself. One is single-stepped through the operation (ptrace)
+ * and each place that it comes to is noted. Then a fresh one dies after N steps, for each N: a
+ * breakpoint brings it near, single steps bring it there, and where it came to is looked at, not
+ * assumed. Where there are more steps than -n allows, the first time that each instruction is
+ * executed is never left out, and the rest are an even sample, the same for the same seed. */
+#if !defined(__x86_64__) || !defined(__linux__)
+#error "kill.c: steps through x86-64 instructions on Linux; leave it out elsewhere"
+#endif
 #define HORUS_IMPLEMENTATION
 #include "../horus.h"
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/personality.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 
-enum { WHOLE = 200, QUEUED = 3 };
-static const uint64_t POOL = 2 << 20;
-static char space[64];
-static uint64_t seed = 1, deaths, steps, stops;
-static unsigned long budget = 200000;
+enum {
+    WHOLE = 200,  /* bytes of a message */
+    LARGE = 2000, /* of one that does not fit into an entry */
+    COUNT = 1200, /* elements of a tensor: three granules, and a ring may pin eight */
+    CAPACITY = 4, /* of each ring */
+    QUEUED = 3,
+    OURS = 1000,   /* the survivor's messages are numbered from here, all others are below */
+    SECONDS = 120, /* that one death may take: nobody may block */
+    GRANULE = 4096,
+    BLOCK = 1024,
+    POOL = 64 * GRANULE
+};
+static char space[64], space2[64], homes[2][420]; /* the second is there for moments */
+static uint64_t seed = 1;
+static unsigned long budget; /* 0: 20500, or every step once of operations that are named */
 static unsigned passed, failed;
-static const char *op_name;
-static unsigned long op_step;
-static bool op_stopped;
+static pid_t victim; /* 0: none */
 
+static struct { /* what was done, in all */
+    uint64_t deaths, at_calls, before_wakes, stops, steps, strays, places, died, retries;
+} sum;
+
+static struct { /* what is being done, for messages */
+    const char *operation, *what;
+    size_t step;
+} now = {"set-up", "killed", 0};
+
+static void remove_all(void)
+{
+    for (int i = 0; i < 2; i++) {
+        DIR *d = opendir(homes[i]);
+        for (struct dirent *e; d && (e = readdir(d)) != NULL;)
+            (void)unlinkat(dirfd(d), e->d_name, 0);
+        if (d)
+            (void)closedir(d);
+        (void)rmdir(homes[i]);
+    }
+}
 __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *format, ...)
 {
     va_list args;
-    fprintf(stderr, "kill: %s, %s after %lu steps: ", op_name, op_stopped ? "stopped" : "killed",
-            op_step);
+    fprintf(stderr, "kill: FAILED: %s, %s after %zu steps: ", now.operation, now.what, now.step);
     va_start(args, format);
     (void)vfprintf(stderr, format, args);
     va_end(args);
     fprintf(stderr, " (seed %llu; last error: %s)\n", (unsigned long long)seed, horus_last_error());
+    if (victim > 0)
+        (void)kill(victim, SIGKILL);
+    if (victim >= 0) { /* not in the victim */
+        printf("%u passed, 1 failed\n", passed);
+        remove_all();
+    }
     exit(1);
+}
+static void on_alarm(int signal)
+{
+    (void)signal;
+    die("somebody blocked for %d s", SECONDS);
 }
 #define MUST(cond) ((cond) ? (void)0 : die("%s:%d: %s", __FILE__, __LINE__, #cond))
 #define MUST_OK(call)                                                                              \
@@ -42,15 +92,6 @@ __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *form
         if (r_ != HORUS_OK)                                                                        \
             die("%s:%d: %s: %s", __FILE__, __LINE__, #call, horus_result_text(r_));                \
     } while (0)
-
-static uint32_t rng(void)
-{
-    static uint64_t state;
-    uint64_t z = state += 0x9e3779b97f4a7c15u + seed;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return (uint32_t)(z >> 40);
-}
 
 /* ---- what is sent: whole, or seen not to be */
 
@@ -68,40 +109,74 @@ static message message_of(uint64_t number)
 }
 static bool is_whole(const message *m)
 {
-    uint64_t sum = m->number;
+    uint64_t s = m->number;
     for (size_t i = 0; i < sizeof m->data / 8; i++)
-        sum = sum * 31 + m->data[i];
-    return sum == m->sum;
+        s = s * 31 + m->data[i];
+    return s == m->sum;
+}
+static void fill_tensor(const horus_tensor *t, uint64_t number)
+{
+    for (uint64_t i = 0; i < COUNT; i++)
+        ((uint64_t *)t->data)[i] = number + i;
+}
+static bool tensor_is_whole(const horus_tensor *t)
+{
+    const uint64_t *data = t->data;
+    for (uint64_t i = 0; i < COUNT; i++)
+        if (data[i] != data[0] + i)
+            return false;
+    return t->ndim == 1 && t->shape[0] == COUNT;
+}
+static bool is_zero(const void *data, size_t bytes)
+{
+    const uint8_t *p = data;
+    return bytes == 0 || (p[0] == 0 && memcmp(p, p + 1, bytes - 1) == 0);
 }
 
 /* ---- both sides */
 
 typedef struct side {
     horus_context *c;
-    horus_pool *p;
+    horus_pool *p, *named;
     horus_topic *over, *rely, *queue, *tensors, *own;
     horus_frame frame, large;
-    horus_tensor tensor;
+    horus_tensor tensor, got;
 } side;
 static side us;   /* the survivor */
 static side them; /* in the process that is killed */
 
+static horus_topic_desc topic_desc(const side *s, horus_policy policy)
+{
+    return (horus_topic_desc){.context = s->c,
+                              .policy = policy,
+                              .capacity = CAPACITY,
+                              .message_bytes = WHOLE,
+                              .max_publishers = 4,
+                              .max_subscribers = 8};
+}
 static horus_topic *open_topic(side *s, const char *name, horus_policy policy)
 {
     horus_topic *t;
-    horus_topic_desc d = {.context = s->c,
-                          .policy = policy,
-                          .capacity = 4,
-                          .message_bytes = WHOLE,
-                          .max_publishers = 4,
-                          .max_subscribers = 8};
+    horus_topic_desc d = topic_desc(s, policy);
     MUST_OK(horus_topic_open(&t, name, &d));
     return t;
 }
+static horus_context_desc context_desc(const char *name)
+{
+    return (horus_context_desc){.name = name,
+                                .pool_bytes = POOL,
+                                .granule_bytes = GRANULE,
+                                .block_bytes = BLOCK,
+                                .max_topics = 8};
+}
+static horus_pool_desc named_desc(const side *s)
+{
+    return (horus_pool_desc){
+        .context = s->c, .pool_bytes = 1 << 16, .granule_bytes = GRANULE, .block_bytes = BLOCK};
+}
 static void join(side *s)
 {
-    horus_context_desc d = {
-        .name = space, .pool_bytes = POOL, .granule_bytes = 4096, .max_topics = 8};
+    horus_context_desc d = context_desc(space);
     MUST_OK(horus_context_open(&s->c, &d));
     MUST_OK(horus_pool_open(&s->p, NULL, &(horus_pool_desc){.context = s->c}));
 }
@@ -114,9 +189,8 @@ static void open_all(side *s)
 }
 static void alloc_tensor(side *s, horus_tensor *t, uint64_t number)
 {
-    MUST_OK(horus_tensor_alloc(t, s->p, HORUS_U64, 1, (int64_t[]){3000}, HORUS_UNINIT));
-    for (int i = 0; i < 3000; i++)
-        ((uint64_t *)t->data)[i] = number + (uint64_t)i;
+    MUST_OK(horus_tensor_alloc(t, s->p, HORUS_U64, 1, (int64_t[]){COUNT}, HORUS_UNINIT));
+    fill_tensor(t, number);
 }
 static horus_result send(horus_topic *t, uint64_t number)
 {
@@ -124,223 +198,406 @@ static horus_result send(horus_topic *t, uint64_t number)
     return horus_topic_send(t, &m, sizeof m, HORUS_NO_WAIT);
 }
 
-/* ---- the operations: prepare() is not traced, run() is */
+struct board { /* shared with the others */
+    _Atomic uint32_t ready, go, done;
+    int32_t result;
+    uint64_t number;
+    bool whole;
+    bool squeezed; /* the one that was stopped may find no memory */
+};
+static struct board *board;
+
+/* ---- the operations
+ *
+ * prepare() and begin() are not traced: before and after the survivor has sent something on every
+ * topic. run() is one call of the library, and what it uses is made ready by then: nothing of this
+ * file is stepped through. check() looks at what came of it, if its process lived so long. */
 
 typedef struct operation {
     const char *name;
-    void (*prepare)(void); /* then the survivor sends something on every topic */
-    void (*begin)(void);
-    void (*run)(void);
+    void (*prepare)(void), (*begin)(void), (*run)(void), (*check)(void);
     unsigned flags;
 } operation;
 enum {
-    CORPSE = 1, /* a third process has died before, and nobody has swept it */
-    ACKS = 2
-}; /* a message of the queue may be done for good */
+    CORPSE = 1,    /* a third process has died before, and nobody has swept it */
+    ACKS = 2,      /* one message of the queue may be done for good */
+    SENT = 4,      /* over 1, rely 1 and queue 101 are sent, and stay */
+    TENSORS = 8,   /* so are tensors 2 to 4, of which the oldest may have to go */
+    SENDS = 16,    /* over 2, rely 2, queue 102 or tensor 5: once, and surely if the call ended */
+    CLAIMS = 32,   /* once the call has ended, a message of the queue is claimed */
+    FRESH = 64,    /* topic "fresh" may be half made */
+    NAMED = 128,   /* pool "named", likewise */
+    SECOND = 256,  /* the second namespace, likewise */
+    ALLOCS = 2048, /* stopped, it may find no memory afterwards */
+    FILLS = 4096,  /* takes all memory: while it is stopped nobody else has any */
+    READS = 512,   /* the survivor has read all before it begins */
+    SWEEPS = 1024  /* reads nothing itself, and sweeps a reader that is dead */
+};
 
+/* Arguments and results of run(). */
+static struct {
+    horus_result r;
+    message m;
+    uint8_t large[LARGE];
+    horus_info info;
+    horus_topic_desc topic;
+    horus_context_desc context;
+    horus_pool_desc pool;
+    uint64_t freed;
+} it;
+
+static void nothing(void) {}
+static void fine(void)
+{
+    if (!(board->squeezed && it.r == HORUS_E_POOL_FULL))
+        MUST_OK(it.r);
+}
+static void joined(void) { join(&them); }
 static void ready(void)
 {
-    message m;
     join(&them);
     open_all(&them);
     (void)horus_topic_wait(them.rely, HORUS_NO_WAIT); /* counts as a reader */
     (void)horus_topic_wait(them.over, HORUS_NO_WAIT);
-    (void)horus_topic_receive(them.tensors, &m, sizeof m, NULL, HORUS_NO_WAIT);
+    (void)horus_topic_receive(them.tensors, &it.m, sizeof it.m, NULL, HORUS_NO_WAIT);
 }
-static void nothing(void) {}
-static void do_join(void) { join(&them); }
-static void do_open(void) { them.own = open_topic(&them, "over", HORUS_OVERWRITE); }
-static void do_create(void) { them.own = open_topic(&them, "fresh", HORUS_OVERWRITE); }
-static void do_pool(void)
+
+static void will_join(void) { it.context = context_desc(space); }
+static void will_found(void) { it.context = context_desc(space2); }
+static void have_founded(void)
 {
-    horus_pool *p;
-    MUST_OK(
-        horus_pool_open(&p, "named", &(horus_pool_desc){.context = them.c, .pool_bytes = 1 << 18}));
+    will_found();
+    MUST_OK(horus_context_open(&them.c, &it.context));
 }
-static void do_alloc(void) { MUST_OK(horus_frame_alloc(&them.frame, them.p, 100, 0, NULL)); }
+static void do_join(void) { it.r = horus_context_open(&them.c, &it.context); }
+static void check_join(void)
+{
+    horus_frame f;
+    MUST_OK(it.r);
+    MUST_OK(horus_pool_open(&them.p, NULL, &(horus_pool_desc){.context = them.c}));
+    MUST_OK(horus_frame_alloc(&f, them.p, 100, 0, NULL));
+    MUST_OK(horus_frame_release(&f));
+}
+static void will_open(void)
+{
+    ready();
+    it.topic = topic_desc(&them, HORUS_OVERWRITE);
+}
+static void do_open(void) { it.r = horus_topic_open(&them.own, "over", &it.topic); }
+static void do_create(void) { it.r = horus_topic_open(&them.own, "fresh", &it.topic); }
+static void will_pool(void)
+{
+    ready();
+    it.pool = named_desc(&them);
+}
+static void do_pool(void) { it.r = horus_pool_open(&them.named, "named", &it.pool); }
+
+static void do_alloc(void) { it.r = horus_frame_alloc(&them.frame, them.p, 100, 0, NULL); }
 static void do_alloc_large(void)
 {
-    MUST_OK(horus_frame_alloc(&them.large, them.p, 40000, HORUS_UNINIT, NULL));
+    it.r = horus_frame_alloc(&them.large, them.p, 10000, HORUS_UNINIT, NULL);
 }
+static void check_alloc(void)
+{
+    void *data;
+    uint64_t bytes;
+    fine();
+    if (it.r != HORUS_OK)
+        return;
+    MUST_OK(horus_frame_data(&them.frame, &data, &bytes));
+    MUST(bytes == 100 && is_zero(data, bytes));
+}
+static void do_release(void) { it.r = horus_frame_release(&them.frame); }
+static void do_release_large(void) { it.r = horus_frame_release(&them.large); }
 static void have_frames(void)
 {
     ready();
     do_alloc();
+    fine();
     do_alloc_large();
+    fine();
     alloc_tensor(&them, &them.tensor, 5);
 }
-static void do_release(void)
-{
-    MUST_OK(horus_frame_release(&them.frame));
-    MUST_OK(horus_frame_release(&them.large));
-}
-static void reuse(void)
+static void have_released(void)
 {
     have_frames();
     do_release();
+    fine();
+    do_release_large();
+    fine();
 }
-static void do_send(void) { MUST_OK(send(them.over, 1)); }
+static void do_trim(void) { it.r = horus_pool_trim(them.p, &it.freed); }
+static void have_trimmed(void) /* so that memory must be had from the system */
+{
+    ready();
+    do_trim();
+    fine();
+}
+static void check_tensor(void) /* that was ours all the time */
+{
+    MUST_OK(it.r);
+    MUST(tensor_is_whole(&them.tensor) && *(uint64_t *)them.tensor.data == 5);
+}
+
+static void fill_pool(void) /* so that the next granule is one of our own old frames */
+{
+    horus_frame f;
+    uint32_t frames = them.tensors->out->frames;
+    while (them.tensors->out->frames == frames)
+        MUST_OK(horus_frame_alloc(&f, them.p, GRANULE, HORUS_UNINIT, NULL));
+    for (int i = 0; i < 2; i++)
+        MUST_OK(horus_frame_alloc(&f, them.p, GRANULE, HORUS_UNINIT, NULL));
+    MUST(them.tensors->out->frames == frames - 1);
+}
+static void do_alloc_granule(void)
+{
+    it.r = horus_frame_alloc(&them.frame, them.p, GRANULE, HORUS_UNINIT, NULL);
+}
+static void check_made_room(void)
+{
+    check_tensor();
+    MUST(them.tensors->out->frames == 1);
+}
+
+static void will_send(void)
+{
+    ready();
+    it.m = message_of(2);
+}
+static void will_send_first(void)
+{
+    ready();
+    it.m = message_of(102);
+}
 static void have_sent(void)
 {
     ready();
     MUST_OK(send(them.over, 1));
     MUST_OK(send(them.rely, 1));
     MUST_OK(send(them.queue, 101));
+    it.m = message_of(2);
+    memcpy(it.large, &it.m, sizeof it.m);
 }
-static void do_send_again(void) { MUST_OK(send(them.over, 2)); }
-static void do_send_reliable(void) { MUST_OK(send(them.rely, 2)); }
-static void do_send_queue(void) { MUST_OK(send(them.queue, 102)); }
-static void somebody_sleeps(void)
+static void will_send_queued(void)
 {
     have_sent();
+    it.m = message_of(102);
+}
+static void do_send(void) { it.r = horus_topic_send(them.over, &it.m, sizeof it.m, HORUS_NO_WAIT); }
+static void do_send_reliable(void)
+{
+    it.r = horus_topic_send(them.rely, &it.m, sizeof it.m, HORUS_NO_WAIT);
+}
+static void do_send_queue(void)
+{
+    it.r = horus_topic_send(them.queue, &it.m, sizeof it.m, HORUS_NO_WAIT);
+}
+static void somebody_sleeps(void)
+{
     horusi_st32_seq(W, &them.over->shm->may_sleep, 1);
     (void)horusi_or64_seq(W, &them.over->shm->sleepers[us.c->mask_word], us.c->mask_bit);
 }
+static void fill_reliable(void) /* the corpse has not read what we send */
+{
+    for (uint64_t i = 0; i < CAPACITY - 1; i++)
+        MUST_OK(send(them.rely, 3 + i));
+    MUST_OK(horus_topic_drain(them.rely, NULL)); /* we ourselves have */
+}
 static void do_send_tensor(void)
 {
-    MUST_OK(horus_topic_send_tensor(them.tensors, &them.tensor, HORUS_NO_WAIT));
+    it.r = horus_topic_send_tensor(them.tensors, &them.tensor, HORUS_NO_WAIT);
 }
 static void have_sent_tensors(void)
 {
-    ready();
+    have_sent();
     for (uint64_t i = 0; i < 5; i++) {
         alloc_tensor(&them, &them.tensor, i);
         do_send_tensor();
+        fine();
         MUST_OK(horus_tensor_release(&them.tensor));
     }
     alloc_tensor(&them, &them.tensor, 5);
 }
-static void do_send_large(void) /* of more bytes than an entry has */
+static void do_send_large(void)
 {
-    static uint8_t large[30000];
-    message m = message_of(3);
-    memcpy(large, &m, sizeof m);
-    MUST_OK(horus_topic_send(them.over, large, sizeof large, HORUS_NO_WAIT));
+    it.r = horus_topic_send(them.over, it.large, sizeof it.large, HORUS_NO_WAIT);
 }
+
 static void do_receive(void)
 {
-    message m;
-    MUST_OK(horus_topic_receive(them.over, &m, sizeof m, NULL, HORUS_NO_WAIT));
-    MUST(is_whole(&m));
+    it.r = horus_topic_receive(them.over, &it.m, sizeof it.m, &it.info, HORUS_NO_WAIT);
 }
 static void do_receive_reliable(void)
 {
-    message m;
-    MUST_OK(horus_topic_receive(them.rely, &m, sizeof m, NULL, HORUS_NO_WAIT));
-    MUST(is_whole(&m));
+    it.r = horus_topic_receive(them.rely, &it.m, sizeof it.m, &it.info, HORUS_NO_WAIT);
+}
+static void check_receive(void)
+{
+    MUST_OK(it.r);
+    MUST(is_whole(&it.m));
+}
+static void check_receive_reliable(void)
+{
+    check_receive();
+    MUST(it.info.lost == 0);
+}
+static void have_received(void) /* a message of somebody who waits for room */
+{
+    horusi_st32_seq(W, &them.rely->shm->may_wait, 1);
+    (void)horusi_or64_seq(W, &them.rely->shm->waiters[us.c->mask_word], us.c->mask_bit);
 }
 static void do_receive_tensor(void)
 {
-    horus_tensor t;
-    MUST_OK(horus_topic_receive_tensor(them.tensors, &t, NULL, HORUS_NO_WAIT));
-    MUST_OK(horus_tensor_release(&t));
+    it.r = horus_topic_receive_tensor(them.tensors, &them.got, &it.info, HORUS_NO_WAIT);
 }
+static void check_receive_tensor(void)
+{
+    MUST_OK(it.r);
+    MUST(tensor_is_whole(&them.got));
+    MUST_OK(horus_tensor_release(&them.got));
+}
+static void have_received_tensor(void)
+{
+    do_receive_tensor();
+    fine();
+}
+static void do_release_tensor(void) { it.r = horus_tensor_release(&them.got); }
 static void do_claim(void)
 {
-    message m;
-    MUST_OK(horus_topic_receive(them.queue, &m, sizeof m, NULL, HORUS_NO_WAIT));
-    MUST(is_whole(&m));
+    it.r = horus_topic_receive(them.queue, &it.m, sizeof it.m, &it.info, HORUS_NO_WAIT);
 }
-static void do_claim_next(void) /* unless somebody else took it while we were stopped */
+static void have_claimed(void)
 {
-    message m;
-    horus_result r = horus_topic_receive(them.queue, &m, sizeof m, NULL, HORUS_NO_WAIT);
-    MUST(r == HORUS_EMPTY || (r == HORUS_OK && is_whole(&m)));
+    do_claim();
+    check_receive();
 }
-static void do_ack(void) { MUST_OK(horus_topic_ack(them.queue)); }
-static void do_put_back(void)
+static void check_claim(void) /* unless somebody else took it while we were stopped */
 {
-    uint8_t small;
-    horus_result r = horus_topic_receive(them.queue, &small, 1, NULL, HORUS_NO_WAIT);
-    MUST(r == HORUS_E_SIZE || r == HORUS_EMPTY);
+    MUST(it.r == HORUS_EMPTY || it.r == HORUS_OK);
+    MUST(it.r == HORUS_EMPTY || is_whole(&it.m));
 }
+static void do_ack(void) { it.r = horus_topic_ack(them.queue); }
+static void do_put_back(void) /* the buffer is too small for it */
+{
+    it.r = horus_topic_receive(them.queue, &it.m, 1, &it.info, HORUS_NO_WAIT);
+}
+static void check_put_back(void) { MUST(it.r == HORUS_E_SIZE || it.r == HORUS_EMPTY); }
+static void will_wait(void) { (void)horus_topic_drain(them.over, NULL); }
 static void do_wait(void)
 {
-    message m;
-    (void)horus_topic_drain(them.over, NULL);
-    horus_result r = horus_topic_receive(them.over, &m, sizeof m, NULL, 300000);
-    MUST(r == HORUS_TIMEOUT || (r == HORUS_OK && is_whole(&m)));
+    it.r = horus_topic_receive(them.over, &it.m, sizeof it.m, &it.info, 300000);
 }
-static void do_sweep(void) { MUST_OK(horus_context_sweep(them.c, NULL)); }
+static void check_wait(void)
+{
+    MUST(it.r == HORUS_TIMEOUT || (it.r == HORUS_OK && is_whole(&it.m)));
+}
+static void do_sweep(void) { it.r = horus_context_sweep(them.c, NULL); }
 static void do_close_topic(void) { horus_topic_close(them.over); }
 static void do_close_queue(void) { horus_topic_close(them.queue); }
 static void do_leave(void) { horus_context_close(them.c); }
-static void do_fill(void) /* an allocation that must first take back our own old frames */
-{
-    horus_frame f;
-    MUST_OK(horus_frame_alloc(&f, them.p, POOL / 2, HORUS_UNINIT, NULL));
-}
-static void do_trim(void) { MUST_OK(horus_pool_trim(them.p, NULL)); }
 
 static const operation operations[] = {
-    {"join", nothing, nothing, do_join, 0},
-    {"join, sweeping", nothing, nothing, do_join, CORPSE},
-    {"open", ready, nothing, do_open, 0},
-    {"create", ready, nothing, do_create, 0},
-    {"named pool", ready, nothing, do_pool, 0},
-    {"alloc", ready, nothing, do_alloc, 0},
-    {"alloc large", ready, nothing, do_alloc_large, 0},
-    {"alloc reused", reuse, nothing, do_alloc, 0},
-    {"alloc large reused", reuse, nothing, do_alloc_large, 0},
-    {"release", have_frames, nothing, do_release, 0},
-    {"first send", ready, nothing, do_send, 0},
-    {"send", have_sent, nothing, do_send_again, 0},
-    {"send, waking", have_sent, somebody_sleeps, do_send_again, 0},
-    {"send reliable", have_sent, nothing, do_send_reliable, 0},
-    {"send to a queue", have_sent, nothing, do_send_queue, 0},
-    {"first send of a frame", have_frames, nothing, do_send_tensor, 0},
-    {"send of a frame, evicting", have_sent_tensors, nothing, do_send_tensor, 0},
-    {"send of a large message", have_sent, nothing, do_send_large, 0},
-    {"receive", ready, nothing, do_receive, 0},
-    {"receive reliable", ready, nothing, do_receive_reliable, 0},
-    {"receive a frame", ready, nothing, do_receive_tensor, 0},
-    {"claim", ready, nothing, do_claim_next, 0},
-    {"claim the next", ready, do_claim, do_claim_next, ACKS},
-    {"ack", ready, do_claim, do_ack, ACKS},
-    {"put back", ready, nothing, do_put_back, 0},
-    {"wait", ready, nothing, do_wait, 0},
-    {"sweep", ready, nothing, do_sweep, CORPSE},
-    {"alloc, making room", have_sent_tensors, nothing, do_fill, 0},
-    {"trim", have_frames, nothing, do_trim, 0},
-    {"close", have_sent, nothing, do_close_topic, 0},
-    {"close a queue", ready, do_claim, do_close_queue, ACKS},
-    {"leave", have_sent_tensors, do_claim, do_leave, ACKS},
+    {"join", will_join, nothing, do_join, check_join, 0},
+    {"join, sweeping", will_join, nothing, do_join, check_join, CORPSE | SWEEPS},
+    {"found a namespace", will_found, nothing, do_join, check_join, SECOND},
+    {"open", will_open, nothing, do_open, fine, 0},
+    {"create", will_open, nothing, do_create, fine, FRESH},
+    {"named pool", will_pool, nothing, do_pool, fine, NAMED},
+    {"alloc", ready, nothing, do_alloc, check_alloc, ALLOCS},
+    {"alloc large", ready, nothing, do_alloc_large, fine, ALLOCS},
+    {"alloc reused", have_released, nothing, do_alloc, check_alloc, ALLOCS},
+    {"alloc large reused", have_released, nothing, do_alloc_large, fine, ALLOCS},
+    {"alloc large, after a trim", have_trimmed, nothing, do_alloc_large, fine, ALLOCS},
+    {"alloc, making room", have_sent_tensors, fill_pool, do_alloc_granule, check_made_room,
+     SENT | FILLS},
+    {"release", have_frames, nothing, do_release, check_tensor, 0},
+    {"release large", have_frames, nothing, do_release_large, check_tensor, 0},
+    {"trim", have_released, nothing, do_trim, check_tensor, 0},
+    {"first send", will_send, nothing, do_send, fine, SENDS | READS},
+    {"first send reliable", will_send, nothing, do_send_reliable, fine, SENDS | READS},
+    {"first send to a queue", will_send_first, nothing, do_send_queue, fine, SENDS | READS},
+    {"send", have_sent, nothing, do_send, fine, SENT | SENDS},
+    {"send, waking", have_sent, somebody_sleeps, do_send, fine, SENT | SENDS},
+    {"send reliable", have_sent, nothing, do_send_reliable, fine, SENT | SENDS | READS},
+    {"send reliable to a corpse", have_sent, fill_reliable, do_send_reliable, fine,
+     CORPSE | READS | SENDS},
+    {"send to a queue", will_send_queued, nothing, do_send_queue, fine, SENT | SENDS | READS},
+    {"first send of a frame", have_frames, nothing, do_send_tensor, check_tensor, SENDS},
+    {"send of a frame, evicting", have_sent_tensors, nothing, do_send_tensor, check_tensor,
+     SENT | TENSORS | SENDS},
+    {"send of a large message", have_sent, nothing, do_send_large, fine, SENT | SENDS},
+    {"receive", ready, nothing, do_receive, check_receive, 0},
+    {"receive reliable", ready, nothing, do_receive_reliable, check_receive_reliable, 0},
+    {"receive reliable, waking", ready, have_received, do_receive_reliable, check_receive_reliable,
+     0},
+    {"receive a frame", ready, nothing, do_receive_tensor, check_receive_tensor, 0},
+    {"release a frame", ready, have_received_tensor, do_release_tensor, fine, 0},
+    {"claim", ready, nothing, do_claim, check_claim, CLAIMS},
+    {"claim the next", ready, have_claimed, do_claim, check_claim, ACKS | CLAIMS},
+    {"claim, of a corpse", ready, nothing, do_claim, check_claim, CORPSE | CLAIMS},
+    {"ack", ready, have_claimed, do_ack, fine, ACKS},
+    {"put back", ready, nothing, do_put_back, check_put_back, 0},
+    {"wait", ready, will_wait, do_wait, check_wait, 0},
+    {"sweep", joined, nothing, do_sweep, fine, CORPSE | SWEEPS},
+    {"close", have_sent, nothing, do_close_topic, nothing, SENT},
+    {"close a queue", ready, have_claimed, do_close_queue, nothing, ACKS},
+    {"leave", have_sent_tensors, have_claimed, do_leave, nothing, ACKS | SENT | TENSORS},
+    {"leave as the last", have_founded, nothing, do_leave, nothing, SECOND},
 };
+enum { OPERATIONS = sizeof operations / sizeof operations[0] };
 
 /* ---- the survivor */
 
-static uint64_t sent_over, sent_rely, sent_queue, baseline;
-static uint64_t queued[8]; /* numbers that may come from the queue */
-static unsigned queued_count, queued_left;
+static uint64_t sent_over, sent_rely, sent_queue, baseline, most_granules;
+static uint64_t queued[QUEUED]; /* numbers of ours that must come from the queue */
+static unsigned queued_count, queued_left, redelivered, refused;
+static bool seen; /* we have seen the message that was being sent, and not taken it */
+static bool sees_any(void)
+{
+    return horus_topic_peek(us.over, NULL, 0, NULL) == HORUS_OK ||
+           horus_topic_peek(us.rely, NULL, 0, NULL) == HORUS_OK ||
+           horus_topic_peek(us.queue, NULL, 0, NULL) == HORUS_OK ||
+           horus_topic_peek(us.tensors, NULL, 0, NULL) == HORUS_OK;
+}
+/* how often each message of others has come */
+static struct {
+    uint8_t over[OURS], rely[OURS], queue[OURS], tensors[OURS];
+} got;
 
 static void feed(void)
 {
     horus_tensor t;
-    MUST_OK(send(us.over, 1000 + ++sent_over));
-    MUST_OK(send(us.rely, 1000 + ++sent_rely));
+    MUST_OK(send(us.over, OURS + ++sent_over));
+    MUST_OK(send(us.rely, OURS + ++sent_rely));
     queued_count = queued_left = QUEUED;
     for (unsigned i = 0; i < QUEUED; i++) {
-        queued[i] = 1000 + ++sent_queue;
-        MUST_OK(send(us.queue, 1000 + sent_queue));
+        queued[i] = OURS + ++sent_queue;
+        MUST_OK(send(us.queue, OURS + sent_queue));
     }
-    alloc_tensor(&us, &t, 1000);
+    alloc_tensor(&us, &t, OURS);
     MUST_OK(horus_topic_send_tensor(us.tensors, &t, HORUS_NO_WAIT));
     MUST_OK(horus_tensor_release(&t));
 }
 
+static void count_in(uint8_t *seen, uint64_t number)
+{
+    if (number < OURS)
+        MUST(++seen[number] == 1);
+}
 /* Gets all that there is, and looks at it. */
 static void drain(void)
 {
-    static uint64_t last[1 << 16]; /* per publisher: row and ring are below 128 and 4 */
+    static uint64_t last[HORUSI_ROWS * 4]; /* per publisher */
+    static uint8_t large[LARGE];
     message m;
     horus_info info;
     horus_tensor t;
     horus_result r;
-    static uint8_t large[40000];
     while ((r = horus_topic_receive(us.over, large, sizeof large, &info, HORUS_NO_WAIT)) ==
            HORUS_OK) {
         memcpy(&m, large, sizeof m);
-        MUST(is_whole(&m));
+        MUST(is_whole(&m) && is_zero(large + sizeof m, info.size - sizeof m));
+        count_in(got.over, m.number);
     }
     MUST(r == HORUS_EMPTY);
     while ((r = horus_topic_receive(us.rely, &m, sizeof m, &info, HORUS_NO_WAIT)) == HORUS_OK) {
@@ -348,11 +605,12 @@ static void drain(void)
         MUST(is_whole(&m) && info.lost == 0);
         MUST(info.sequence == *seen + 1 || info.sequence == 1);
         *seen = info.sequence;
+        count_in(got.rely, m.number);
     }
     MUST(r == HORUS_EMPTY);
     while ((r = horus_topic_receive(us.queue, &m, sizeof m, &info, HORUS_NO_WAIT)) == HORUS_OK) {
         MUST(is_whole(&m));
-        bool known = m.number < 1000; /* theirs, or the corpse's */
+        bool known = m.number < OURS;
         for (unsigned i = 0; i < queued_count && !known; i++)
             if (queued[i] == m.number) {
                 known = true;
@@ -360,22 +618,23 @@ static void drain(void)
                 queued[i] = 0; /* once */
             }
         MUST(known);
+        redelivered += info.redelivered;
+        count_in(got.queue, m.number);
         MUST_OK(horus_topic_ack(us.queue));
     }
     MUST(r == HORUS_EMPTY);
     while ((r = horus_topic_receive_tensor(us.tensors, &t, &info, HORUS_NO_WAIT)) == HORUS_OK) {
-        MUST(t.ndim == 1 && t.shape[0] == 3000);
-        for (int i = 0; i < 3000; i++)
-            MUST(((uint64_t *)t.data)[i] == *(uint64_t *)t.data + (uint64_t)i);
+        MUST(tensor_is_whole(&t));
+        count_in(got.tensors, *(uint64_t *)t.data);
         MUST_OK(horus_tensor_release(&t));
     }
     MUST(r == HORUS_EMPTY);
 }
 
-static void check_books(void)
+static void check_books(horus_pool *p)
 {
     horus_audit a;
-    MUST_OK(horus_pool_audit(us.p, &a, NULL, NULL));
+    MUST_OK(horus_pool_audit(p, &a, NULL, NULL));
     if (!a.balanced)
         die("the audit says: %s", a.first);
 }
@@ -385,20 +644,52 @@ static uint64_t used_slots(void)
     MUST_OK(horus_pool_get_stats(us.p, &st));
     return st.used_slots;
 }
+/* Takes all memory that there is, granule by granule: new, so zero; it is soiled for whoever comes
+ * next. Returns how many. */
+static horus_frame all_frames[POOL / GRANULE];
+static uint64_t take_frames(void)
+{
+    uint64_t n = 0;
+    void *data;
+    while (horus_frame_alloc(&all_frames[n], us.p, GRANULE, 0, &data) == HORUS_OK) {
+        MUST(is_zero(data, GRANULE));
+        memset(data, 0x55, GRANULE);
+        n++;
+    }
+    return n;
+}
+static void give_frames(uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        MUST_OK(horus_frame_release(&all_frames[i]));
+}
+static uint64_t take_all(void)
+{
+    uint64_t n = take_frames();
+    give_frames(n);
+    return n;
+}
 /* Everything works; what comes back is dropped. */
-static void go_on(void)
+static void go_on(bool stopped)
 {
     horus_frame small, large;
     horus_tensor t;
-    MUST_OK(horus_frame_alloc(&small, us.p, 100, 0, NULL));
-    MUST_OK(horus_frame_alloc(&large, us.p, 40000, 0, NULL));
-    MUST_OK(send(us.over, 1000 + ++sent_over));
-    horus_result r = send(us.rely, 1000 + sent_rely + 1);
-    MUST(r == HORUS_OK || (op_stopped && r == HORUS_FULL)); /* a stopped reader is not dead */
+    void *data;
+    MUST_OK(horus_frame_alloc(&small, us.p, 100, 0, &data));
+    MUST(is_zero(data, 100));
+    memset(data, 0x55, 100);
+    MUST_OK(horus_frame_alloc(&large, us.p, 10000, 0, &data));
+    MUST(is_zero(data, 10000));
+    memset(data, 0x55, 10000);
+    MUST_OK(send(us.over, OURS + ++sent_over));
+    horus_result r = send(us.rely, OURS + sent_rely + 1);
+    MUST(r == HORUS_OK || (stopped && r == HORUS_FULL)); /* a stopped reader is not dead */
     sent_rely += r == HORUS_OK;
+    refused += r == HORUS_FULL;
     r = send(us.queue, 999);
-    MUST(r == HORUS_OK || (op_stopped && r == HORUS_FULL));
-    alloc_tensor(&us, &t, 77);
+    MUST(r == HORUS_OK || (stopped && r == HORUS_FULL));
+    got.queue[999] = 0;
+    alloc_tensor(&us, &t, OURS + 77);
     MUST_OK(horus_topic_send_tensor(us.tensors, &t, HORUS_NO_WAIT));
     MUST_OK(horus_tensor_release(&t));
     MUST_OK(horus_frame_release(&small));
@@ -413,30 +704,61 @@ static void show_holder(void *user, const horus_holder *h)
             h->ring ? " ring" : "", h->internal ? " internal" : "", h->topic);
 }
 
-static void survive(const operation *op)
+/* What was sent before, by whoever died, is here; what was being sent came once or not at all. */
+static void check_got(const operation *op, bool ended)
 {
+    unsigned lost = queued_left;
+    if (op->flags & SENT) {
+        MUST(got.rely[1] == 1);
+        lost += got.queue[101] == 0;
+    }
+    if (lost > (op->flags & ACKS ? 1u : 0u))
+        die("%u messages of the queue were lost", lost);
+    if (op->flags & TENSORS)
+        MUST(got.tensors[3] == 1 && got.tensors[4] == 1);
+    if (op->flags & CORPSE)
+        MUST(got.rely[301] == 1 && got.queue[302] == 1);
+    if (op->flags & SENDS && (ended || seen))
+        MUST(got.over[2] + got.rely[2] + got.queue[102] + got.tensors[5] == 1);
+    if (op->flags & CLAIMS && ended)
+        MUST(redelivered >= 1);
+}
+
+static void survive(const operation *op, bool ended, bool was_stopped)
+{
+    (void)alarm(SECONDS);
     MUST_OK(horus_context_sweep(us.c, NULL));
-    check_books();
+    check_books(us.p);
     drain();
-    if (queued_left > (op->flags & ACKS ? 2u : 0u))
-        die("%u of %u messages of the queue were lost", queued_left, queued_count);
-    for (int i = 0; i < 5; i++) { /* whoever comes later is to have these, not what the dead sent */
-        go_on();
+    check_got(op, ended && !was_stopped);
+    MUST(take_all() + 16 > most_granules);   /* we still read a few rings of the dead */
+    for (int i = 0; i < CAPACITY + 1; i++) { /* whoever comes later is to have these */
+        go_on(false);
         drain();
     }
-    if (strcmp(op->name, "create") == 0)
+    if (op->flags & FRESH)
         horus_topic_close(open_topic(&us, "fresh", HORUS_OVERWRITE));
-    if (strcmp(op->name, "named pool") == 0) {
+    if (op->flags & NAMED) {
         horus_pool *named;
         horus_audit a;
-        MUST_OK(horus_pool_open(&named, "named",
-                                &(horus_pool_desc){.context = us.c, .pool_bytes = 1 << 18}));
+        horus_pool_desc d = named_desc(&us);
+        MUST_OK(horus_pool_open(&named, "named", &d));
         MUST_OK(horus_pool_audit(named, &a, NULL, NULL));
         MUST(a.balanced && a.slots == 0);
     }
+    if (op->flags & SECOND) {
+        side s = {0};
+        horus_context_desc d = context_desc(space2);
+        MUST_OK(horus_context_open(&s.c, &d));
+        MUST_OK(horus_pool_open(&s.p, NULL, &(horus_pool_desc){.context = s.c}));
+        MUST_OK(horus_frame_alloc(&s.frame, s.p, 10000, 0, NULL));
+        check_books(s.p);
+        horus_context_close(s.c);
+        MUST(access(homes[1], F_OK) != 0);
+    }
     MUST_OK(horus_context_sweep(us.c, NULL));
     drain(); /* lets go of rings that have ended */
-    check_books();
+    check_books(us.p);
     if (baseline == 0)
         baseline = used_slots();
     if (used_slots() != baseline) {
@@ -445,46 +767,117 @@ static void survive(const operation *op)
         die("%llu slots are in use, not %llu", (unsigned long long)used_slots(),
             (unsigned long long)baseline);
     }
+    uint64_t granules = take_all();
+    if (most_granules == 0)
+        most_granules = granules;
+    if (granules != most_granules)
+        die("%llu granules could be had, not %llu", (unsigned long long)granules,
+            (unsigned long long)most_granules);
+}
+
+/* ---- what a stopped process holds stays as it is */
+
+static struct {
+    uint32_t row, incarnation; /* HORUSI_ROWS: it has none yet */
+    uint32_t generation[POOL / BLOCK];
+    bool held[POOL / BLOCK];
+} theirs;
+static bool held_by(uint32_t row, uint32_t slot)
+{
+    return horusi_ld64_acq(S4, &us.p->slot[slot].holders[row / 64]) >> (row % 64) & 1;
+}
+static void note_theirs(void)
+{
+    theirs.row = HORUSI_ROWS;
+    for (uint32_t i = 0; i < HORUSI_ROWS; i++)
+        if (horusi_ld32_rlx(R2, &us.p->rows[i].pid) == (uint32_t)victim &&
+            horusi_low(horusi_ld64_acq(R2, &us.p->rows[i].word)) == HORUSI_ROW_LIVE)
+            theirs.row = i;
+    if (theirs.row == HORUSI_ROWS)
+        return;
+    theirs.incarnation = horusi_high(horusi_ld64_acq(R2, &us.p->rows[theirs.row].word));
+    for (uint32_t s = 0; s < us.p->slots; s++) {
+        theirs.held[s] = held_by(theirs.row, s);
+        theirs.generation[s] = horusi_high(horusi_ld64_acq(S2, &us.p->slot[s].word));
+    }
+}
+static void check_theirs(void)
+{
+    if (theirs.row == HORUSI_ROWS)
+        return;
+    uint64_t w = horusi_ld64_acq(R2, &us.p->rows[theirs.row].word);
+    MUST(horusi_low(w) == HORUSI_ROW_LIVE && horusi_high(w) == theirs.incarnation);
+    for (uint32_t s = 0; s < us.p->slots; s++) {
+        if (!theirs.held[s])
+            continue;
+        MUST(held_by(theirs.row, s));
+        MUST(horusi_high(horusi_ld64_acq(S2, &us.p->slot[s].word)) == theirs.generation[s]);
+    }
 }
 
 /* ---- the one that dies */
 
-static pid_t start(const operation *op)
+static long own_pid;
+extern const char stopping[]; /* where the call below returns to */
+__attribute__((noinline)) static void stop_here(void)
 {
-    pid_t pid = fork();
-    if (pid != 0)
-        return pid;
-    (void)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+    long r; /* a bare call: nothing else is between it and what follows */
+    __asm__ volatile("syscall\n"
+                     ".globl stopping\n"
+                     "stopping:"
+                     : "=a"(r)
+                     : "a"(SYS_kill), "D"(own_pid), "S"((long)SIGSTOP)
+                     : "rcx", "r11", "memory");
+}
+__attribute__((noinline)) static void the_end(void) { stop_here(); }
+
+static void start(const operation *op)
+{
+    fflush(NULL);
+    victim = fork();
+    if (victim < 0)
+        die("cannot fork: %s", strerror(errno));
+    if (victim > 0)
+        return;
+    victim = -1;
+    own_pid = getpid();
+    (void)signal(SIGALRM, SIG_DFL);
+    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+        die("ptrace is not allowed here: %s", strerror(errno));
     memset(&them, 0, sizeof them);
     op->prepare();
-    (void)raise(SIGSTOP);
+    stop_here();
     op->begin();
-    (void)raise(SIGSTOP);
+    stop_here();
     op->run();
-    (void)raise(SIGSTOP);
+    the_end();
+    op->check();
+    stop_here();
     _exit(0);
 }
-/* Lets it run to its next SIGSTOP. */
-static void run_on(pid_t pid, bool first)
+/* The signal that it stops with. */
+static int await(int flags)
 {
     int status;
-    if (!first)
-        (void)ptrace(PTRACE_CONT, pid, NULL, NULL);
-    if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status) || WSTOPSIG(status) != SIGSTOP)
+    while (waitpid(victim, &status, flags) != victim)
+        if (errno != EINTR)
+            die("waitpid: %s", strerror(errno));
+    if (!WIFSTOPPED(status)) {
+        victim = 0;
         die("the other process ended with status %x", (unsigned)status);
+    }
+    return WSTOPSIG(status);
 }
-/* One instruction further; true if that was the end of the operation. */
-static bool step(pid_t pid)
+static int go(int how)
 {
-    int status;
-    (void)ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL);
-    if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
-        die("the other process ended with status %x", (unsigned)status);
-    steps++;
-    return WSTOPSIG(status) == SIGSTOP;
+    if (ptrace(how, victim, NULL, NULL) != 0)
+        die("ptrace: %s", strerror(errno));
+    return await(0);
 }
-static void finish(pid_t pid)
+static void finish(void)
 {
+    pid_t pid = victim;
+    victim = 0;
     (void)kill(pid, SIGKILL);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
     }
@@ -494,85 +887,677 @@ static void leave_corpse(void)
 {
     pid_t pid = fork();
     if (pid == 0) {
+        victim = -1;
         memset(&them, 0, sizeof them);
         have_frames();
-        (void)send(them.over, 301);
-        (void)send(them.rely, 301);
-        (void)send(them.queue, 302);
-        do_claim();
+        MUST_OK(send(them.over, 301));
+        MUST_OK(send(them.rely, 301));
+        MUST_OK(send(them.queue, 302));
+        have_claimed();
+        fill_tensor(&them.tensor, 305);
         do_send_tensor();
+        fine();
         (void)kill(getpid(), SIGKILL);
     }
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    int status;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
+    MUST(WIFSIGNALED(status));
 }
-static pid_t bring_to_start(const operation *op)
+static void bring_to_start(const operation *op)
 {
-    op_step = 0;
-    pid_t pid = start(op);
-    run_on(pid, true);
+    (void)alarm(SECONDS);
+    now.step = 0;
+    memset(&got, 0, sizeof got);
+    redelivered = 0;
+    seen = false;
+    start(op);
+    MUST(await(0) == SIGSTOP);
+    (void)ptrace(PTRACE_SETOPTIONS, victim, NULL, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD);
     feed();
     if (op->flags & CORPSE)
         leave_corpse();
-    run_on(pid, false);
-    return pid;
+    MUST(go(PTRACE_CONT) == SIGSTOP);
+    if (op->flags & READS)
+        drain();
 }
 
-static void try_operation(const operation *op)
+/* ---- where it is, and how to get it there */
+
+static uint64_t place(void)
 {
-    uint64_t steps_before = steps, deaths_before = deaths, stops_before = stops;
-    op_name = op->name;
-    op_stopped = false;
-    pid_t pid = bring_to_start(op); /* how long is it? */
-    unsigned long length = 0;
-    while (!step(pid))
-        length++;
-    finish(pid);
-    survive(op);
-    unsigned long tries = length ? 2 * budget / length : 1, n = 0;
-    tries = tries < 8 ? 8 : tries;
-    for (unsigned long i = 0; i < tries && n <= length; i++) {
-        n = tries >= length ? i
-                            : (unsigned long)(((double)i + rng() % 1000 / 1000.0) * (double)length /
-                                              (double)tries);
-        bool stop = i % 4 == 3;
-        pid = bring_to_start(op);
-        bool over = false;
-        for (op_step = 0; op_step < n && !over; op_step++)
-            over = step(pid);
-        if (stop) {
-            op_stopped = true;
-            go_on();
-            drain();
-            if (!over)
-                run_on(pid, false);
-            op_stopped = false;
-            stops++;
+    errno = 0;
+    long pc = ptrace(PTRACE_PEEKUSER, victim, offsetof(struct user, regs.rip), NULL);
+    if (pc == -1 && errno != 0)
+        die("ptrace: %s", strerror(errno));
+    return (uint64_t)pc;
+}
+/* The code is the same in parent and child, so what is under a breakpoint can be read here. */
+static uint64_t code_at(uint64_t pc)
+{
+    uint64_t word;
+    memcpy(&word, (const void *)(uintptr_t)(pc & ~7ull), sizeof word);
+    return word;
+}
+static void set_code(uint64_t pc, uint64_t word)
+{
+    if (ptrace(PTRACE_POKETEXT, victim, pc & ~7ull, word) != 0)
+        die("ptrace: cannot set a breakpoint at %llx: %s", (unsigned long long)pc, strerror(errno));
+}
+/* Runs to the next time that it comes to pc. False: it ended first. */
+static bool run_to(uint64_t pc)
+{
+    unsigned shift = (unsigned)(pc & 7) * 8;
+    uint64_t word = code_at(pc);
+    set_code(pc, (word & ~(0xffull << shift)) | 0xccull << shift);
+    int signal = go(PTRACE_CONT);
+    MUST(signal == SIGTRAP || signal == SIGSTOP);
+    set_code(pc, word);
+    if (signal == SIGSTOP)
+        return false;
+    MUST(place() == pc + 1);
+    (void)ptrace(PTRACE_POKEUSER, victim, offsetof(struct user, regs.rip), pc);
+    return true;
+}
+static void step(void);
+/* Runs to the hops-th time from here that it comes to pc. */
+static bool watching = true; /* there are debug registers */
+static bool can_watch(uint64_t pc, size_t hops)
+{
+    uint8_t code = *(const uint8_t *)(uintptr_t)pc; /* "rep": not once for each repetition */
+    return watching && hops >= 3 && code != 0xf2 && code != 0xf3;
+}
+static void set_debug(unsigned number, uint64_t value)
+{
+    if (ptrace(PTRACE_POKEUSER, victim,
+               offsetof(struct user, u_debugreg) + number * sizeof(uint64_t), value) != 0)
+        watching = false;
+}
+static bool hop_to(uint64_t pc, size_t hops)
+{
+    if (can_watch(pc, hops)) {
+        set_debug(0, pc);
+        set_debug(7, 1);
+        int signal = SIGTRAP;
+        for (size_t i = 0; watching && i < hops && signal == SIGTRAP; i++) {
+            signal = go(PTRACE_CONT);
+            MUST(signal == SIGSTOP || (signal == SIGTRAP && place() == pc));
         }
-        finish(pid);
-        deaths++;
-        survive(op);
+        bool watched = watching;
+        set_debug(7, 0);
+        if (watched)
+            return signal == SIGTRAP;
     }
-    printf("%-26s %7lu instructions, %5llu deaths, %4llu stops, %9llu steps\n", op->name, length,
-           (unsigned long long)(deaths - deaths_before), (unsigned long long)(stops - stops_before),
-           (unsigned long long)(steps - steps_before));
-    fflush(stdout);
+    for (size_t i = 0; i < hops; i++) {
+        if (i > 0)
+            step();
+        if (!run_to(pc))
+            return false;
+    }
+    return true;
+}
+static void step(void)
+{
+    MUST(go(PTRACE_SINGLESTEP) == SIGTRAP);
+    sum.steps++;
+}
+
+/* Where one process was before each step. It is all static, so that the heap stays the same. */
+enum { TRACE_MOST = 1 << 18, PLACES = 1 << 16 };
+static struct trace {
+    size_t length; /* steps; there is one place more */
+    uint64_t pc[TRACE_MOST];
+    uint32_t before[TRACE_MOST]; /* the last time at the same place, plus 1; 0: there was none */
+    uint32_t anchor[TRACE_MOST]; /* the last step to a place that it had not been at before */
+    size_t places;
+} trace;
+/* All places of all operations. */
+static struct place {
+    uint64_t pc;
+    uint32_t round, last; /* the trace that it was seen in last, and when */
+    bool wanted, died;    /* of an operation; somebody did there */
+} table[PLACES];
+static size_t table_count;
+static uint32_t rounds;
+static struct place *place_at(uint64_t pc)
+{
+    size_t i = (pc * 0x9e3779b97f4a7c15u) >> 48;
+    while (table[i].pc != 0 && table[i].pc != pc)
+        i = (i + 1) % PLACES;
+    if (table[i].pc == 0) {
+        MUST(++table_count < PLACES * 3 / 4);
+        table[i].pc = pc;
+    }
+    return &table[i];
+}
+/* Steps through it from here to its end; look(n), if any, is called before each step. */
+static void trace_take(void (*look)(size_t n))
+{
+    rounds++;
+    trace.places = 0;
+    for (size_t n = 0;; n++) {
+        uint64_t pc = trace.pc[n] = place();
+        struct place *p = place_at(pc);
+        bool first = p->round != rounds;
+        trace.before[n] = first ? 0 : p->last + 1;
+        trace.anchor[n] = first ? (uint32_t)n : trace.anchor[n - 1];
+        trace.places += first;
+        p->round = rounds;
+        p->last = (uint32_t)n;
+        trace.length = n;
+        if (pc == (uint64_t)(uintptr_t)the_end)
+            return;
+        if (n + 1 == TRACE_MOST)
+            die("an operation of %zu steps is too long", n);
+        if (look)
+            look(n);
+        step();
+    }
+}
+/* Places of this trace where nobody has died yet. */
+static size_t count_new(void)
+{
+    size_t count = 0;
+    for (size_t n = 0; n <= trace.length; n++)
+        count += trace.before[n] == 0 && !place_at(trace.pc[n])->died;
+    return count;
+}
+
+/* Brings it to where it was traced before step n, by the cheapest way: to the anchor of some step m
+ * (one stop), from there to m (three stops each time that m's place comes up), then step by step.
+ * False: it came to its end before. */
+static bool reach(size_t n)
+{
+    const struct trace *t = &trace;
+    size_t best = n, best_m = 0, best_hops = 0;
+    bool walk = true;
+    for (size_t m = n + 1; m-- > 0 && n - m < best;) {
+        size_t hops = 0, a = t->anchor[m], k = m, most = best - (n - m);
+        if (m != a) {
+            for (hops = 1; hops < most && t->before[k] > a + 1; hops++)
+                k = t->before[k] - 1;
+            if (t->pc[m] == t->pc[a] || hops >= most)
+                continue;
+        }
+        size_t cost = 1 + (hops == 0 ? 0 : can_watch(t->pc[m], hops) ? hops + 2 : 3 * hops) + n - m;
+        if (cost < best) {
+            walk = false;
+            best = cost;
+            best_m = m;
+            best_hops = hops;
+        }
+    }
+    if (!walk) {
+        if (t->anchor[best_m] > 0 && !run_to(t->pc[t->anchor[best_m]]))
+            return false;
+        if (!hop_to(t->pc[best_m], best_hops))
+            return false;
+    }
+    for (size_t i = best_m; i < n; i++) {
+        if (place() == (uint64_t)(uintptr_t)the_end)
+            return false;
+        step();
+    }
+    return true;
+}
+
+/* ---- deaths and stops after n steps */
+
+/* Brings a fresh process there. False: it took another way and has ended its operation. */
+static bool bring_to_step(const operation *op, size_t n)
+{
+    bring_to_start(op);
+    now.step = n;
+    bool there = reach(n);
+    if (!there || place() != trace.pc[n])
+        sum.strays++;
+    return there;
+}
+static void kill_at(const operation *op, size_t n)
+{
+    now.what = "killed";
+    bool there = bring_to_step(op, n);
+    uint64_t pc = place();
+    if (there)
+        place_at(pc)->died = true;
+    seen = op->flags & READS && op->flags & SENDS && sees_any();
+    finish();
+    sum.deaths++;
+    survive(op, !there || pc == (uint64_t)(uintptr_t)the_end, false);
+}
+/* It is stopped as a user would stop it, no tracer near; others work; it goes on to its end. */
+static void stop_at(const operation *op, size_t n)
+{
+    now.what = "stopped";
+    if (!bring_to_step(op, n)) {
+        finish();
+        survive(op, true, true);
+        return;
+    }
+    if (ptrace(PTRACE_DETACH, victim, NULL, SIGSTOP) != 0)
+        die("ptrace: %s", strerror(errno));
+    MUST(await(WUNTRACED) == SIGSTOP);
+    note_theirs();
+    MUST_OK(horus_context_sweep(us.c, NULL));
+    for (int i = 0; i < CAPACITY + 1; i++) {
+        go_on(true);
+        drain();
+    }
+    MUST(take_all() > 0);
+    go_on(true);
+    check_theirs();
+    sum.stops++;
+    uint64_t ours = 0;
+    if (op->flags & ALLOCS) { /* it goes on while we have all memory but what it had by then */
+        ours = take_frames();
+        board->squeezed = true;
+    }
+    (void)kill(victim, SIGCONT);
+    MUST(await(WUNTRACED) == SIGSTOP); /* at the end of the operation */
+    for (uint64_t i = 0; i < ours; i++)
+        MUST(horus_frame_holders(&all_frames[i]) == 1);
+    give_frames(ours);
+    (void)kill(victim, SIGCONT);
+    MUST(await(WUNTRACED) == SIGSTOP); /* once it was checked */
+    board->squeezed = false;
+    MUST_OK(horus_context_sweep(us.c, NULL));
+    check_books(us.p); /* with it among the living */
+    finish();
+    survive(op, true, true);
+}
+
+/* ---- deaths at system calls */
+
+/* Dies at the k-th of their entries and exits. False: the operation has fewer. */
+static bool kill_at_call(const operation *op, size_t k)
+{
+    now.what = "killed at a system call";
+    bring_to_start(op);
+    now.step = k;
+    bool there = true;
+    for (size_t i = 0; i <= k && there; i++) {
+        MUST(go(PTRACE_SYSCALL) == (SIGTRAP | 0x80));
+        there = place() != (uint64_t)(uintptr_t)stopping;
+    }
+    finish();
+    sum.at_calls += there;
+    survive(op, !there, false);
+    return there;
+}
+
+/* ---- deaths between publishing and waking */
+
+static void sleep_message(horus_topic *t)
+{
+    atomic_store(&board->ready, 1);
+    board->result = horus_topic_receive(t, &it.m, sizeof it.m, NULL, 10000000000);
+    board->number = it.m.number;
+    board->whole = is_whole(&it.m);
+}
+static void sleep_over(void) { sleep_message(them.over); }
+static void sleep_rely(void) { sleep_message(them.rely); }
+static void sleep_queue(void) { sleep_message(them.queue); }
+static void sleep_tensor(void)
+{
+    horus_tensor t;
+    atomic_store(&board->ready, 1);
+    board->result = horus_topic_receive_tensor(them.tensors, &t, NULL, 10000000000);
+    board->number = t.data ? *(uint64_t *)t.data : 0;
+    board->whole = t.data && tensor_is_whole(&t);
+}
+static void sleep_room(void)
+{
+    for (uint64_t i = 0; i < CAPACITY; i++)
+        MUST_OK(send(them.rely, 10 + i));
+    it.m = message_of(20);
+    atomic_store(&board->ready, 1);
+    while (!atomic_load(&board->go)) {
+    }
+    board->result = horus_topic_send(them.rely, &it.m, sizeof it.m, 10000000000);
+    board->number = 20;
+    board->whole = true;
+}
+static bool sees_over(void) { return horus_topic_peek(us.over, NULL, 0, NULL) == HORUS_OK; }
+static bool sees_rely(void) { return horus_topic_peek(us.rely, NULL, 0, NULL) == HORUS_OK; }
+static bool sees_queue(void) { return horus_topic_peek(us.queue, NULL, 0, NULL) == HORUS_OK; }
+static bool sees_tensors(void) { return horus_topic_peek(us.tensors, NULL, 0, NULL) == HORUS_OK; }
+static uint32_t row_of(pid_t pid)
+{
+    for (uint32_t i = 0; i < HORUSI_ROWS; i++)
+        if (horusi_ld32_rlx(R2, &us.p->rows[i].pid) == (uint32_t)pid &&
+            horusi_low(horusi_ld64_acq(R2, &us.p->rows[i].word)) == HORUSI_ROW_LIVE)
+            return i;
+    return HORUSI_ROWS;
+}
+static pid_t sleeper;
+/* Room: the victim's cursor is past the first message in the sleeper's ring, which we have read and
+ * so hold: to get hold of it at each step would hold the victim up for ever. */
+static bool sees_room(void)
+{
+    const horus_topic *t = us.rely;
+    bool past = false;
+    for (uint32_t i = 0; i < t->in_count; i++) {
+        uint64_t w = horusi_ld64_acq(L2, &horusi_lanes(t->shm)[t->in[i].lane].word);
+        if (horusi_owner_row(w) != row_of(sleeper) || !t->in[i].ring.cursors)
+            continue;
+        for (uint32_t k = 0; k < t->max_subs; k++) {
+            uint64_t sub = horusi_ld64_acq(K2, &horusi_subs(t->shm, t->max_lanes)[k].word);
+            if (horusi_owner_state(sub) == HORUSI_SUB_ACTIVE &&
+                horusi_owner_row(sub) == row_of(victim))
+                past |= horusi_ld64_acq(K2, &t->in[i].ring.cursors[k]) >= 2;
+        }
+    }
+    return past;
+}
+
+typedef struct sleeping {
+    operation op;
+    void (*sleep)(void);
+    bool (*sees)(void); /* what was published */
+    uint64_t number;    /* what the sleeper gets */
+} sleeping;
+static const sleeping sleepings[] = {
+    {{"publish, wake", have_sent, nothing, do_send, nothing, 0}, sleep_over, sees_over, 2},
+    {{"publish reliably, wake", have_sent, nothing, do_send_reliable, nothing, 0},
+     sleep_rely,
+     sees_rely,
+     2},
+    {{"publish to a queue, wake", will_send_queued, nothing, do_send_queue, nothing, 0},
+     sleep_queue,
+     sees_queue,
+     102},
+    {{"publish first, wake", will_send_first, nothing, do_send_queue, nothing, 0},
+     sleep_queue,
+     sees_queue,
+     102},
+    {{"publish a frame, wake", have_sent_tensors, nothing, do_send_tensor, nothing, 0},
+     sleep_tensor,
+     sees_tensors,
+     5},
+    {{"make room, wake", ready, nothing, do_receive_reliable, nothing, 0},
+     sleep_room,
+     sees_room,
+     20},
+};
+enum { SLEEPINGS = sizeof sleepings / sizeof sleepings[0] };
+
+static char state_of(pid_t pid)
+{
+    char path[64], text[256] = "";
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        ssize_t n = read(fd, text, sizeof text - 1);
+        text[n > 0 ? n : 0] = 0;
+        close(fd);
+    }
+    const char *end = strrchr(text, ')');
+    return end && end[1] ? end[2] : '?';
+}
+static void pause_us(long us_)
+{
+    struct timespec t = {0, us_ * 1000};
+    (void)nanosleep(&t, NULL);
+}
+/* One sleeps in a call of the library, the other is before its operation. */
+static void bring_to_sleep(const sleeping *s)
+{
+    (void)alarm(SECONDS);
+    now.step = 0;
+    memset(&got, 0, sizeof got);
+    redelivered = queued_left = 0;
+    start(&s->op);
+    MUST(await(0) == SIGSTOP);
+    (void)ptrace(PTRACE_SETOPTIONS, victim, NULL, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD);
+    drain();
+    memset(board, 0, sizeof *board);
+    sleeper = fork();
+    if (sleeper == 0) {
+        victim = -1;
+        memset(&them, 0, sizeof them);
+        join(&them);
+        open_all(&them);
+        s->sleep();
+        atomic_store(&board->done, 1);
+        horus_context_close(them.c);
+        _exit(0);
+    }
+    while (!atomic_load(&board->ready))
+        pause_us(100);
+    drain(); /* what it has sent holds nobody up but the victim */
+    atomic_store(&board->go, 1);
+    uint32_t row = row_of(sleeper);
+    MUST(row < HORUSI_ROWS);
+    while (horusi_ld32_acq(W, &us.p->rows[row].sleepers) != 1)
+        pause_us(100);
+    pause_us(5000); /* its first slice is a short one */
+    while (state_of(sleeper) != 'S')
+        pause_us(100);
+    MUST(!atomic_load(&board->done));
+    MUST(go(PTRACE_CONT) == SIGSTOP);
+}
+static void end_sleep(const sleeping *s)
+{
+    int status;
+    while (!atomic_load(&board->done))
+        pause_us(200);
+    while (waitpid(sleeper, &status, 0) < 0 && errno == EINTR) {
+    }
+    MUST(status == 0);
+    if (board->result != HORUS_OK)
+        die("the sleeper got %s", horus_result_text((horus_result)board->result));
+    MUST(board->whole && board->number == s->number);
+}
+
+static const sleeping *looked_at;
+static size_t published, woken; /* steps: it can be seen before this one; this one wakes; 0: none */
+static void look(size_t n)
+{
+    if (!published && looked_at->sees())
+        published = n;
+    struct user_regs_struct regs;
+    uint64_t pc = place();
+    const uint8_t *code = (const uint8_t *)(uintptr_t)pc;
+    if (code[0] != 0x0f || code[1] != 0x05 || woken)
+        return;
+    if (ptrace(PTRACE_GETREGS, victim, NULL, &regs) != 0)
+        die("ptrace: %s", strerror(errno));
+    if (regs.rax == SYS_futex && (regs.rsi & FUTEX_CMD_MASK) == FUTEX_WAKE && published)
+        woken = n;
+}
+
+enum { SLICE_MS = 100, SLACK_MS = 900 };
+static uint64_t slowest_ns;
+/* Dies before step n, or at the entry of the call that wakes. False: the sleeper's slice ended, and
+ * it looked for itself, before that. */
+static bool kill_before_wake(const sleeping *s, size_t n, bool at_entry)
+{
+    now.what = "killed before it wakes a sleeper";
+    bring_to_sleep(s);
+    now.step = n;
+    bool there = reach(n) && place() == trace.pc[n];
+    if (there && at_entry) {
+        MUST(go(PTRACE_SYSCALL) == (SIGTRAP | 0x80));
+        MUST(place() == trace.pc[n] + 2); /* in the call, which has not begun */
+    }
+    there = there && s->sees();
+    finish();
+    there = there && !atomic_load(&board->done);
+    uint64_t died = horus_now_ns();
+    end_sleep(s);
+    uint64_t took = horus_now_ns() - died;
+    if (there) {
+        sum.before_wakes++;
+        slowest_ns = took > slowest_ns ? took : slowest_ns;
+        if (took > (SLICE_MS + SLACK_MS) * 1000000ull)
+            die("the sleeper slept on for %llu ms", (unsigned long long)(took / 1000000));
+    }
+    survive(&s->op, false, true);
+    return there;
+}
+static void try_sleeping(const sleeping *s)
+{
+    uint64_t before = sum.before_wakes;
+    now.operation = s->op.name;
+    now.what = "traced";
+    looked_at = s;
+    published = woken = 0;
+    for (int tries = 0;; tries++) { /* the sleeper may take a look in the midst of it */
+        bring_to_sleep(s);
+        trace_take(look);
+        finish();
+        end_sleep(s);
+        survive(&s->op, false, true);
+        if (woken)
+            break;
+        published = 0;
+        if (tries == 20)
+            die("no call wakes the sleeper");
+    }
+    MUST(published > 0 && published <= woken && woken < trace.length);
+    size_t stride = budget >= 100000 ? 1 : 1 + (woken - published) / 20;
+    for (size_t n = published, next; n <= woken + 1; n = next) {
+        int tries = 0;
+        next = n >= woken ? n + 1 : n + stride < woken ? n + stride : woken;
+        while (!kill_before_wake(s, n <= woken ? n : woken, n > woken)) {
+            sum.retries++;
+            if (++tries == 20)
+                die("the sleeper always looks before");
+        }
+    }
+    printf("%-26s %7zu steps, from %zu to %zu it is published and nobody is woken: %llu deaths\n",
+           s->op.name, trace.length, published, woken,
+           (unsigned long long)(sum.before_wakes - before));
     passed++;
+}
+
+/* ---- what is done, and how often */
+
+static uint32_t rng(void)
+{
+    static uint64_t state;
+    uint64_t z = state += 0x9e3779b97f4a7c15u + seed;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return (uint32_t)(z >> 40);
+}
+
+static struct plan {
+    bool wanted;
+    size_t length, places; /* steps, and places that no operation before it has */
+} plans[OPERATIONS];
+
+static void take_trace(const operation *op)
+{
+    now.operation = op->name;
+    now.what = "traced";
+    for (int i = 0; i < 3; i++) { /* the first times leave the pool otherwise than they found it */
+        bring_to_start(op);
+        if (i == 2)
+            trace_take(NULL);
+        finish();
+        survive(op, i == 2, false);
+    }
+}
+
+/* Steps at which to die: all that are the first at a place where nobody has died, the last, and an
+ * even sample of the others. Returns how many; in order. */
+static size_t choose(size_t quota, uint32_t *chosen)
+{
+    size_t all = trace.length + 1, must = count_new(), others = all - must, seen = 0, taken = 0,
+           n = 0;
+    size_t rest = quota > must ? quota - must : 0;
+    rest = rest < others ? rest : others;
+    double phase = (rng() % 1000) / 1000.0;
+    for (size_t i = 0; i < all; i++) {
+        bool take = trace.before[i] == 0 && !place_at(trace.pc[i])->died;
+        if (!take) {
+            seen++;
+            take = taken < rest &&
+                   ((double)taken + phase < (double)seen * (double)rest / (double)others ||
+                    rest - taken > others - seen);
+            taken += take;
+        }
+        if (take || i + 1 == all)
+            chosen[n++] = (uint32_t)i;
+    }
+    return n;
+}
+static void try_operation(const operation *op, size_t quota, unsigned round)
+{
+    static uint32_t chosen[TRACE_MOST];
+    take_trace(op);
+    uint64_t deaths = sum.deaths, at_calls = sum.at_calls, stops = sum.stops, strays = sum.strays;
+    now.operation = op->name;
+    size_t n = choose(quota, chosen);
+    unsigned hindered = 0;
+    for (size_t i = 0; i < n; i++) {
+        kill_at(op, chosen[i]);
+        if ((i + seed + round) % 4 == 0 && !(op->flags & FILLS)) {
+            refused = 0;
+            stop_at(op, chosen[i]);
+            hindered += refused > 0;
+        }
+    }
+    for (size_t i = 0; i <= trace.length; i++) /* where those who strayed should have died */
+        for (int k = 0; k < 3 && trace.before[i] == 0 && !place_at(trace.pc[i])->died; k++)
+            kill_at(op, i);
+    size_t missed = count_new();
+    for (size_t i = 0; i <= trace.length; i++)
+        place_at(trace.pc[i])->wanted = true;
+    for (size_t k = 0; round == 0 && kill_at_call(op, k); k++) {
+    }
+    deaths = sum.deaths - deaths;
+    at_calls = sum.at_calls - at_calls;
+    stops = sum.stops - stops;
+    strays = sum.strays - strays;
+    printf("%-26s %6zu steps at %5zu places (%zu missed), %6llu deaths, %4llu at calls, %5llu stops"
+           " (%u hinder), %4llu strays\n",
+           op->name, trace.length, trace.places, missed, (unsigned long long)deaths,
+           (unsigned long long)at_calls, (unsigned long long)stops, hindered,
+           (unsigned long long)strays);
+    fflush(stdout);
+    if (op->flags & SWEEPS && hindered * 4 > stops)
+        die("a stopped sweeper keeps the dead among the living at %u of %llu steps", hindered,
+            (unsigned long long)stops);
+    if (missed * 20 > trace.places)
+        die("nobody died at %zu of %zu places", missed, trace.places);
+    passed += round == 0;
+}
+
+/* The same addresses each time, and no first calls that look for their function. */
+static void settle(char **argv)
+{
+    if (getenv("LD_BIND_NOW"))
+        return;
+    (void)setenv("LD_BIND_NOW", "1", 1);
+    (void)personality(ADDR_NO_RANDOMIZE);
+    (void)execv("/proc/self/exe", argv);
 }
 
 int main(int argc, char **argv)
 {
-    int c, first = 0;
+    int c;
+    settle(argv);
     while ((c = getopt(argc, argv, "n:s:")) != -1)
         if (c == 'n')
             budget = strtoul(optarg, NULL, 10);
         else if (c == 's')
             seed = strtoull(optarg, NULL, 10);
-    first = optind;
-    op_name = "set-up";
+    (void)signal(SIGALRM, on_alarm);
     (void)snprintf(space, sizeof space, "kill%d", (int)getpid());
+    (void)snprintf(space2, sizeof space2, "kill%d.2", (int)getpid());
+    board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    MUST(board != MAP_FAILED);
     join(&us);
     open_all(&us);
+    horus_context_info info;
+    MUST_OK(horus_context_get_info(us.c, &info));
+    char *end = strstr(info.path, space);
+    MUST(end);
+    *end = 0;
+    (void)snprintf(homes[0], sizeof homes[0], "%s%s", info.path, space);
+    (void)snprintf(homes[1], sizeof homes[1], "%s%s", info.path, space2);
     (void)horus_topic_wait(us.over, HORUS_NO_WAIT);
     (void)horus_topic_wait(us.rely, HORUS_NO_WAIT);
     (void)horus_topic_wait(us.queue, HORUS_NO_WAIT);
@@ -580,20 +1565,75 @@ int main(int argc, char **argv)
         feed();
         drain();
     }
-    for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++) {
-        bool wanted = first >= argc;
-        for (int k = first; k < argc; k++)
-            wanted |= strcmp(argv[k], operations[i].name) == 0;
-        if (wanted)
-            try_operation(&operations[i]);
+    bool all = optind >= argc;
+    uint64_t full = 0;
+    for (size_t i = 0; i < OPERATIONS; i++) {
+        plans[i].wanted = all;
+        for (int k = optind; k < argc; k++)
+            plans[i].wanted |= strcmp(argv[k], operations[i].name) == 0;
+        if (!plans[i].wanted)
+            continue;
+        take_trace(&operations[i]);
+        plans[i].length = trace.length;
+        plans[i].places = count_new();
+        for (size_t n = 0; n <= trace.length; n++)
+            place_at(trace.pc[n])->died = true; /* counted */
+        full += trace.length + 1;
     }
-    op_name = "the end";
+    for (size_t i = 0; i < PLACES; i++)
+        table[i].died = false;
+    if (budget == 0)
+        budget = all ? 20500 : full;
+    uint64_t left = budget;
+    for (unsigned round = 0; full > 0 && (round == 0 || left > 0); round++) {
+        /* how many of each: as many of all, where they are so long */
+        size_t low = 1, high = TRACE_MOST;
+        while (low < high) {
+            size_t mid = (low + high) / 2;
+            uint64_t n = 0;
+            for (size_t i = 0; i < OPERATIONS; i++) {
+                size_t least = mid < plans[i].places ? plans[i].places : mid;
+                n += plans[i].wanted ? least > plans[i].length ? plans[i].length + 1 : least : 0;
+            }
+            if (n >= left || n >= full)
+                high = mid;
+            else
+                low = mid + 1;
+        }
+        uint64_t before = sum.deaths;
+        for (size_t i = 0; i < OPERATIONS; i++)
+            if (plans[i].wanted)
+                try_operation(&operations[i], low, round);
+        left -= sum.deaths - before < left ? sum.deaths - before : left;
+    }
+    for (size_t i = 0; i < SLEEPINGS; i++) {
+        bool wanted = all;
+        for (int k = optind; k < argc; k++)
+            wanted |= strcmp(argv[k], sleepings[i].op.name) == 0;
+        if (wanted)
+            try_sleeping(&sleepings[i]);
+    }
+    now.operation = "the end";
     horus_context_close(us.c);
-    char path[128];
-    (void)snprintf(path, sizeof path, "/dev/shm/horus.%s", space);
-    MUST(access(path, F_OK) != 0);
-    printf("%u operations, %llu deaths, %llu stops, %llu steps\n", passed,
-           (unsigned long long)deaths, (unsigned long long)stops, (unsigned long long)steps);
+    MUST(access(homes[0], F_OK) != 0 && access(homes[1], F_OK) != 0);
+    for (size_t i = 0; i < PLACES; i++) {
+        sum.places += table[i].died || table[i].wanted;
+        sum.died += table[i].died;
+    }
+    printf(
+        "%u operations of %llu steps: %llu deaths, at %llu of %llu instructions; %llu deaths at "
+        "the "
+        "entry or exit of a system call; %llu between publishing and waking (the slowest sleeper "
+        "took %llu ms, %llu tries came late); %llu stops; %llu strays, %llu single steps, seed "
+        "%llu\n",
+        passed, (unsigned long long)full, (unsigned long long)sum.deaths,
+        (unsigned long long)sum.died, (unsigned long long)sum.places,
+        (unsigned long long)sum.at_calls, (unsigned long long)sum.before_wakes,
+        (unsigned long long)(slowest_ns / 1000000), (unsigned long long)sum.retries,
+        (unsigned long long)sum.stops, (unsigned long long)sum.strays,
+        (unsigned long long)sum.steps, (unsigned long long)seed);
+    if (all && sum.deaths < budget)
+        die("only %llu deaths, not %lu", (unsigned long long)sum.deaths, budget);
     printf("%u passed, %u failed\n", passed, failed);
     return 0;
 }
