@@ -5,7 +5,7 @@
  *
  *     kill [-n deaths, at least] [-s seed] [operation ...]
  *
- * 20500 deaths take a minute or two; -n 240000 has one at every step of every operation.
+ * 20500 deaths take a minute or two; -n 300000 has one at every step of every operation.
  *
  * A process joins, prepares, and stops itself. One is single-stepped through the operation (ptrace)
  * and each place that it comes to is noted. Then a fresh one dies after N steps, for each N: a

@@ -116,7 +116,7 @@ if [ "$mode" = plain ] || [ "$mode" = coverage ]; then
 fi
 part storm "$out/storm" -k $kills -s $stops
 if [ "$mode" = plain ]; then
-    part kill "$out/kill" # -n 240000: every step of every operation
+    part kill "$out/kill" # -n 300000: every step of every operation
     part explore "$out/explore" -t 2
     part spin tests/spin/run.sh
     if i686-linux-gnu-gcc -static -O1 $flags tests/storm.c -o "$out/storm32" >"$out/storm32.build" 2>&1; then

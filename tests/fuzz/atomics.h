@@ -17,11 +17,12 @@ static void fuzz_step(const volatile void *at);
     (fuzz_step(p), atomic_fetch_add_explicit(p, v, memory_order_relaxed))
 #define horusi_add32_acqrel(label, p, v)                                                           \
     (fuzz_step(p), atomic_fetch_add_explicit(p, v, memory_order_acq_rel))
-#define horusi_xchg32_acqrel(label, p, v)                                                          \
-    (fuzz_step(p), atomic_exchange_explicit(p, v, memory_order_acq_rel))
 #define horusi_cas32_acqrel(label, p, expected, v)                                                 \
     (fuzz_step(p), atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_acq_rel,   \
                                                            memory_order_acquire))
+#define horusi_cas32_seq(label, p, expected, v)                                                    \
+    (fuzz_step(p), atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_seq_cst,   \
+                                                           memory_order_seq_cst))
 #define horusi_ld64_rlx(label, p) (fuzz_step(p), atomic_load_explicit(p, memory_order_relaxed))
 #define horusi_ld64_acq(label, p) (fuzz_step(p), atomic_load_explicit(p, memory_order_acquire))
 #define horusi_ld64_seq(label, p) (fuzz_step(p), atomic_load_explicit(p, memory_order_seq_cst))
