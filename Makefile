@@ -1,7 +1,7 @@
 # horus: every developer command. `make help` lists them.
 CC ?= gcc
 .DEFAULT_GOAL := help
-.PHONY: help check test demo asan ubsan tsan coverage bench clean
+.PHONY: help check test demo asan ubsan tsan coverage mutate fuzz soak bench clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -21,8 +21,18 @@ ubsan: ## the C tests under UndefinedBehaviorSanitizer
 tsan: ## the C tests under ThreadSanitizer
 	@SANITIZE=thread tests/run.sh
 
-coverage: ## line coverage of horus.h by the C tests
+coverage: ## lines and branches of horus.h that the C tests take; build/coverage/uncovered.txt lists the rest
 	@SANITIZE=coverage tests/run.sh
+
+mutate: ## weakens each memory order, and breaks the protocol step by step: the explorer must object
+	@mkdir -p build/mutate && $(CC) -O2 -std=gnu11 -I. -pthread tests/explore.c -o build/mutate/explore
+	@build/mutate/explore -m && python3 tests/explore_mutants.py
+
+fuzz: ## SECONDS=20: fuzzes each target so long
+	@tests/fuzz/run.sh -t $(or $(SECONDS),20)
+
+soak: ## MINUTES=30: the large configurations of every harness
+	@tests/soak.sh
 
 clean: ## removes everything that was built
 	rm -rf build demo_out

@@ -3494,8 +3494,8 @@ static bool horusi_entry_frame(const horusi_entry *e, uint64_t n, horusi_wire *w
     return horusi_ld64_rlx(C2, &w->seq) == 2 * n;
 }
 
-/* True if nobody who counts still needs what this ring holds: the topic has since carried as many
- * newer messages, every live reliable reader is past it, every queued message is done. */
+/* True if nobody who counts still needs what this ring holds: the topic has since carried
+ * `capacity` newer messages, every live reliable reader is past it, every queued message is done. */
 static bool horusi_superseded(horus_pool *p, horusi_topic *t, uint32_t max_lanes, uint32_t max_subs,
                               uint32_t index, const horusi_ring *ring)
 {
@@ -3522,7 +3522,7 @@ static bool horusi_superseded(horus_pool *p, horusi_topic *t, uint32_t max_lanes
                 return false;
         }
     }
-    uint64_t goal = head < ring->capacity ? head : ring->capacity;
+    uint64_t goal = head > 0 ? ring->capacity : 0;
     for (uint32_t i = 0; i < max_lanes && newer < goal; i++) {
         horusi_lane *other = &horusi_lanes(t)[i];
         horusi_ring r;
@@ -4779,7 +4779,7 @@ static horus_result horusi_join(horus_context *c, const horus_context_desc *d)
     uint64_t give_up = horusi_now() + 1000000000u;
     for (int full = 0; r == HORUS_OK;) {
         r = horusi_try_join(c, d);
-        if (r == HORUS_E_LIMIT && full++ < 50)
+        if (r == HORUS_E_LIMIT && full++ < 5)
             r = HORUS_E_BUSY; /* a row that is being swept counts as taken for a moment */
         if (r != HORUS_E_BUSY)
             break;

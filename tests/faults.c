@@ -1071,13 +1071,15 @@ TEST(a_wake_up_that_is_lost_costs_a_slice) { play(&(scene){"wake", wakes, NULL, 
 
 /* The private locks of one process: another thread has them half the time. */
 static horus_context *contended;
-static _Atomic int contend;
+static _Atomic int contend, holding;
 static void *contends(void *arg)
 {
     horus_frame f = *(horus_frame *)arg;
     while (atomic_load(&contend)) {
         horusi_lock(&contended->lock);
-        test_sleep_us(300);
+        atomic_store(&holding, 1);
+        test_sleep_us(1000);
+        atomic_store(&holding, 0);
         horusi_unlock(&contended->lock);
         (void)horus_frame_hold(&f);
         horus_frame g = f;
@@ -1096,6 +1098,8 @@ static bool locks(void)
     bool worked = true;
     for (int i = 0; i < 5; i++) {
         horus_topic *t;
+        for (int looks = 0; looks < 1000 && !atomic_load(&holding); looks++)
+            test_sleep_us(100);
         if (TRY(horus_topic_open(&t, "l", &(horus_topic_desc){.context = contended}), "l"))
             QUIETLY(horus_topic_close(t));
         else

@@ -2118,6 +2118,31 @@ TEST(a_message_survives_that_its_publisher_had_no_time_to_count)
     horus_context_close(c);
 }
 
+TEST(one_newer_message_does_not_drop_the_last_one_of_a_publisher_that_left)
+{
+    horus_context *c = join(4 * MiB), *d = join(0);
+    horus_topic *r = open_in(c, "t", (horus_topic_desc){0});
+    horus_topic *first = open_in(d, "t", (horus_topic_desc){.capacity = 4});
+    CHECK_OK(send(first, 1));
+    horus_topic_close(first);
+    horus_context_close(d);
+    horus_topic *second = open_in(c, "t", (horus_topic_desc){.capacity = 4});
+    CHECK_OK(send(second, 2));
+    CHECK_OK(horus_context_sweep(c, NULL));
+    CHECK_GETS(r, 1);
+    CHECK_GETS(r, 2);
+    CHECK_NOTHING(r);
+    for (uint64_t i = 3; i <= 6; i++)
+        CHECK_OK(send(second, i));
+    CHECK_OK(horus_context_sweep(c, NULL));
+    horus_topic_stats s;
+    CHECK_OK(horus_topic_get_stats(r, &s));
+    CHECK_EQ(s.sent, 5); /* four newer ones: now its ring has gone, and is not counted */
+    horus_topic_close(second);
+    horus_topic_close(r);
+    check_balanced(pool_of(c));
+    horus_context_close(c);
+}
 TEST(publishers_that_come_and_go_cost_no_memory)
 {
     horus_context *c = join(8 * MiB);
