@@ -75,9 +75,7 @@ inline lane_end(w) { /* horusi_lane_end, `newest` messages */
 #ifndef MUT_ONE_STEP
     STEP(ended = ending);
 #endif
-#ifndef MUT_NO_VERSION
     STEP(version++);
-#endif
     STEP(if :: STATE(word) == ENDING -> word = 0 :: else fi);
 #endif
     newest = 0

@@ -74,9 +74,10 @@ check mutant slots -DNS=1 -DSTARTS=0 -DREADS=0 -DMSGS=2 -DMUT_EVICT_ORDER
 
 check run ring -DMSGS=1 -DLOOKS=0 -DKILLS=0
 check run ring -DMSGS=1 -DLOOKS=0 -DRINGS=1
+check large ring -DMSGS=1 -DLOOKS=0
 check large ring -DMSGS=1 -DLOOKS=1
 check large ring -DMSGS=2 -DLOOKS=0
-for m in ONE_STEP FREE_FIRST NO_VERSION; do check mutant ring -DMSGS=1 -DLOOKS=0 -DMUT_$m; done
+for m in ONE_STEP FREE_FIRST; do check mutant ring -DMSGS=1 -DLOOKS=0 -DMUT_$m; done
 for m in NO_ENDING LOOK OPEN_HEAD; do check mutant ring -DMSGS=1 -DLOOKS=0 -DKILLS=0 -DMUT_$m; done
 
 check run queue
