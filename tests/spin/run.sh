@@ -19,13 +19,14 @@ declare -A models=()
 
 # check KIND MODEL DEFINITION...: KIND is run, large or mutant
 check() {
-    local kind=$1 model=$2 mem=2000 limit=60 ends n seconds errors result=ok
+    local kind=$1 model=$2 mem=2000 limit=60 optimize=-O2 ends n seconds errors result=ok
     shift 2
     case $model in *"$only"*) ;; *) return ;; esac
     [ "$kind" = large ] && { [ $large = 1 ] || return; mem=12000 limit=3600; }
     models[$model]=1
+    [ "$kind" = mutant ] && optimize=-O0 # is soon caught: the compiler would take longer
     cd "$work" && rm -f "$work"/* || exit 1
-    if ! { spin -a "$@" "$here/$model.pml" && gcc -O2 -w -DSAFETY -DCOLLAPSE -DVECTORSZ=1024 \
+    if ! { spin -a "$@" "$here/$model.pml" && gcc $optimize -w -DSAFETY -DCOLLAPSE -DVECTORSZ=1024 \
         -DMEMLIM=$mem -o pan pan.c; } >log 2>&1; then
         result="cannot build: $(tail -n 1 log)"
     else
