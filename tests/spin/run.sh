@@ -14,6 +14,24 @@ large=0
 only=${1:-}
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT INT TERM
+
+if [ -z "$only" ]; then # each model by itself, two at once
+    flag=$([ $large = 1 ] && echo -l)
+    printf '%s\n' slots ring queue reliable waits rows private sizes |
+        xargs -P 2 -I MODEL sh -c "$here/run.sh $flag MODEL >$work/MODEL.log 2>&1"
+    grep -hv -e '^spin: ' -e '^[0-9]* passed, ' "$work"/*.log
+    awk -v seconds=$SECONDS '
+        /^spin: / { m += $2; c += $4; s += $9; k += $11; n += $13 }
+        /^[0-9]+ passed, / { p += $1; f += $3 }
+        END {
+            if (m < 8) { print "a model is missing"; f++ }
+            printf "spin: %d models, %d configurations without error in %d states, %d of %d mutants caught, in %d s\n",
+                m, c, s, k, n, seconds
+            printf "%d passed, %d failed\n", p, f
+            exit f > 0
+        }' "$work"/*.log
+    exit
+fi
 passed=0 failed=0 configurations=0 mutants=0 caught=0 states=0
 declare -A models=()
 
