@@ -4779,9 +4779,9 @@ static horus_result horusi_join(horus_context *c, const horus_context_desc *d)
     uint64_t give_up = horusi_now() + 1000000000u;
     for (int full = 0; r == HORUS_OK;) {
         r = horusi_try_join(c, d);
-        if (r == HORUS_E_LIMIT && full++ < 5)
-            r = HORUS_E_BUSY; /* a row that is being swept counts as taken for a moment */
-        if (r != HORUS_E_BUSY)
+        /* a row that is being swept counts as taken for a moment */
+        bool again = r == HORUS_E_BUSY || (r == HORUS_E_LIMIT && full++ < 5);
+        if (!again || (r == HORUS_E_LIMIT && horusi_now() > give_up))
             break;
         if (horusi_now() > give_up)
             return horusi_fail(

@@ -320,7 +320,7 @@ TEST(a_count_of_handles_that_grows_later_is_not_believed)
     horus_context *c = join(2 * MiB);
     uint64_t n;
     sender = open_in(
-        c, "t", (horus_topic_desc){.capacity = 4, .policy = HORUS_RELIABLE, .max_subscribers = 2});
+        c, "t", (horus_topic_desc){.capacity = 1, .policy = HORUS_RELIABLE, .max_subscribers = 2});
     reader = open_in(c, "t", (horus_topic_desc){0});
     CHECK_OK(send(sender, 1));
     CHECK_OK(horus_topic_receive(reader, &n, sizeof n, NULL, 0));
