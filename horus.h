@@ -335,6 +335,8 @@ HORUS_API horus_result horus_context_open(horus_context **out, const horus_conte
 
 /* Leaves: closes every topic and releases every frame of this context; sent messages stay while
  * anybody is in the namespace, and the last one out removes its files. NULL is allowed.
+ * exit() does the same for contexts that one thread alone has used. Those of several threads end with
+ * the process: what they hold is swept by others, and files of the last one out by whoever joins next.
  *   threads   nothing else may use the context, its pools, topics or frames, now or later */
 HORUS_API void horus_context_close(horus_context *context);
 

@@ -374,5 +374,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < 2; i++)
         horus_topic_close(topics[i]);
     horus_topic_close(heartbeat);
+    horus_context *context; /* two threads used it: close it, and it is left at once and tidily */
+    if (horus_context_default(&context) == HORUS_OK)
+        horus_context_close(context);
     return 0;
 }
