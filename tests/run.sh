@@ -38,6 +38,11 @@ if [ "$mode" = plain ]; then
 elif [ "$mode" != coverage ]; then
     want clang clang
 fi
+if [ "$mode" != coverage ] && ! ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-* >/dev/null 2>&1; then
+    clang=$(apt-cache depends clang 2>/dev/null | grep -o 'clang-[0-9]*' | head -n 1)
+    clang=${clang#clang-}
+    need+=("libclang-rt-${clang:-14}-dev") # the sanitizers, which clang only recommends
+fi
 if [ ${#need[@]} -gt 0 ]; then
     install="apt-get install -y --no-install-recommends ${need[*]}"
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
