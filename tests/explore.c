@@ -775,7 +775,7 @@ static void joined_are_in(void)
     all_leave();
 }
 
-/* A topic is opened, used and closed by two, again and again. */
+/* A topic is opened and closed by one while another opens, uses and keeps it. */
 static void open_send_close(int process)
 {
     topic[process] = open_as(process, "d", HORUS_OVERWRITE, 2, 0);
