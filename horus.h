@@ -4,11 +4,12 @@
  *
  * Contents (search for the tag)
  *
- *     the API      >>manual >>config >>result >>types >>pool >>topic >>message
+ *     the API      >>manual >>config >>result >>types >>pool >>topic >>message >>scheduler
  *     the ground   >>layout >>atomics >>os
  *     memory       >>slots >>blocks >>rings >>repair >>geometry >>join >>frames
  *     topics       >>handles >>send >>receive >>wait
- *     views        >>tensors >>images >>depth >>pictures >>license
+ *     views        >>tensors >>images >>depth >>pictures
+ *     scheduler    >>threads >>figures >>nodes >>loop >>license
  *
  * ------------------------------------------------------------------------------------ >>manual
  *
@@ -49,7 +50,8 @@
  *
  * Threads. A context, a pool and frames may be used by any thread. A topic handle belongs to one
  * thread at a time: open one per thread (a second thread that calls meanwhile gets E_BUSY). A
- * signal handler may send inline messages on a handle of its own, to an `overwrite` topic.
+ * signal handler may send inline messages on a handle of its own that was opened with
+ * HORUS_PUBLISHER, to an `overwrite` topic.
  *
  *     what                            may run at the same time as
  *     any call on a frame or pool     any other call
@@ -59,6 +61,8 @@
  *
  * fork(). The child keeps reading frames that it inherited, but does not hold them: they live as
  * long as the parent holds them. Handles of the parent give E_DETACHED in the child; open new ones.
+ * A signal handler may fork, too. A child of _Fork() or a bare clone(), which skip pthread_atfork(),
+ * must not use horus.
  *
  * Real time. After set-up (open; the first send of a handle unless HORUS_PUBLISHER was given) send,
  * receive, alloc and release take no heap, no lock another process could hold, and no system call,
@@ -72,7 +76,9 @@
  * end and no "//".
  *
  * Environment: HORUS_NAMESPACE (which namespace; default: one per user), HORUS_DIR (where; default
- * /dev/shm), HORUS_GROUP (share the namespace with the members of this group).
+ * /dev/shm), HORUS_GROUP (share the namespace with the members of this group). Making a namespace or a
+ * pool takes a mounted /proc, joining does not. Once in, a program may close all descriptors that
+ * are not its own, as daemons do, or chroot().
  */
 #ifndef HORUS_H
 #define HORUS_H
@@ -97,6 +103,7 @@ extern "C" {
  *     HORUS_NO_OS        no operating system: one address space, contexts in memory that you give,
  *                        time from HORUS_NOW_NS(); see examples/firmware.c
  *     HORUS_NO_VIEWS     without images, clouds and depth (tensors stay)
+ *     HORUS_NO_SCHEDULER without the scheduler; HORUS_NO_OS has none
  *     HORUS_SHM_DIR      "/dev/shm"
  *     HORUS_MALLOC(n)    and HORUS_FREE(p): the heap for handles (set-up only); default calloc, free
  *     HORUS_STB_IMAGE_WRITE "path/stb_image_write.h"   for horus_image_write, if it is not found
@@ -104,6 +111,10 @@ extern "C" {
  *
  * For HORUS_NO_OS also HORUS_NOW_NS() (a uint64_t clock that never goes back), and on processors
  * without 64-bit atomics HORUS_CRITICAL_ENTER() and HORUS_CRITICAL_LEAVE(). */
+#if defined(HORUS_NO_OS) && !defined(HORUS_NO_SCHEDULER)
+#define HORUS_NO_SCHEDULER
+#endif
+
 #define HORUS_VERSION_MAJOR 0
 #define HORUS_VERSION_MINOR 1
 #define HORUS_VERSION_PATCH 0
@@ -305,7 +316,8 @@ enum {
     HORUS_HUGE_PAGES = 1 << 1, /* ask for transparent huge pages */
     HORUS_MLOCK = 1 << 2,      /* lock pages in memory as they are first used */
     HORUS_PREFAULT = 1 << 3,   /* commit and touch the whole pool now: no first-use cost later */
-    HORUS_PROTECT = 1 << 4 /* debug: published memory is mapped read-only, a stray write faults */
+    HORUS_PROTECT = 1 << 4     /* debug: published memory is mapped read-only, a stray write faults;
+                              where pages have 4096 bytes and granules are whole pages */
 };
 
 /* Everything is a wish that yields to what is there; zero picks the default. */
@@ -551,7 +563,7 @@ HORUS_API horus_result horus_depth_statistics(const horus_depth *depth, horus_de
 /* Writes a picture, near is bright, invalid is black. As horus_image_write. */
 HORUS_API horus_result horus_depth_write(const horus_depth *depth, const char *path);
 
-/* Point clouds. points: 1 up; fields: 1 to 65535. */
+/* Point clouds. points: 0 up (a filter may leave none); fields: 1 to 65535. */
 HORUS_API horus_result horus_cloud_alloc(horus_cloud *out, horus_pool *pool, uint64_t points,
                                          uint32_t fields, horus_dtype dtype, uint32_t flags);
 HORUS_API horus_result horus_cloud_release(horus_cloud *cloud);
@@ -628,7 +640,9 @@ HORUS_API horus_result horus_dlpack_import(horus_tensor *out, const horus_dl_ten
 typedef enum horus_policy {
     HORUS_POLICY_ANY = 0, /* the topic's; OVERWRITE if nobody says */
     HORUS_OVERWRITE = 1, /* the publisher never waits; a slow reader loses the oldest and is told */
-    HORUS_RELIABLE = 2, /* nothing is lost; send waits, or says FULL, for the slowest live reader */
+    HORUS_RELIABLE = 2, /* nothing is lost; send waits, or says FULL, for the slowest live reader. A
+                           handle that has sent counts as a reader from its first receive: what was
+                           sent before may be lost to it, and is counted */
     HORUS_QUEUE = 3     /* each message goes to one consumer; unfinished ones are redelivered */
 } horus_policy;
 
@@ -801,9 +815,9 @@ typedef struct horus_topic_stats {
     uint64_t sent;          /* messages of all live rings */
     uint64_t received;      /* messages taken by all open handles */
     uint64_t lost;          /* messages lost by all open handles */
-    uint64_t pending;       /* messages that this handle has not yet taken */
-    uint64_t last_ns;       /* publish time of the newest message; 0: none */
-    uint32_t frames;        /* frames that this topic's rings hold now */
+    uint64_t pending; /* messages that this handle has not yet taken; queue: that nobody has */
+    uint64_t last_ns; /* publish time of the newest message; 0: none */
+    uint32_t frames;  /* frames that this topic's rings hold now */
 } horus_topic_stats;
 /* Counters of the topic, other processes' too, from shared memory. OK | E_ARG | E_DETACHED */
 HORUS_API horus_result horus_topic_get_stats(horus_topic *topic, horus_topic_stats *out);
@@ -1430,6 +1444,373 @@ HORUS_API horus_result horus_message_array(const void *message, size_t bytes,
 HORUS_MESSAGES(HORUSI_X)
 #undef HORUSI_X
 
+#ifndef HORUS_NO_SCHEDULER
+/* ------------------------------------------------------------------------------------ >>scheduler
+ *
+ * Runs callbacks ("nodes") at their rates, in order, within their budgets.
+ *
+ *     static horus_result control(void *user, horus_tick *t) { ... return HORUS_OK; }
+ *
+ *     horus_scheduler *s;
+ *     horus_scheduler_open(&s, &(horus_scheduler_desc){.name = "arm", .flags = HORUS_SIGNALS});
+ *     horus_scheduler_add(s, &(horus_node_desc){.name = "control", .tick = control, .rate_hz = 1000,
+ *                                               .budget_ns = 300000});
+ *     horus_scheduler_run(s, HORUS_FOREVER);      until horus_scheduler_stop(), Ctrl-C or SIGTERM
+ *     horus_scheduler_close(s);
+ *
+ * When. Tick k of a node is due at start + floor(k * 10^9 / rate), the rate being a fraction of whole
+ * numbers: nothing is accumulated, so 60 Hz gives exactly 3600 ticks a minute, for ever, whatever
+ * other nodes do. ticks + skipped always is what the phases imply: nothing is left out in silence.
+ *
+ * Where. Ordered nodes run one after the other on the thread that called run: what is due at the
+ * same time by `order`, then in the order of addition; one pass ticks each node at most once. `compute`
+ * nodes run on threads of their own and never delay them; `on_topic` nodes run, each on its own thread,
+ * when there is a message. init and shutdown are on the thread that called run, but for those of a
+ * RESTART, which are on the node's.
+ *
+ * Late. A tick that takes longer than budget_ns, or ends later than deadline_ns after it was due, is a
+ * miss: `on_miss` says what follows. With watchdog_ns this is noticed while the tick still runs, else
+ * when it has ended. What becomes of ticks that could not start in time is `overrun`'s matter.
+ *
+ * Time is CLOCK_MONOTONIC: setting the wall clock changes nothing. The loop sleeps by clock_nanosleep
+ * until absolute times, never longer than 100 ms at once. Between two sleeps it takes no lock, no heap
+ * and no other system call; what callbacks do is theirs.
+ *
+ * Statistics lie in the namespace's shared memory: see horus_scheduler_read. Not with HORUS_NO_OS. */
+
+typedef struct horus_scheduler horus_scheduler;
+
+/* What a tick is told. Plain data, valid during the call. */
+typedef struct horus_tick {
+    horus_scheduler *scheduler;
+    const char *node;
+    uint64_t count;  /* ticks of this node before this one, in earlier runs too */
+    uint64_t phase;  /* k; without a rate: the same as count */
+    uint64_t due_ns; /* when it was due, on the scheduler's clock; on_topic: its message was sent */
+    uint64_t now_ns; /* when it began */
+    uint64_t start_ns; /* tick 0 was due then: of this run, the same for all nodes */
+    uint64_t dt_ns;    /* due_ns less that of the node's tick before; the first: one period, or 0 */
+    uint64_t skipped;  /* ticks of this node left out since the one before */
+    uint64_t budget_ns; /* the node's; 0: none */
+    uint32_t index;     /* of the node, in the order of addition */
+    bool safe;          /* the node is in its safe state */
+    uint8_t pad[3];
+    uint64_t random;  /* state of horus_tick_random */
+    uint64_t used_ns; /* set by horus_tick_used */
+} horus_tick;
+
+typedef enum horus_on_miss {                      /* after a tick over its budget or deadline */
+                             HORUS_MISS_WARN = 0, /* count it and say so */
+                             HORUS_MISS_SKIP = 1, /* leave out the node's next tick */
+                             HORUS_MISS_SAFE_MODE =
+                                 2, /* call safe_state, once; the first good tick ends the episode */
+                             HORUS_MISS_STOP = 3 /* stop the scheduler: run returns E_LIMIT */
+} horus_on_miss;
+
+typedef enum horus_overrun { /* when a tick could not start before the next was due */
+                             HORUS_OVERRUN_SKIP_TO_PHASE =
+                                 0, /* run the newest that is due, leave out older ones; after a tick
+                                        that took over a period, wait for the next phase */
+                             HORUS_OVERRUN_CATCH_UP =
+                                 1, /* run them all, one a pass, as fast as may be */
+                             HORUS_OVERRUN_MIN_GAP =
+                                 2 /* as SKIP_TO_PHASE, but a tick that took over a period is
+                                        followed by min_gap_ns at least without one */
+} horus_overrun;
+
+typedef enum horus_on_failure { /* when tick or init returns less than 0 */
+                                HORUS_FAILURE_LOG =
+                                    0, /* count it, say so, go on. A node whose init failed is left out */
+                                HORUS_FAILURE_FATAL =
+                                    1, /* stop the scheduler: run returns that result */
+                                HORUS_FAILURE_RESTART =
+                                    2, /* shutdown, a pause, init; after so many in a row the node ends */
+                                HORUS_FAILURE_SKIP = 3,  /* after so many in a row, a pause */
+                                HORUS_FAILURE_IGNORE = 4 /* count it */
+} horus_on_failure;
+
+typedef enum horus_node_state {
+    HORUS_NODE_IDLE = 0,    /* not running: before init or after shutdown */
+    HORUS_NODE_RUNNING = 1, /* initialised */
+    HORUS_NODE_SAFE = 2,    /* in its safe state, still ticking */
+    HORUS_NODE_PAUSED = 3,  /* after failures; comes back */
+    HORUS_NODE_FAILED = 4   /* its init failed, it failed too often, or it ended its thread */
+} horus_node_state;
+
+/* A node. Zero picks the default; only name and tick are needed. Strings and `user` are not copied but
+ * for the name, and must live until the scheduler is closed.
+ *   rate      ordered and compute nodes need none or one of rate_hz and rate_num / rate_den; 10^-6 to
+ *             10^6 Hz. A double is taken as the simplest fraction that it stands for: 59.94 is
+ *             2997/50. None: 30 Hz */
+typedef struct horus_node_desc {
+    const char *name;                                   /* unique in its scheduler; as a topic's */
+    horus_result (*tick)(void *user, horus_tick *tick); /* less than 0 is a failure */
+    horus_result (*init)(void *user);                   /* NULL: nothing to do */
+    horus_result (*shutdown)(void *user);               /* never for a node whose init failed */
+    void (*safe_state)(
+        void *user); /* SAFE_MODE: from the watchdog's thread if there is one, and then
+                                       perhaps while the tick runs */
+    void *user;
+    double rate_hz;
+    uint32_t rate_num, rate_den; /* the exact rate, rate_den 0: 1 */
+    int32_t order;               /* low first */
+    int32_t priority; /* compute, on_topic: SCHED_FIFO 1 to 99; 0: not real time. Ordered nodes have
+                         the scheduler's, and get_capabilities says so */
+    int32_t core;     /* compute, on_topic: 1 + the processor; 0: any. Ordered: as priority */
+    bool compute;
+    horus_topic
+        *on_topic;     /* tick when it has a message, which tick must receive; its thread's alone */
+    int64_t budget_ns; /* how long a tick may take, up to an hour; 0: no matter */
+    int64_t deadline_ns; /* from due to end, up to an hour; 0: no matter. on_topic: due when sent */
+    int64_t min_gap_ns;  /* MIN_GAP, up to an hour; 0: one period */
+    horus_on_miss on_miss;
+    horus_overrun overrun;
+    horus_on_failure on_failure;
+    uint32_t max_deadline_misses; /* deadlines missed in a row that stop the scheduler (E_LIMIT); 0:
+                                     what the scheduler says */
+    uint32_t max_failures;        /* RESTART, SKIP: in a row; 0: 5 */
+    int64_t pause_ns;             /* RESTART: 0: 100 ms; SKIP: 0: 30 s; up to a day */
+} horus_node_desc;
+
+/* A clock of your own, for tests and simulators. Then nothing runs beside the loop: compute nodes are
+ * ordered, on_topic nodes and watchdog_ns are E_UNSUPPORTED.
+ *   sleep     returns when now() is ns or later, or earlier for a look at stop */
+typedef struct horus_time_source {
+    uint64_t (*now)(void *user);
+    void (*sleep)(void *user, uint64_t ns);
+    void *user;
+} horus_time_source;
+
+enum {
+    HORUS_SIGNALS = 1 << 0, /* run stops on SIGINT and SIGTERM (not where they are ignored), and
+                                    gives their handlers back when it ends */
+    HORUS_DETERMINISTIC =
+        1 << 1, /* a clock that jumps from due time to due time, as one of your own could:
+                                     the same ticks in the same order with the same times and random
+                                     numbers, each time, as fast as they go */
+    HORUS_REALTIME = 1 << 2, /* ask for SCHED_FIFO, locked memory, exact timers; what is refused
+                                    is told by horus_scheduler_get_capabilities */
+    HORUS_REALTIME_OR_FAIL = 1 << 3, /* the same, but run fails with E_PERMISSION */
+    HORUS_ADMISSION = 1 << 4 /* run fails with E_LIMIT if budgets do not fit into the periods */
+};
+
+typedef enum horus_event_kind {
+    HORUS_EVENT_TICK = 0,  /* black box only: ns is how long it took */
+    HORUS_EVENT_START,     /* the scheduler began (no node), or the node's init is done */
+    HORUS_EVENT_END,       /* the scheduler ended: result */
+    HORUS_EVENT_BUDGET,    /* a tick takes or took ns, over its budget */
+    HORUS_EVENT_DEADLINE,  /* a tick ends, or will end, ns or more after it was due */
+    HORUS_EVENT_SKIPPED,   /* ns is how many ticks were left out */
+    HORUS_EVENT_SAFE,      /* safe_state was called */
+    HORUS_EVENT_RECOVERED, /* the first good tick after it */
+    HORUS_EVENT_FAILURE,   /* init, tick or shutdown returned result */
+    HORUS_EVENT_PAUSED,    /* for ns */
+    HORUS_EVENT_RESTARTED,
+    HORUS_EVENT_FAILED, /* the node is not ticked any more */
+    HORUS_EVENT_LOG     /* horus_scheduler_log */
+} horus_event_kind;
+typedef struct horus_event {
+    uint64_t time_ns; /* the scheduler's clock */
+    uint64_t phase;   /* k of the node's newest tick */
+    uint64_t ns;
+    const char *node; /* NULL: the scheduler */
+    const char *text; /* LOG, FAILURE; else "" */
+    uint32_t index;   /* of the node; UINT32_MAX: the scheduler */
+    horus_event_kind kind;
+    horus_result result;
+} horus_event;
+
+typedef struct horus_scheduler_desc {
+    const char *name; /* up to 80 bytes, as a topic's; NULL: "scheduler-" and the process's id.
+                                Of two that run under one name the newer is what readers see */
+    horus_context *context;         /* NULL: the default one */
+    const horus_time_source *clock; /* NULL: CLOCK_MONOTONIC */
+    uint32_t flags;                 /* HORUS_SIGNALS and so on */
+    uint32_t workers;             /* threads for compute nodes, up to 64; 0: one each, at most 16 */
+    uint32_t max_deadline_misses; /* for nodes that say nothing; 0: as many as may be */
+    int32_t priority;             /* REALTIME: 1 to 99; 0: 80 */
+    uint64_t cores;      /* a bit for each processor that the ordered nodes may run on; 0: all */
+    uint64_t seed;       /* of horus_tick_random */
+    int64_t watchdog_ns; /* how often running ticks are looked at, 100 us to an hour; 0: never */
+    uint64_t blackbox_bytes; /* size of the black box, up to 1 GiB; 0: none */
+    void (*on_event)(void *user, const horus_event *event); /* all but TICK, on the thread where it
+                                                               happens; must not block */
+    void *user;
+} horus_scheduler_desc;
+
+/* Makes a scheduler. It joins the namespace.
+ *   returns   OK | E_ARG | E_NAME | E_MEMORY and what horus_context_default returns
+ *   threads   any */
+HORUS_API horus_result horus_scheduler_open(horus_scheduler **out,
+                                            const horus_scheduler_desc *desc);
+
+/* Adds a node, before run or between two of them.
+ *   returns   OK | E_ARG (last_error names the field, its value and its range: a rate, budget or
+ *             deadline that is 0 where it may not be, negative, NaN or too large; no tick; a name that
+ *             is taken; compute with on_topic) | E_NAME | E_MEMORY | E_BUSY (it runs) |
+ *             E_UNSUPPORTED (on_topic with a clock of one's own) | E_LIMIT (4096 nodes)
+ *   threads   one at a time */
+HORUS_API horus_result horus_scheduler_add(horus_scheduler *scheduler, const horus_node_desc *desc);
+
+/* Changes a node's rate or budget; while it runs within 100 ms, between two ticks: the next one is due a
+ * period of the new rate after the last one was, and phases count from there.
+ *   returns   OK | E_ARG (as horus_scheduler_add) | E_NOT_FOUND
+ *   threads   any, one at a time with horus_scheduler_add */
+HORUS_API horus_result horus_scheduler_set_rate(horus_scheduler *scheduler, const char *node,
+                                                double rate_hz);
+HORUS_API horus_result horus_scheduler_set_budget(horus_scheduler *scheduler, const char *node,
+                                                  int64_t budget_ns);
+
+/* Calls every init by order, ticks until something ends it, calls shutdown in the reverse order of
+ * those whose init worked, and returns. Ticks due at start + duration_ns or later are not run. May be
+ * called again: phases begin anew, counters go on.
+ *   duration_ns  nanoseconds, or HORUS_FOREVER
+ *   returns   OK (the time is over, or stop was called) | INTERRUPTED (SIGINT or SIGTERM, with
+ *             HORUS_SIGNALS) | E_LIMIT (a miss policy stopped it, or HORUS_ADMISSION: last_error names
+ *             the nodes) | what a node with FAILURE_FATAL returned | E_ARG | E_BUSY (it runs already:
+ *             also when a tick calls this) | E_MEMORY | E_POOL_FULL (no room for the statistics) |
+ *             E_SYSTEM (no thread) | E_PERMISSION (REALTIME_OR_FAIL) | E_DETACHED
+ *   stops     once the tick that runs has ended; on_topic nodes within 100 ms
+ *   no nodes  is allowed: it waits for its end
+ *   a tick that ends its thread (pthread_exit) is a failure (E_CLOSED) of its node, which is then over,
+ *             with those that the same thread ticked; that of the caller's thread ends the run with it */
+HORUS_API horus_result horus_scheduler_run(horus_scheduler *scheduler, int64_t duration_ns);
+
+/* Runs what falls due in the next duration_ns and returns without waiting for it: for tests and for
+ * loops of one's own. All nodes tick on the calling thread, those on_topic last, once each if there is a
+ * message. The scheduler's time stands still between two steps, so phases go on from one to the next. The
+ * first step, or the first after horus_scheduler_add, calls init; nodes stay initialised until a step
+ * ends for another reason than its duration, or the next run (of 0, say) or close is over.
+ *   duration_ns  nanoseconds, not HORUS_FOREVER
+ *   returns   as run, but never INTERRUPTED */
+HORUS_API horus_result horus_scheduler_step(horus_scheduler *scheduler, int64_t duration_ns);
+
+/* Ends run: no tick begins after those that run now. Before run: ends the next one at once, after init
+ * and before the first tick. From any thread, callback or signal handler; wait-free. NULL is allowed. */
+HORUS_API void horus_scheduler_stop(horus_scheduler *scheduler);
+
+/* Frees it; its figures stay to be read until their memory is needed. Before the context is closed.
+ * OK (NULL too) | E_BUSY (it runs: nothing was done) */
+HORUS_API horus_result horus_scheduler_close(horus_scheduler *scheduler);
+
+/* The next random number of this tick: depends on seed, node and phase alone. */
+HORUS_API uint64_t horus_tick_random(horus_tick *tick);
+/* Says that this tick used data published at publish_ns (horus_info): its age goes into the node's
+ * third histogram when the tick ends. Several: the oldest counts. */
+HORUS_API void horus_tick_used(horus_tick *tick, uint64_t publish_ns);
+
+/* Notes a line, up to 79 bytes, in the black box and for on_event. tick: the one that says so, or NULL
+ * from outside. Any thread. */
+HORUS_API void horus_scheduler_log(horus_scheduler *scheduler, const horus_tick *tick,
+                                   const char *text);
+
+/* Do the budgets fit? Adds budget / period of all ordered nodes, and of the compute nodes of each
+ * thread; nodes without a budget count nothing.
+ *   load      the largest sum, 1.0 being one processor; may be NULL
+ *   returns   OK | E_LIMIT (over 1, or a budget over its own period or deadline: last_error names the
+ *             nodes) | E_ARG | E_BUSY (it runs) | E_MEMORY */
+HORUS_API horus_result horus_scheduler_admit(horus_scheduler *scheduler, double *load);
+
+enum {                          /* what a run may ask for */
+       HORUS_CAN_FIFO = 1 << 0, /* SCHED_FIFO for all threads that were to have it */
+       HORUS_CAN_LOCK =
+           1 << 1, /* memory is locked as it is first used (mlockall, MCL_ONFAULT); it stays
+                                  so after run */
+       HORUS_CAN_TIMERS = 1 << 2, /* timer slack 1 ns */
+       HORUS_CAN_CORES = 1 << 3,  /* threads are bound to processors */
+       HORUS_CAN_SHARE =
+           1 << 4 /* figures and black box are in shared memory; else on the heap: the pool
+                                  has no room, or the context was opened with HORUS_PROTECT */
+};
+typedef struct horus_capabilities {
+    uint32_t wanted, got;   /* HORUS_CAN_ bits; wanted & ~got is what was refused */
+    char degradations[500]; /* a line for each thing refused: what, for whom, why, what helps; "" if
+                               all was had */
+} horus_capabilities;
+/* What the present or last run asked for, and really has. OK | E_ARG | E_NOT_FOUND (has not run) */
+HORUS_API horus_result horus_scheduler_get_capabilities(const horus_scheduler *scheduler,
+                                                        horus_capabilities *out);
+
+/* A log-linear histogram's summary, nanoseconds. Percentiles are true ones of all values, nothing
+ * trimmed, within 3.2 %; max is exact. */
+typedef struct horus_spread {
+    uint64_t count, mean_ns, p50_ns, p99_ns, p99_9_ns, max_ns;
+} horus_spread;
+enum { HORUS_SPREAD_WAKE = 0, HORUS_SPREAD_RUN = 1, HORUS_SPREAD_AGE = 2, HORUS_SPREADS = 3 };
+
+typedef struct horus_node_stats {
+    char name[HORUS_NAME_BYTES];
+    horus_node_state state;
+    uint32_t rate_num, rate_den; /* 0 for on_topic nodes */
+    int32_t order;
+    uint64_t ticks;    /* begun */
+    uint64_t skipped;  /* due, but left out for any reason */
+    uint64_t overruns; /* ticks that ended after the next was due */
+    uint64_t budget_misses, deadline_misses;
+    uint64_t watchdog_misses; /* of those: noticed while the tick ran */
+    uint64_t failures, restarts;
+    uint64_t safe_entries, recoveries;
+    uint64_t running_since_ns; /* a tick runs since; 0: none */
+    uint64_t last_due_ns;
+    horus_spread
+        spread[HORUS_SPREADS]; /* begin after due; how long it took; age of the data used */
+} horus_node_stats;
+
+typedef enum horus_scheduler_end {
+    HORUS_END_NONE = 0, /* it runs, has not run, or was killed */
+    HORUS_END_DURATION,
+    HORUS_END_STOP,
+    HORUS_END_SIGNAL,
+    HORUS_END_MISS,
+    HORUS_END_FAILURE
+} horus_scheduler_end;
+typedef struct horus_scheduler_stats {
+    char name[HORUS_NAME_BYTES];
+    int32_t pid;             /* as that process saw itself */
+    bool running;            /* run has not returned; true for ever after a kill */
+    horus_scheduler_end end; /* why the last run ended */
+    uint32_t nodes;
+    uint64_t start_ns; /* of the present or last run */
+    uint64_t passes;   /* of the loop of ordered nodes */
+    uint64_t seed;
+} horus_scheduler_stats;
+
+/* Reads the statistics of a scheduler in any process of the namespace, while it runs and after it was
+ * killed, until its memory is needed or nobody is left in the namespace. Figures are read one by one
+ * while the scheduler goes on.
+ *   nodes     room entries, in the order of addition; may be NULL if room is 0
+ *   count     how many were filled; may be NULL
+ *   returns   OK | E_ARG | E_NAME | E_NOT_FOUND (none of that name has run) | E_CORRUPT and what
+ *             horus_topic_open returns
+ *   threads   any
+ *   cost      opens a topic: some microseconds, and one pass over the histograms */
+HORUS_API horus_result horus_scheduler_read(horus_context *context, const char *name,
+                                            horus_scheduler_stats *out, horus_node_stats *nodes,
+                                            size_t room, size_t *count);
+/* One record of a black box. */
+typedef struct horus_record {
+    uint64_t time_ns, phase, ns; /* as in horus_event; TICK: time_ns is when it ended */
+    uint32_t index;              /* of the node; UINT32_MAX: the scheduler */
+    horus_event_kind kind;
+    horus_result result;
+    char node[HORUS_NAME_BYTES];
+    char text[80];
+} horus_record;
+/* Reads the newest records of a scheduler's black box, oldest first; as horus_scheduler_read. One half
+ * of blackbox_bytes is for ticks, the other for everything else, so that ticks push out no error.
+ *   records   room entries
+ *   returns   as horus_scheduler_read; none if it has no black box
+ *   cost      reads all of the box */
+HORUS_API horus_result horus_scheduler_read_records(horus_context *context, const char *name,
+                                                    horus_record *records, size_t room,
+                                                    size_t *count);
+/* The same of one's own. E_NOT_FOUND before the first run. */
+HORUS_API horus_result horus_scheduler_get_stats(horus_scheduler *scheduler,
+                                                 horus_scheduler_stats *out,
+                                                 horus_node_stats *nodes, size_t room,
+                                                 size_t *count);
+#endif
+
 /* ------------------------------------------------------------------------------------ */
 #ifdef __cplusplus
 }
@@ -1699,6 +2080,7 @@ _Static_assert(sizeof(horusi_entry) == HORUSI_ENTRY_HEAD, "layout");
 #define horusi_st32_seq(label, p, v) atomic_store_explicit(p, v, memory_order_seq_cst)
 #define horusi_add32_rlx(label, p, v) atomic_fetch_add_explicit(p, v, memory_order_relaxed)
 #define horusi_add32_acqrel(label, p, v) atomic_fetch_add_explicit(p, v, memory_order_acq_rel)
+#define horusi_add32_seq(label, p, v) atomic_fetch_add_explicit(p, v, memory_order_seq_cst)
 /* *expected gets the value found when the swap fails */
 #define horusi_cas32_acqrel(label, p, expected, v)                                                 \
     atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_acq_rel,                  \
@@ -1783,6 +2165,7 @@ typedef horusi_a32 horusi_aword;
 #include <fcntl.h>
 #include <grp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -1818,6 +2201,11 @@ typedef horusi_a32 horusi_aword;
 #endif
 
 static HORUSI_THREAD char horusi_error_text[256];
+static HORUSI_THREAD struct {
+    int error; /* an errno, or what kept a sweep from a pool */
+    horus_result result;
+    uint32_t waits; /* for fork(), in all of it */
+} horusi_swept;     /* this thread's last sweep */
 
 /* Notes what went wrong and returns the code. */
 #ifdef HORUS_NO_OS
@@ -1913,6 +2301,22 @@ static void horusi_give_way(uint32_t tries)
         sched_yield();
     else
         nanosleep(&t, NULL);
+}
+
+/* Blocks what comes from outside: a handler that forks must find none of the locks that fork() takes held
+ * by its own thread. A fault of the thread's own still reaches who reports it. */
+static void horusi_block_signals(sigset_t *before)
+{
+    static const int own[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS};
+    sigset_t all;
+    (void)sigfillset(&all);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        (void)sigdelset(&all, own[i]);
+    (void)pthread_sigmask(SIG_BLOCK, &all, before);
+}
+static void horusi_restore_signals(const sigset_t *before)
+{
+    (void)pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
 #ifdef __linux__
@@ -2076,13 +2480,12 @@ static void horusi_clock_pair(uint32_t clock, uint64_t *ticks, uint64_t *ns)
 
 enum { HORUSI_GATE = HORUSI_ROWS }; /* lock bytes: one per row, then the gate */
 
-/* A namespace's place. lock_fd's description holds the row's lock and does nothing else; a page
- * mapped through it, not inherited over fork(), keeps it alive should the descriptor be closed. */
+/* A namespace's place. A descriptor that is kept may be closed by the program (closefrom(), a
+ * daemon's habit), and its number may be another file's soon: it is looked at before each use. */
 typedef struct horusi_files {
-    int dir_fd, lock_fd;
-    void *lock_page;
-    dev_t lock_dev;
-    ino_t lock_ino;
+    int dir_fd;     /* used by horusi_reopen_dir(); it serves even behind a chroot() */
+    void *row_lock; /* of horusi_keep_locks() */
+    uint64_t dir_dev, dir_ino;
     uint32_t uid, gid; /* gid: of the group that shares, or -1 */
     bool shared;
     char base[160]; /* directory that the namespace's own lies in */
@@ -2123,40 +2526,16 @@ static int horusi_lock_byte(int fd, short type, uint32_t byte)
     horusi_flock l = {type, SEEK_SET, byte, 1, 0};
     return horusi_ofd(fd, F_OFD_SETLK, &l);
 }
-/* True if another description locks one of the bytes; *which is the first of them. errno is 0 then,
- * or says why it cannot be told. */
-static bool horusi_is_locked(int fd, uint32_t byte, uint32_t count, uint32_t *which)
+/* True if another description locks one of the bytes. errno is 0 then, or says why it cannot be told.
+ */
+static bool horusi_is_locked(int fd, uint32_t byte, uint32_t count)
 {
     horusi_flock l = {F_WRLCK, SEEK_SET, byte, count, 0};
     if (horusi_ofd(fd, F_OFD_GETLK, &l) != 0)
         return true; /* cannot tell: nobody is declared dead for that */
     errno = 0;
-    if (l.type == F_UNLCK)
-        return false;
-    if (which)
-        *which = l.start > byte ? (uint32_t)l.start : byte;
-    return true;
+    return l.type != F_UNLCK;
 }
-/* The same file through a description of its own. */
-static int horusi_reopen(int fd, int dir_fd, const char *name)
-{
-    char path[40];
-    struct stat a, b;
-    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    int r = horusi_open(AT_FDCWD, path, O_RDWR, 0), why = errno;
-    if (r < 0) { /* no /proc here */
-        r = horusi_open(dir_fd, name, O_RDWR | O_NOFOLLOW, 0);
-        if (r < 0 && why != ENOENT)
-            errno = why;
-    }
-    if (r >= 0 && (fstat(fd, &a) != 0 || fstat(r, &b) != 0 || a.st_ino != b.st_ino)) {
-        close(r);
-        errno = ESTALE;
-        r = -1;
-    }
-    return r;
-}
-
 static horus_result horusi_errno(horus_result code, const char *what, const char *path)
 {
     int e = errno;
@@ -2253,7 +2632,7 @@ static int horusi_share(const horusi_files *f, int fd, mode_t mode)
 }
 
 /* Opens (making it if need be) the namespace's directory and checks whose it is. */
-static horus_result horusi_open_dir(horusi_files *f)
+static horus_result horusi_open_dir(horusi_files *f, int *dir)
 {
     char path[330];
     (void)snprintf(path, sizeof path, "%s/%s", f->base, f->leaf);
@@ -2261,20 +2640,20 @@ static horus_result horusi_open_dir(horusi_files *f)
     int made = mkdir(path, mode) == 0;
     if (!made && errno != EEXIST)
         return horusi_errno(HORUS_E_SYSTEM, "make", path);
-    f->dir_fd = horusi_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    *dir = horusi_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
     struct stat s;
-    if (f->dir_fd < 0 || fstat(f->dir_fd, &s) != 0) {
+    if (*dir < 0 || fstat(*dir, &s) != 0) {
         if (errno == ENOTDIR) {
             errno = ELOOP;
             return horusi_errno(HORUS_E_PERMISSION, "use", path);
         }
         return errno == ENOENT ? HORUS_E_BUSY : horusi_errno(HORUS_E_SYSTEM, "open", path);
     }
-    if (made && f->shared && horusi_share(f, f->dir_fd, mode) != 0)
+    if (made && f->shared && horusi_share(f, *dir, mode) != 0)
         return horusi_errno(HORUS_E_SYSTEM, "give to the group", path);
     if (f->shared && !made && s.st_uid == f->uid &&
         s.st_gid != f->gid) /* its maker died half-way */
-        made = horusi_share(f, f->dir_fd, mode) == 0;
+        made = horusi_share(f, *dir, mode) == 0;
     if (f->shared ? s.st_gid != f->gid && !made : s.st_uid != f->uid)
         return horusi_fail(HORUS_E_PERMISSION,
                            "%s belongs to user %u, group %u: set HORUS_NAMESPACE to a name of your "
@@ -2282,18 +2661,69 @@ static horus_result horusi_open_dir(horusi_files *f)
                            path, (unsigned)s.st_uid, (unsigned)s.st_gid);
     if (!made && !f->shared && (s.st_mode & 022) != 0)
         return horusi_fail(HORUS_E_PERMISSION, "%s may be written by others: chmod 700 it", path);
+    f->dir_dev = (uint64_t)s.st_dev;
+    f->dir_ino = (uint64_t)s.st_ino;
     return HORUS_OK;
+}
+static bool horusi_is_file(int fd, uint64_t dev, uint64_t ino)
+{
+    struct stat s;
+    return fstat(fd, &s) == 0 && (uint64_t)s.st_dev == dev && (uint64_t)s.st_ino == ino;
+}
+/* Closes a kept descriptor, if it still is ours or that cannot be told. */
+static void horusi_close_kept(int fd, uint64_t dev, uint64_t ino)
+{
+    struct stat s;
+    if (fd >= 0 && (fstat(fd, &s) != 0 ? errno != EBADF
+                                       : (uint64_t)s.st_dev == dev && (uint64_t)s.st_ino == ino))
+        close(fd);
+}
+/* The directory through a descriptor of its own. -1: errno says why. */
+static int horusi_reopen_dir(const horusi_files *f)
+{
+    char path[330] = ".";
+    bool kept = horusi_is_file(f->dir_fd, f->dir_dev, f->dir_ino);
+    if (!kept)
+        (void)snprintf(path, sizeof path, "%s/%s", f->base, f->leaf);
+    int dir =
+        horusi_open(kept ? f->dir_fd : AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    if (dir >= 0 && !kept && !horusi_is_file(dir, f->dir_dev, f->dir_ino)) {
+        close(dir);
+        errno = ENOENT;
+        dir = -1;
+    }
+    return dir;
+}
+
+/* The same file through a description of its own. -1: errno says why. */
+static int horusi_reopen(const horusi_files *f, int fd, uint64_t dev, uint64_t ino)
+{
+    char path[40];
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int r = horusi_open(AT_FDCWD, path, O_RDWR, 0), why = errno, dir;
+    if (r < 0 && (dir = horusi_reopen_dir(f)) >= 0) { /* no /proc here */
+        r = horusi_open(dir, "horus", O_RDWR | O_NOFOLLOW, 0);
+        why = r < 0 && why != ENOENT ? why : errno;
+        close(dir);
+        errno = why;
+    }
+    if (r >= 0 && !horusi_is_file(r, dev, ino)) { /* another one has come by the number, or path */
+        close(r);
+        errno = ESTALE;
+        r = -1;
+    }
+    return r;
 }
 
 /* Opens a file of the namespace, refusing what is not plainly ours. E_NOT_FOUND if there is none.
  */
-static horus_result horusi_open_file(const horusi_files *f, const char *name, int *fd,
+static horus_result horusi_open_file(const horusi_files *f, int dir, const char *name, int *fd,
                                      uint64_t *bytes)
 {
     struct stat s;
     char path[500];
     (void)snprintf(path, sizeof path, "%s/%s", f->leaf, name);
-    *fd = horusi_open(f->dir_fd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+    *fd = horusi_open(dir, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
     if (*fd < 0)
         return errno == ENOENT ? HORUS_E_NOT_FOUND : horusi_errno(HORUS_E_SYSTEM, "open", path);
     horus_result r = HORUS_OK;
@@ -2315,10 +2745,10 @@ static horus_result horusi_open_file(const horusi_files *f, const char *name, in
 }
 
 /* A file without a name, and the name for it once it is whole. */
-static horus_result horusi_make_file(const horusi_files *f, int *fd)
+static horus_result horusi_make_file(const horusi_files *f, int dir, int *fd)
 {
     mode_t mode = f->shared ? 0660 : 0600;
-    *fd = horusi_open(f->dir_fd, ".", O_TMPFILE | O_RDWR, mode);
+    *fd = horusi_open(dir, ".", O_TMPFILE | O_RDWR, mode);
     if (*fd < 0)
         return errno == ENOENT ? HORUS_E_BUSY /* the last one out removed the directory */
                                : horusi_errno(HORUS_E_SYSTEM, "make a file in", f->leaf);
@@ -2326,14 +2756,14 @@ static horus_result horusi_make_file(const horusi_files *f, int *fd)
         return horusi_errno(HORUS_E_SYSTEM, "give to the group a file in", f->leaf);
     return HORUS_OK;
 }
-static int horusi_name_file(const horusi_files *f, int fd, const char *name)
+static int horusi_name_file(int dir, int fd, const char *name)
 {
     char path[40];
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    if (linkat(AT_FDCWD, path, f->dir_fd, name, AT_SYMLINK_FOLLOW) == 0)
+    if (linkat(AT_FDCWD, path, dir, name, AT_SYMLINK_FOLLOW) == 0)
         return 0;
 #ifdef AT_EMPTY_PATH
-    if (errno == ENOENT && linkat(fd, "", f->dir_fd, name, AT_EMPTY_PATH) == 0)
+    if (errno == ENOENT && linkat(fd, "", dir, name, AT_EMPTY_PATH) == 0)
         return 0; /* no /proc here, but enough privilege */
 #endif
     return errno;
@@ -2436,10 +2866,11 @@ typedef struct horusi_reuse { /* slots that this process used last at one size *
 
 struct horus_pool {
     horus_context *context;
-    horus_pool *next; /* in context->pools */
+    horus_pool *_Atomic next; /* in context->pools; sweeps walk it while others are opened */
     uint8_t *base;
     uint64_t map_bytes;
-    int fd; /* -1: memory of one process */
+    int fd; /* -1: memory of one process. Others use it by horusi_pool_fd() */
+    uint64_t dev, ino;
     uint32_t id, flags, opens;
     char name[HORUS_NAME_BYTES];
     horusi_header *header;
@@ -2573,8 +3004,6 @@ struct horus_context {
     horusi_alone alone;
     horusi_lane *victim;   /* the lane that a sweep is to drop */
     uint32_t victim_topic; /* or the slot of the topic whose lanes it is to drop */
-    int sweep_error;       /* of the last sweep: an errno, or what kept it from a pool */
-    horus_result sweep_result;
     horusi_out *outs;
     struct horus_topic *topics;
     horus_context *next; /* of all contexts of the process */
@@ -2598,6 +3027,69 @@ static uint64_t horusi_round(uint64_t n, uint64_t to) { return (n + to - 1) / to
 static bool horusi_is_detached(const horus_context *c)
 {
     return horusi_ld32_rlx(fork, &((horus_context *)(uintptr_t)c)->detached) != 0;
+}
+
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+/* A pool's file name: "pool." and the name with '/' and ':' escaped; injective, as ':' and '/' and
+ * '%' do not otherwise occur. */
+static void horusi_pool_file(const char *name, char *out, size_t room)
+{
+    size_t n = (size_t)snprintf(out, room, "pool.");
+    for (; *name && n + 4 < room; name++)
+        if (*name == '/' || *name == ':')
+            n += (size_t)snprintf(out + n, room - n, "%%%02x", (unsigned)*name);
+        else
+            out[n++] = *name;
+    out[n] = 0;
+}
+/* The pool's file, for as long as horusi_done_with() says. The program may have closed the descriptor
+ * that is kept, and its number may be another file's by now: then the file is opened anew. -1: it is
+ * not there any more, or errno says why. */
+static int horusi_pool_fd(const horus_pool *p)
+{
+    if (horusi_is_file(p->fd, p->dev, p->ino))
+        return p->fd;
+    const horusi_files *f = &p->context->files;
+    char file[320] = "horus";
+    if (p->id != 0)
+        horusi_pool_file(p->name, file, sizeof file);
+    int dir = horusi_reopen_dir(f), fd = -1;
+    if (dir >= 0) {
+        fd = horusi_open(dir, file, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+        int e = errno;
+        close(dir);
+        errno = e;
+    }
+    if (fd >= 0 && !horusi_is_file(fd, p->dev, p->ino)) {
+        close(fd);
+        errno = ENOENT;
+        fd = -1;
+    }
+    return fd;
+}
+/* A file that came by the number that is kept stays open: it is that number again. */
+static void horusi_done_with(const horus_pool *p, int fd)
+{
+    int e = errno;
+    if (fd >= 0 && fd != p->fd)
+        close(fd);
+    errno = e;
+}
+#endif
+/* Backs a range of the pool's file by memory. False: errno says why. */
+static bool horusi_back(horus_pool *p, uint64_t offset, uint64_t bytes)
+{
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+    if (p->fd < 0)
+        return true;
+    int fd = horusi_pool_fd(p);
+    bool done = fd >= 0 && horusi_commit(fd, offset, bytes);
+    horusi_done_with(p, fd);
+    return done;
+#else
+    (void)p, (void)offset, (void)bytes;
+    return true;
+#endif
 }
 
 /* What a granule's word means: a slot's size and place. */
@@ -2640,13 +3132,9 @@ static bool horusi_back_headers(horus_pool *p, uint32_t g, uint32_t upto)
     uint32_t used = horusi_ld32_acq(G2, &p->granule[g].used);
     if (used >= upto)
         return true;
-#if defined(__linux__) && !defined(HORUS_NO_OS)
-    if (p->fd >= 0 &&
-        !horusi_commit(p->fd,
-                       p->slots_offset + ((uint64_t)g << p->blocks_log2) * sizeof(horusi_slot),
-                       (uint64_t)upto * sizeof(horusi_slot)))
+    if (!horusi_back(p, p->slots_offset + ((uint64_t)g << p->blocks_log2) * sizeof(horusi_slot),
+                     (uint64_t)upto * sizeof(horusi_slot)))
         return false;
-#endif
     for (uint32_t tries = 0; used < upto && tries < HORUSI_SWAPS; tries++)
         if (horusi_cas32_acqrel(G1, &p->granule[g].used, &used, upto))
             used = upto;
@@ -2826,10 +3314,15 @@ static void horusi_punch(horus_pool *p, uint32_t g, uint32_t n)
 #if defined(__linux__) && !defined(HORUS_NO_OS)
     if (p->fd < 0 || p->granule_bytes % 4096 != 0 || p->data_offset % 4096 != 0)
         return;
+    int fd = horusi_pool_fd(p);
+    if (fd < 0)
+        return;
     for (uint32_t i = g; i < g + n; i++)
         horusi_st32_rel(G1, &p->granule[i].commit, HORUSI_UNKNOWN);
-    if (horusi_give_back(p->fd, p->data_offset + (uint64_t)g * p->granule_bytes,
-                         (uint64_t)n * p->granule_bytes))
+    bool done = horusi_give_back(fd, p->data_offset + (uint64_t)g * p->granule_bytes,
+                                 (uint64_t)n * p->granule_bytes);
+    horusi_done_with(p, fd);
+    if (done)
         for (uint32_t i = g; i < g + n; i++)
             horusi_st32_rel(G1, &p->granule[i].commit, HORUSI_EMPTY);
 #else
@@ -2896,11 +3389,9 @@ static bool horusi_back_data(horus_pool *p, uint32_t g, uint32_t n, bool *fresh)
             i++;
             continue;
         }
-#if defined(__linux__) && !defined(HORUS_NO_OS)
-        if (p->fd >= 0 && !horusi_commit(p->fd, p->data_offset + (uint64_t)i * p->granule_bytes,
-                                         (uint64_t)(k - i) * p->granule_bytes))
+        if (!horusi_back(p, p->data_offset + (uint64_t)i * p->granule_bytes,
+                         (uint64_t)(k - i) * p->granule_bytes))
             return false;
-#endif
         for (; i < k; i++)
             horusi_st32_rel(G1, &p->granule[i].commit, HORUSI_BACKED);
     }
@@ -3090,7 +3581,7 @@ static void horusi_protect(horus_pool *p, uint32_t s, bool readonly)
     if (!(p->flags & HORUS_PROTECT))
         return;
     room = horusi_slot_room(p, s, horusi_ld32_rlx(N2, &p->rec[s].own) & ~HORUSI_MINE, &offset);
-    if (room % 4096 == 0 && p->data_offset % 4096 == 0)
+    if (room % 4096 == 0)
         (void)mprotect(p->data + offset, (size_t)room,
                        readonly ? PROT_READ : PROT_READ | PROT_WRITE);
 #else
@@ -3203,15 +3694,12 @@ static horusi_sub *horusi_subs(horusi_topic *t, uint32_t max_lanes)
     return (horusi_sub *)(void *)(horusi_lanes(t) + max_lanes);
 }
 
-/* The bytes of a held slot. */
+/* The bytes of a held slot: what its granule said, and was checked, when it was taken. */
 HORUSI_HOT void *horusi_at(horus_pool *p, uint32_t s, uint64_t *room)
 {
     uint64_t offset;
-    uint64_t bytes =
-        horusi_slot_room(p, s, horusi_ld32_rlx(N2, &p->rec[s].own) & ~HORUSI_MINE, &offset);
-    if (room)
-        *room = bytes;
-    return bytes ? p->data + offset : NULL;
+    *room = horusi_slot_room(p, s, horusi_ld32_rlx(N2, &p->rec[s].own) & ~HORUSI_MINE, &offset);
+    return p->data + offset;
 }
 
 /* A held topic, its sizes checked; NULL if this is none. */
@@ -3220,7 +3708,7 @@ static horusi_topic *horusi_topic_at(horus_pool *p, uint32_t s, uint32_t *max_la
 {
     uint64_t room;
     horusi_topic *t = (horusi_topic *)horusi_at(p, s, &room);
-    if (!t || room < sizeof *t || t->magic != HORUSI_TOPIC_MAGIC)
+    if (room < sizeof *t || t->magic != HORUSI_TOPIC_MAGIC)
         return NULL;
     /* atomic loads, here and elsewhere: each is one, and what was checked is what is used */
     uint32_t lanes = horusi_ld32_rlx(L2, &t->max_lanes), subs = horusi_ld32_rlx(L2, &t->max_subs);
@@ -3308,7 +3796,7 @@ static bool horusi_ring_at(horus_pool *p, uint32_t s, uint32_t policy, uint32_t 
 {
     uint64_t room;
     r->entries = (uint8_t *)horusi_at(p, s, &room);
-    if (!r->entries || capacity == 0 || horusi_ring_bytes(policy, capacity, stride, subs) > room)
+    if (capacity == 0 || horusi_ring_bytes(policy, capacity, stride, subs) > room)
         return false;
     uint8_t *rest = r->entries + (uint64_t)capacity * stride;
     r->cursors = policy == HORUS_RELIABLE ? (horusi_a64 *)(void *)rest : NULL;
@@ -3440,7 +3928,7 @@ static void horusi_ring_rows(horus_context *c, horusi_a64 *mask)
                 break;
             horusi_row *r = &c->pool->rows[row];
             (void)horusi_add32_acqrel(W, &r->doorbell, 1);
-            if (horusi_ld32_seq(W, &r->sleepers))
+            if (horusi_ld32_rlx(W, &r->sleepers)) /* we have seen the bit, so the count */
                 horusi_wake(&r->doorbell);
         }
     }
@@ -3452,6 +3940,19 @@ static uint64_t horusi_claim_word(uint64_t n, uint32_t incarnation, uint32_t row
 }
 static uint32_t horusi_claim_state(uint64_t w) { return (uint32_t)(w & 0xff); }
 static bool horusi_claim_is(uint64_t w, uint64_t n) { return (w >> 40) == (n & 0xffffff); }
+/* Queue: messages that nobody has claimed, or that were given back. */
+static uint64_t horusi_ring_unclaimed(const horusi_ring *r)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < r->capacity; i++) {
+        uint64_t seq = horusi_ld64_acq(C1, &horusi_entry_at(r->entries, r->stride, i)->seq);
+        uint64_t w = horusi_ld64_acq(K2, &r->claims[i]);
+        uint32_t state = horusi_claim_state(w);
+        n += seq % 2 == 0 && seq > 0 && horusi_claim_is(w, seq / 2) &&
+             (state == HORUSI_CLAIM_READY || state == HORUSI_CLAIM_AGAIN);
+    }
+    return n;
+}
 
 /* ------------------------------------------------------------------------------------ >>repair
  *
@@ -3463,12 +3964,13 @@ static bool horusi_claim_is(uint64_t w, uint64_t n) { return (w >> 40) == (n & 0
 
 enum { HORUSI_DROP_OLD = 1, HORUSI_DROP_VICTIM = 2, HORUSI_DROP_TOPIC = 3, HORUSI_DROP_ALL = 4 };
 
+static horus_pool *horusi_next(horus_pool *p) { return horusi_ldp_acq(N2, &p->next); }
 static horus_pool *horusi_pool_find(horus_context *c, uint32_t id)
 {
     horusi_lock(&c->lock);
     horus_pool *p = c->pools;
     while (p && p->id != id)
-        p = p->next;
+        p = horusi_next(p);
     horusi_unlock(&c->lock);
     return p;
 }
@@ -3570,7 +4072,7 @@ static bool horusi_reclaim_topic(horus_context *c, uint32_t s, uint32_t row, int
     for (uint32_t i = 0; i < max_subs; i++) {
         uint64_t w = horusi_ld64_acq(K2, &subs[i].word);
         if (w != 0 && horusi_owner_row(w) == row)
-            (void)horusi_cas64_acqrel(K1, &subs[i].word, &w, 0);
+            (void)horusi_cas64_seq(W, &subs[i].word, &w, 0); /* before we look for who waits */
     }
     for (uint32_t i = 0; i < max_lanes; i++) {
         horusi_lane *lane = &horusi_lanes(t)[i];
@@ -3590,13 +4092,13 @@ static bool horusi_reclaim_topic(horus_context *c, uint32_t s, uint32_t row, int
                 back |= horusi_claim_state(claim) == HORUSI_CLAIM_AGAIN ||
                         horusi_claim_state(claim) == HORUSI_CLAIM_READY;
                 if (horusi_claim_state(claim) == HORUSI_CLAIM_TAKEN)
-                    back |= horusi_cas64_acqrel(
-                        K1, &ring.claims[k], &claim,
+                    back |= horusi_cas64_seq(
+                        W, &ring.claims[k], &claim,
                         (claim & ~(uint64_t)0xff) |
                             (drop_claims ? HORUSI_CLAIM_DONE : HORUSI_CLAIM_AGAIN));
             }
             if (back)
-                (void)horusi_add32_acqrel(K1, &t->redeliver, 1);
+                (void)horusi_add32_seq(W, &t->redeliver, 1);
         }
         if (horusi_owner_row(w) == row) {
             if (have)
@@ -3649,7 +4151,9 @@ static horus_result horusi_reclaim(horus_context *c, uint32_t row, int drop)
     horus_result result = horusi_attach_all(c);
     bool stays = false;
     uint64_t bit = (uint64_t)1 << (row & 63);
-    for (horus_pool *p = c->pools; p; p = p->next)
+    horus_pool *rest =
+        horusi_next(primary); /* not those that are opened meanwhile: they come first */
+    for (horus_pool *p = primary; p; p = p == primary ? rest : horusi_next(p))
         memset(p->marks, 0, ((size_t)p->slots + 31) / 32 * sizeof *p->marks);
     for (uint32_t i = 0; i < primary->max_topics; i++) {
         uint64_t w = horusi_ld64_seq(D, &primary->directory[i]);
@@ -3663,7 +4167,7 @@ static horus_result horusi_reclaim(horus_context *c, uint32_t row, int drop)
         stays |= horusi_reclaim_topic(c, s, row, drop);
         horusi_release(primary, s);
     }
-    for (horus_pool *p = c->pools; p; p = p->next)
+    for (horus_pool *p = primary; p; p = p == primary ? rest : horusi_next(p))
         for (uint32_t g = 0; g < p->granules; g++) {
             uint32_t used = horusi_ld32_acq(G2, &p->granule[g].used);
             for (uint32_t b = 0; b < used && b < 1u << p->blocks_log2; b++) {
@@ -3691,6 +4195,54 @@ static horus_result horusi_reclaim(horus_context *c, uint32_t row, int drop)
     return result;
 }
 
+/* What a description locks stays locked for as long as a page is mapped through it. So that nothing
+ * else keeps it, above all no child, its descriptor is closed again before this process may fork. */
+static horusi_a32 horusi_fork_lock; /* held while such a descriptor is open, and by fork() */
+static void *horusi_keep_locks(int fd)
+{
+    void *page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+    int e = page == MAP_FAILED || madvise(page, 4096, MADV_DONTFORK) != 0 ? errno : 0;
+    if (e != 0 && page != MAP_FAILED)
+        munmap(page, 4096);
+    errno = e;
+    return e == 0 ? page : NULL;
+}
+static void horusi_drop_locks(void *locks)
+{
+    if (locks)
+        munmap(locks, 4096);
+}
+/* Locks a byte of the namespace's file until horusi_drop_locks(). NULL: errno says why; EBUSY:
+ * another has it, EAGAIN: another thread has been forking for too long. */
+static void *horusi_hold(horus_context *c, uint32_t byte)
+{
+    horus_pool *p = c->pool;
+    void *held = NULL;
+    sigset_t signals;
+    horusi_block_signals(&signals);
+    while (!horusi_trylock(&horusi_fork_lock)) {
+        if (horusi_swept.waits++ >= 2000) { /* some 100 ms; or this is a handler within fork() */
+            horusi_restore_signals(&signals);
+            errno = EAGAIN;
+            return NULL;
+        }
+        horusi_give_way(horusi_swept.waits);
+    }
+    int kept = horusi_pool_fd(p), e = 0;
+    int fd = kept < 0 ? -1 : horusi_reopen(&c->files, kept, p->dev, p->ino);
+    if (fd >= 0 && horusi_lock_byte(fd, F_WRLCK, byte) != 0)
+        e = errno == EAGAIN || errno == EACCES ? EBUSY : errno;
+    else if (fd < 0 || !(held = horusi_keep_locks(fd)))
+        e = errno;
+    if (fd >= 0)
+        close(fd);
+    horusi_done_with(p, kept);
+    horusi_unlock(&horusi_fork_lock);
+    horusi_restore_signals(&signals);
+    errno = e;
+    return held;
+}
+
 /* Marks a row dead; its lock is ours. */
 static void horusi_mark_dead(horus_context *c, uint32_t row)
 {
@@ -3702,14 +4254,19 @@ static void horusi_mark_dead(horus_context *c, uint32_t row)
 
 #endif
 
-/* True if the row's process is gone (or left, with messages lingering). */
+/* True if the row's process is gone (or left, with messages lingering). errno is 0, or says why it
+ * cannot be told. */
 static bool horusi_row_is_dead(horus_context *c, uint32_t row)
 {
 #if defined(__linux__) && !defined(HORUS_NO_OS)
-    if (c->pool->fd < 0 || row == c->row)
+    errno = 0;
+    if (c->pool->fd < 0 || row == c->row ||
+        horusi_low(horusi_ld64_acq(R2, &c->pool->rows[row].word)) == HORUSI_ROW_FREE)
         return false;
-    return horusi_low(horusi_ld64_acq(R2, &c->pool->rows[row].word)) != HORUSI_ROW_FREE &&
-           !horusi_is_locked(c->pool->fd, row, 1, NULL);
+    int fd = horusi_pool_fd(c->pool);
+    bool dead = fd >= 0 && !horusi_is_locked(fd, row, 1);
+    horusi_done_with(c->pool, fd);
+    return dead;
 #else
     (void)c, (void)row;
     return false;
@@ -3720,27 +4277,17 @@ static bool horusi_row_is_dead(horus_context *c, uint32_t row)
 static bool horusi_sweep_row(horus_context *c, uint32_t row, int drop)
 {
 #if defined(__linux__) && !defined(HORUS_NO_OS)
-    errno = 0;
-    if (!horusi_row_is_dead(c, row)) {
-        c->sweep_error = errno ? errno : c->sweep_error;
+    void *lock = NULL;
+    if (!horusi_row_is_dead(c, row) || !(lock = horusi_hold(c, row))) {
+        if (errno != 0 && errno != EBUSY) /* or another sweeper has it */
+            horusi_swept.error = errno;
         return false;
     }
-    int fd = horusi_reopen(c->pool->fd, c->files.dir_fd, "horus");
-    if (fd < 0) {
-        c->sweep_error = errno;
-        return false;
-    }
-    bool done = horusi_lock_byte(fd, F_WRLCK, row) == 0;
-    if (done) {
-        horusi_mark_dead(c, row);
-        horus_result r = horusi_reclaim(c, row, drop);
-        c->sweep_result = r != HORUS_OK ? r : c->sweep_result;
-    } else if (errno != EAGAIN && errno != EACCES) { /* or else another sweeper has it */
-        c->sweep_error = errno;
-    }
-    (void)horusi_lock_byte(fd, F_UNLCK, row); /* a child forked meanwhile has the description too */
-    close(fd);
-    return done;
+    horusi_mark_dead(c, row);
+    horus_result r = horusi_reclaim(c, row, drop);
+    horusi_swept.result = r != HORUS_OK ? r : horusi_swept.result;
+    horusi_drop_locks(lock);
+    return true;
 #else
     (void)c, (void)row, (void)drop;
     return false;
@@ -3754,8 +4301,9 @@ static uint32_t horusi_sweep_for(horus_context *c, int drop, uint32_t topic)
     if (!horusi_trylock(&c->sweeping))
         return 0;
     c->victim_topic = topic;
-    c->sweep_error = 0;
-    c->sweep_result = HORUS_OK;
+    horusi_swept.error = 0;
+    horusi_swept.waits = 0;
+    horusi_swept.result = HORUS_OK;
     for (uint32_t row = 0; row < HORUSI_ROWS; row++)
         n += horusi_sweep_row(c, row, drop);
     horusi_st32_rel(N1, &c->sweeping, 0);
@@ -3900,11 +4448,10 @@ static void horusi_out_end(horus_context *c, horusi_out *o)
         horusi_lane_end(o->shm, o->lane, w, o->next - 1);
     horusi_release(o->ring.pool, o->ring.slot);
     horusi_topic_leave(c, &o->topic);
-    for (horusi_out **l = &c->outs; *l; l = &(*l)->next_out)
-        if (*l == o) {
-            *l = o->next_out;
-            break;
-        }
+    horusi_out **l = &c->outs;
+    while (*l != o)
+        l = &(*l)->next_out;
+    *l = o->next_out;
 }
 
 static void *horusi_new(horus_context *c, size_t bytes);
@@ -3948,7 +4495,9 @@ static bool horusi_make_room(horus_pool *p, horusi_out *caller, uint32_t round)
     uint64_t oldest = UINT64_MAX;
     bool gave = false;
     for (horusi_out *o = c->outs; o; o = o->next_out) {
-        if (!horusi_out_borrow(o, caller))
+        /* A ring without frames has nothing to give, and is left alone: it may be that of a signal
+         * handler, which would find its handle in use. */
+        if (horusi_ld32_rlx(own, &o->lane->frames) == 0 || !horusi_out_borrow(o, caller))
             continue;
         for (uint32_t i = 0; o->claims && i < o->capacity; i++)
             if (o->refs[i].pool &&
@@ -4091,7 +4640,7 @@ static horus_result horusi_choose(horusi_geometry *g, uint64_t wish, uint32_t gr
     if (g->block_bytes < 64)
         g->block_bytes = 64;
     uint64_t unit = (uint64_t)g->granule_bytes;
-    if (unit != 0 && wish != 0 && wish < UINT64_MAX - unit) {
+    if (wish < UINT64_MAX - unit) {
         uint64_t n = (wish + unit - 1) / unit;
         g->granules = n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
     }
@@ -4203,6 +4752,8 @@ static void horusi_advise(horus_pool *p)
     if (p->flags & HORUS_MLOCK)
         (void)mlock2(p->base, (size_t)p->map_bytes, MLOCK_ONFAULT);
 #endif
+    if (p->granule_bytes % 4096 != 0 || p->data_offset % 4096 != 0 || sysconf(_SC_PAGESIZE) != 4096)
+        p->flags &= ~(uint32_t)HORUS_PROTECT; /* slots would share pages */
     if (p->flags & HORUS_PROTECT)
         (void)mprotect(p->data, (size_t)(p->map_bytes - p->data_offset), PROT_READ);
 }
@@ -4322,14 +4873,11 @@ static void horusi_row_begin(horus_context *c, uint32_t row, const char *label)
 
 static void horusi_pool_free(horus_pool *p)
 {
-    if (!p)
-        return;
     if (p->base)
         munmap(p->base, (size_t)p->map_bytes);
     if (p->rec)
         munmap(p->rec, (size_t)p->private_bytes);
-    if (p->fd >= 0)
-        close(p->fd);
+    horusi_close_kept(p->fd, p->dev, p->ino);
     HORUS_FREE(p);
 }
 
@@ -4344,6 +4892,7 @@ static horus_result horusi_pool_map(horus_context *c, int fd, uint64_t file_byte
     if (file_bytes < sizeof h)
         return horusi_fail(HORUS_E_CORRUPT, "%s is empty or cut short (%llu bytes): remove it",
                            name, (unsigned long long)file_bytes);
+    struct stat s;
     void *peek = mmap(NULL, sizeof h, PROT_READ, MAP_SHARED, fd, 0);
     if (peek == MAP_FAILED)
         return horusi_errno(HORUS_E_SYSTEM, "map", name);
@@ -4358,6 +4907,12 @@ static horus_result horusi_pool_map(horus_context *c, int fd, uint64_t file_byte
     p->fd = -1;
     p->map_bytes = g.end;
     p->private_bytes = horusi_private_bytes(&g);
+    if (fstat(fd, &s) != 0) {
+        r = horusi_errno(HORUS_E_SYSTEM, "stat", name);
+        goto fail;
+    }
+    p->dev = (uint64_t)s.st_dev;
+    p->ino = (uint64_t)s.st_ino;
     void *m = mmap(NULL, (size_t)g.end, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (m == MAP_FAILED) {
         r = horusi_errno(HORUS_E_SYSTEM, "map", name);
@@ -4385,10 +4940,10 @@ fail:
 }
 
 /* Builds a pool file without a name: sized, its tables backed, its header written. */
-static horus_result horusi_pool_build(const horusi_files *f, const horusi_geometry *g,
+static horus_result horusi_pool_build(const horusi_files *f, int dir, const horusi_geometry *g,
                                       uint64_t domain, uint32_t id, const char *name, int *fd)
 {
-    horus_result r = horusi_make_file(f, fd);
+    horus_result r = horusi_make_file(f, dir, fd);
     if (r != HORUS_OK)
         return r;
     int sized;
@@ -4405,27 +4960,14 @@ static horus_result horusi_pool_build(const horusi_files *f, const horusi_geomet
     return HORUS_OK;
 }
 
-/* A pool's file name: "pool." and the name with '/' and ':' escaped; injective, as ':' and '/' and
- * '%' do not otherwise occur. */
-static void horusi_pool_file(const char *name, char *out, size_t room)
-{
-    size_t n = (size_t)snprintf(out, room, "pool.");
-    for (; *name && n + 4 < room; name++)
-        if (*name == '/' || *name == ':')
-            n += (size_t)snprintf(out + n, room - n, "%%%02x", (unsigned)*name);
-        else
-            out[n++] = *name;
-    out[n] = 0;
-}
-
 /* Opens a pool's file that exists. c->lock is held. */
-static horus_result horusi_pool_attach(horus_context *c, const char *file, uint32_t flags,
+static horus_result horusi_pool_attach(horus_context *c, int dir, const char *file, uint32_t flags,
                                        horus_pool **out)
 {
     int fd;
     uint64_t bytes = 0;
     *out = NULL;
-    horus_result r = horusi_open_file(&c->files, file, &fd, &bytes);
+    horus_result r = horusi_open_file(&c->files, dir, file, &fd, &bytes);
     if (r != HORUS_OK)
         return r;
     r = horusi_pool_map(c, fd, bytes, flags, file, out);
@@ -4435,9 +4977,10 @@ static horus_result horusi_pool_attach(horus_context *c, const char *file, uint3
     }
     horus_pool *p = *out, *other = c->pools;
     while (other && other->id != p->id)
-        other = other->next;
-    if (p->header->domain != c->domain || p->max_topics != 0 || p->id == 0 || other) {
-        bool known = other && strcmp(other->name, p->name) == 0;
+        other = horusi_next(other);
+    bool fits = p->header->domain == c->domain && p->max_topics == 0 && p->id != 0;
+    if (!fits || other) {
+        bool known = fits && strcmp(other->name, p->name) == 0;
         horusi_pool_free(p);
         *out = known ? other : NULL;
         return known ? HORUS_OK
@@ -4446,8 +4989,9 @@ static horus_result horusi_pool_attach(horus_context *c, const char *file, uint3
                                    "another pool's name: remove it, or rename the pool",
                                    file);
     }
-    p->next = c->pools->next; /* after the primary; never taken out while the context lives */
-    c->pools->next = p;
+    /* after the primary; never taken out while the context lives */
+    horusi_stp_rel(N1, &p->next, horusi_next(c->pools));
+    horusi_stp_rel(N1, &c->pools->next, p);
     return HORUS_OK;
 }
 /* Opens every pool of the namespace, for a sweep that must miss none. */
@@ -4456,11 +5000,11 @@ static horus_result horusi_attach_all(horus_context *c)
     horus_result r = HORUS_OK;
     if (c->pool->fd < 0)
         return HORUS_OK;
-    int fd = horusi_open(c->files.dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    int dir = horusi_reopen_dir(&c->files);
+    DIR *d = dir < 0 ? NULL : fdopendir(dir);
     if (!d) {
-        if (fd >= 0)
-            close(fd);
+        if (dir >= 0)
+            close(dir);
         return horusi_errno(HORUS_E_SYSTEM, "list", c->files.leaf);
     }
     horusi_lock(&c->lock);
@@ -4475,13 +5019,13 @@ static horus_result horusi_attach_all(horus_context *c)
             continue;
         char file[320];
         horus_pool *p = c->pools;
-        for (; p; p = p->next) {
+        for (; p; p = horusi_next(p)) {
             horusi_pool_file(p->name, file, sizeof file);
             if (p->id != 0 && strcmp(file, e->d_name) == 0)
                 break;
         }
         if (!p) {
-            horus_result q = horusi_pool_attach(c, e->d_name, 0, &p);
+            horus_result q = horusi_pool_attach(c, dir, e->d_name, 0, &p);
             if (q == HORUS_E_MEMORY || q == HORUS_E_SYSTEM) /* garbage holds nothing */
                 r = q;
         }
@@ -4494,39 +5038,50 @@ static horus_result horusi_attach_all(horus_context *c)
 /* Removes the namespace's files. The gate is held exclusively and nobody is in. */
 static void horusi_remove(const horusi_files *f)
 {
-    int fd = horusi_open(f->dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    int dir = horusi_reopen_dir(f);
+    DIR *d = dir < 0 ? NULL : fdopendir(dir);
     if (!d) {
-        if (fd >= 0)
-            close(fd);
+        if (dir >= 0)
+            close(dir);
         return;
     }
     for (struct dirent *e; (e = readdir(d)) != NULL;)
         if (strncmp(e->d_name, "pool.", 5) == 0)
-            (void)unlinkat(f->dir_fd, e->d_name, 0);
+            (void)unlinkat(dir, e->d_name, 0);
+    (void)unlinkat(dir, "horus", 0); /* last: whoever finds it finds all that was there */
     closedir(d);
-    (void)unlinkat(f->dir_fd, "horus", 0); /* last: whoever finds it finds all that was there */
 }
 static void horusi_remove_dir(const horusi_files *f)
 {
     char path[330];
-    (void)snprintf(path, sizeof path, "%s/%s", f->base, f->leaf);
-    (void)rmdir(path); /* not if a file, or a newcomer's, is in it */
+    bool kept = horusi_is_file(f->dir_fd, f->dir_dev, f->dir_ino); /* wherever we are now */
+    if (kept)
+        (void)snprintf(path, sizeof path, "../%s", f->leaf);
+    else
+        (void)snprintf(path, sizeof path, "%s/%s", f->base, f->leaf);
+    /* not if a file, or a newcomer's, is in it */
+    (void)unlinkat(kept ? f->dir_fd : AT_FDCWD, path, AT_REMOVEDIR);
 }
-static bool horusi_is_named(const horusi_files *f, int fd, const char *name)
+/* Whether our file is the one that has its name. Both false: it cannot be told. */
+static bool horusi_is_named(const char *path, uint64_t dev, uint64_t ino)
 {
-    struct stat a, b;
-    return fstat(fd, &a) == 0 && fstatat(f->dir_fd, name, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
-           a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+    struct stat s;
+    return fstatat(AT_FDCWD, path, &s, AT_SYMLINK_NOFOLLOW) == 0 && (uint64_t)s.st_dev == dev &&
+           (uint64_t)s.st_ino == ino;
 }
-
-/* Only what was seen counts: another file, or none. */
-static bool horusi_is_gone(const horusi_files *f, int fd, const char *name)
+static bool horusi_is_gone(const horus_context *c)
 {
-    struct stat a, b;
-    if (fstatat(f->dir_fd, name, &b, AT_SYMLINK_NOFOLLOW) != 0)
-        return errno == ENOENT;
-    return fstat(fd, &a) == 0 && (a.st_ino != b.st_ino || a.st_dev != b.st_dev);
+    struct stat s;
+    bool gone = false;
+    int dir = horusi_reopen_dir(&c->files);
+    if (dir < 0)
+        return false;
+    if (fstatat(dir, "horus", &s, AT_SYMLINK_NOFOLLOW) != 0)
+        gone = errno == ENOENT;
+    else
+        gone = (uint64_t)s.st_dev != c->pool->dev || (uint64_t)s.st_ino != c->pool->ino;
+    close(dir);
+    return gone;
 }
 
 /* Fills in the place of a namespace from the wishes and the environment. */
@@ -4540,7 +5095,7 @@ static horus_result horusi_locate(horus_context *c, const horus_context_desc *d)
         name = NULL;
     if (!dir || !*dir)
         dir = HORUS_SHM_DIR;
-    f->dir_fd = f->lock_fd = -1;
+    f->dir_fd = -1;
     f->uid = (uint32_t)geteuid();
     f->gid = (uint32_t)-1;
     if (strlen(dir) >= sizeof f->base)
@@ -4581,47 +5136,15 @@ static horus_result horusi_locate(horus_context *c, const horus_context_desc *d)
     return HORUS_OK;
 }
 
-/* Keeps the lock's description alive though its descriptor be closed, but not into a child. */
-static horus_result horusi_keep_lock(horusi_files *f)
-{
-    struct stat s;
-    if (fstat(f->lock_fd, &s) != 0)
-        return horusi_errno(HORUS_E_SYSTEM, "stat", f->leaf);
-    f->lock_dev = s.st_dev;
-    f->lock_ino = s.st_ino;
-    f->lock_page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, f->lock_fd, 0);
-    if (f->lock_page == MAP_FAILED) {
-        f->lock_page = NULL;
-        return horusi_errno(HORUS_E_SYSTEM, "map", f->leaf);
-    }
-    if (madvise(f->lock_page, 4096, MADV_DONTFORK) != 0)
-        return horusi_errno(HORUS_E_SYSTEM, "keep from children", f->leaf);
-    return HORUS_OK;
-}
-/* Drops the row's lock. The descriptor's number may be another file's by now; where that cannot be
- * found out it is taken for ours, or the lock would stay. */
-static void horusi_drop_lock(horusi_files *f)
-{
-    if (f->lock_page)
-        munmap(f->lock_page, 4096);
-    f->lock_page = NULL;
-    struct stat s;
-    if (f->lock_fd >= 0 &&
-        (fstat(f->lock_fd, &s) != 0
-             ? errno != EBADF
-             : f->lock_ino == 0 || (s.st_ino == f->lock_ino && s.st_dev == f->lock_dev)))
-        close(f->lock_fd);
-    f->lock_fd = -1;
-    f->lock_ino = 0;
-}
-
 static void horusi_before_fork(void)
 {
     horusi_lock(&horusi_default_lock);
     horusi_lock(&horusi_contexts_lock);
+    horusi_lock(&horusi_fork_lock);
 }
 static void horusi_after_fork(void)
 {
+    horusi_unlock(&horusi_fork_lock);
     horusi_unlock(&horusi_contexts_lock);
     horusi_unlock(&horusi_default_lock);
 }
@@ -4631,11 +5154,11 @@ static void horusi_in_child(void)
     horusi_tid = 0;
     for (horus_context *c = horusi_contexts; c; c = c->next) {
         horusi_st32_rlx(fork, &c->detached, 1);
-        c->files.lock_page = NULL; /* not mapped here */
-        horusi_drop_lock(&c->files);
+        c->files.row_lock = NULL; /* not mapped here */
     }
     horusi_contexts = NULL;
     horusi_stp_rel(N1, &horusi_default, NULL);
+    horusi_st32_rlx(N1, &horusi_fork_lock, 0);
     horusi_st32_rlx(N1, &horusi_contexts_lock, 0);
     horusi_st32_rlx(N1, &horusi_default_lock, 0);
 }
@@ -4658,50 +5181,50 @@ static horus_result horusi_register(void)
 static horus_result horusi_try_join(horus_context *c, const horus_context_desc *d)
 {
     horusi_files *f = &c->files;
-    int fd = -1;
+    struct stat s;
+    int dir = -1, fd = -1, gate = -1, lock = -1;
     uint64_t bytes = 0;
     uint32_t row = HORUSI_ROWS;
     bool created = false;
-    horus_result r = horusi_open_dir(f);
+    horus_result r = horusi_open_dir(f, &dir);
     if (r != HORUS_OK)
         goto out;
-    r = horusi_open_file(f, "horus", &fd, &bytes);
+    r = horusi_open_file(f, dir, "horus", &fd, &bytes);
     if (r == HORUS_E_NOT_FOUND) {
         horusi_geometry g;
-        uint64_t room = horusi_room(f->dir_fd);
+        uint64_t room = horusi_room(dir);
         r = horusi_choose(&g, d->pool_bytes ? d->pool_bytes : 1u << 30, d->granule_bytes,
                           d->block_bytes, d->max_topics ? d->max_topics : 1024, room, false);
         if (r == HORUS_OK)
-            r = horusi_pool_build(f, &g, horusi_random(), 0, "", &fd);
+            r = horusi_pool_build(f, dir, &g, horusi_random(), 0, "", &fd);
         bytes = r == HORUS_OK ? g.end : 0;
         created = true;
     }
     if (r != HORUS_OK)
         goto out;
-    f->lock_fd = horusi_reopen(fd, f->dir_fd, "horus");
-    if (f->lock_fd < 0) {
+    if (fstat(fd, &s) == 0)
+        gate = horusi_reopen(f, fd, (uint64_t)s.st_dev, (uint64_t)s.st_ino);
+    if (gate < 0) {
         r = horusi_errno(HORUS_E_SYSTEM, "reopen", c->path);
         goto out;
     }
-    r = horusi_keep_lock(f);
-    if (r != HORUS_OK)
-        goto out;
-    if (horusi_lock_byte(f->lock_fd, F_RDLCK, HORUSI_GATE) != 0) {
+    if (horusi_lock_byte(gate, F_RDLCK, HORUSI_GATE) != 0) {
         r = HORUS_E_BUSY;
         goto out;
     }
     if (!created) {
-        if (!horusi_is_named(f, fd, "horus")) {
+        if (!horusi_is_named(c->path, (uint64_t)s.st_dev, (uint64_t)s.st_ino)) {
             r = HORUS_E_BUSY;
             goto out;
         }
-        if (bytes >= sizeof(horusi_header) && !horusi_is_locked(fd, 0, HORUSI_ROWS, NULL)) {
+        if (bytes >= sizeof(horusi_header) && !horusi_is_locked(fd, 0, HORUSI_ROWS)) {
             horusi_header h; /* nobody is in: leftovers of a crash are replaced */
             ssize_t n;
             HORUSI_RETRY(n, pread(fd, &h, sizeof h, 0));
             if (n == (ssize_t)sizeof h && (h.magic ^ HORUSI_MAGIC) >> 8 == 0 &&
-                horusi_lock_byte(f->lock_fd, F_WRLCK, HORUSI_GATE) == 0 &&
-                horusi_is_named(f, fd, "horus") && !horusi_is_locked(fd, 0, HORUSI_ROWS, NULL)) {
+                horusi_lock_byte(gate, F_WRLCK, HORUSI_GATE) == 0 &&
+                horusi_is_named(c->path, (uint64_t)s.st_dev, (uint64_t)s.st_ino) &&
+                !horusi_is_locked(fd, 0, HORUSI_ROWS)) {
                 horusi_remove(f);
                 r = HORUS_E_BUSY;
                 goto out;
@@ -4717,6 +5240,11 @@ static horus_result horusi_try_join(horus_context *c, const horus_context_desc *
         r = horusi_fail(HORUS_E_CORRUPT, "%s is a named pool's file: remove it", c->path);
         goto out;
     }
+    lock = horusi_reopen(f, c->pool->fd, c->pool->dev, c->pool->ino);
+    if (lock < 0) {
+        r = horusi_errno(HORUS_E_SYSTEM, "reopen", c->path);
+        goto out;
+    }
     c->domain = c->pool->header->domain;
     c->row = HORUSI_ROWS;
     /* a row that is free, else one that a dead process left messages in */
@@ -4725,8 +5253,7 @@ static horus_result horusi_try_join(horus_context *c, const horus_context_desc *
             uint32_t state = horusi_low(horusi_ld64_acq(R2, &c->pool->rows[i].word));
             if (pass == 0 && state != HORUSI_ROW_FREE)
                 continue;
-            if (horusi_is_locked(c->pool->fd, i, 1, NULL) ||
-                horusi_lock_byte(f->lock_fd, F_WRLCK, i) != 0)
+            if (horusi_is_locked(c->pool->fd, i, 1) || horusi_lock_byte(lock, F_WRLCK, i) != 0)
                 continue;
             horusi_mark_dead(c, i);
             c->mask_word = i / 64; /* the sweep holds what it looks at, in the row that it sweeps */
@@ -4739,16 +5266,30 @@ static horus_result horusi_try_join(horus_context *c, const horus_context_desc *
             if (horusi_low(horusi_ld64_acq(R2, &c->pool->rows[i].word)) == HORUSI_ROW_FREE)
                 row = i;
             else
-                (void)horusi_lock_byte(f->lock_fd, F_UNLCK, i);
+                (void)horusi_lock_byte(lock, F_UNLCK, i);
         }
     if (row == HORUSI_ROWS) {
         r = horusi_fail(HORUS_E_LIMIT, "%s: %u processes are in, which is the limit", c->path,
                         (unsigned)HORUSI_ROWS);
         goto out;
     }
+    f->row_lock = horusi_keep_locks(lock);
+    if (!f->row_lock) {
+        r = horusi_errno(HORUS_E_SYSTEM, "map", c->path);
+        goto out;
+    }
+    close(lock);
+    lock = -1;
+    if (!horusi_is_locked(c->pool->fd, row, 1)) {
+        r = horusi_fail(HORUS_E_UNSUPPORTED,
+                        "%s: a file system (overlayfs?) whose locks end with their descriptor: set "
+                        "HORUS_DIR to a tmpfs",
+                        c->path);
+        goto out;
+    }
     horusi_row_begin(c, row, d->label);
     if (created) {
-        int e = horusi_name_file(f, c->pool->fd, "horus");
+        int e = horusi_name_file(dir, c->pool->fd, "horus");
         if (e != 0) {
             errno = e;
             r = e == EEXIST || e == ENOENT ? HORUS_E_BUSY
@@ -4756,20 +5297,25 @@ static horus_result horusi_try_join(horus_context *c, const horus_context_desc *
             goto out;
         }
     }
-    (void)horusi_lock_byte(f->lock_fd, F_UNLCK, HORUSI_GATE);
+    close(gate);
+    f->dir_fd = dir;
     return HORUS_OK;
 out:
-    horusi_drop_lock(f);
+    horusi_drop_locks(f->row_lock);
+    f->row_lock = NULL;
+    if (lock >= 0)
+        close(lock);
+    if (gate >= 0)
+        close(gate);
     for (horus_pool *next; c->pools; c->pools = next) {
-        next = c->pools->next;
+        next = horusi_next(c->pools);
         horusi_pool_free(c->pools);
     }
     c->pool = NULL;
     if (fd >= 0)
         close(fd);
-    if (f->dir_fd >= 0)
-        close(f->dir_fd);
-    f->dir_fd = -1;
+    if (dir >= 0)
+        close(dir);
     return r;
 }
 
@@ -4876,6 +5422,8 @@ horus_result horus_context_open(horus_context **out, const horus_context_desc *d
         return horusi_no_memory(sizeof *c);
     memset(c, 0, sizeof *c);
     c->flags = d->flags;
+    sigset_t signals;
+    horusi_block_signals(&signals);
     horusi_lock(&horusi_contexts_lock); /* no fork between taking a row and noting it */
     horus_result r = horusi_register();
     if (r == HORUS_OK)
@@ -4885,6 +5433,7 @@ horus_result horus_context_open(horus_context **out, const horus_context_desc *d
         horusi_contexts = c;
     }
     horusi_unlock(&horusi_contexts_lock);
+    horusi_restore_signals(&signals);
     if (r != HORUS_OK) {
         HORUS_FREE(c);
         return r;
@@ -4918,6 +5467,8 @@ horus_result horus_context_default(horus_context **out)
     *out = horusi_ldp_acq(N2, &horusi_default);
     if (*out)
         return HORUS_OK;
+    sigset_t signals;
+    horusi_block_signals(&signals);
     horusi_lock(&horusi_default_lock);
     *out = horusi_ldp_acq(N2, &horusi_default);
     if (!*out) {
@@ -4925,6 +5476,7 @@ horus_result horus_context_default(horus_context **out)
         horusi_stp_rel(N1, &horusi_default, *out);
     }
     horusi_unlock(&horusi_default_lock);
+    horusi_restore_signals(&signals);
     return r;
 #endif
 }
@@ -4957,7 +5509,8 @@ static void horusi_close_topics(horus_context *c); /* see >>handles */
 static void horusi_depart(horus_context *c, bool tidy)
 {
     if (tidy) {
-        for (horus_pool *p = c->pools; p; p = p->next) /* free runs that we used go to the system */
+        for (horus_pool *p = c->pools; p;
+             p = horusi_next(p)) /* free runs that we used go to the system */
             for (uint32_t k = 0; k < HORUSI_REUSE_KEYS; k++)
                 for (uint32_t i = 0; i < p->reuse[k].count; i++) {
                     uint32_t g = p->reuse[k].item[i].slot >> p->blocks_log2;
@@ -4971,21 +5524,25 @@ static void horusi_depart(horus_context *c, bool tidy)
     }
     /* a joiner or another leaver may hold the gate for a moment */
     uint64_t give_up = horusi_now() + 1000000000u;
-    bool alone;
-    while (!(alone = horusi_lock_byte(c->files.lock_fd, F_WRLCK, HORUSI_GATE) == 0) &&
+    void *gate;
+    horusi_swept.waits = 0;
+    while (!(gate = horusi_hold(c, HORUSI_GATE)) && (errno == EBUSY || errno == EAGAIN) &&
            horusi_now() < give_up) {
         struct timespec t = {0, 200000};
         nanosleep(&t, NULL);
     }
-    alone = alone && horusi_is_named(&c->files, c->pool->fd, "horus");
+    int fd = gate ? horusi_pool_fd(c->pool) : -1;
+    bool alone = fd >= 0 && !horusi_is_gone(c);
     for (uint32_t i = 0; alone && i < HORUSI_ROWS; i++)
-        alone = i == c->row || !horusi_is_locked(c->pool->fd, i, 1, NULL);
+        alone = i == c->row || !horusi_is_locked(fd, i, 1);
+    horusi_done_with(c->pool, fd);
     if (alone)
         horusi_remove(&c->files);
-    if (tidy || alone)
-        horusi_drop_lock(&c->files);
-    else
-        (void)horusi_lock_byte(c->files.lock_fd, F_UNLCK, HORUSI_GATE);
+    if (tidy || alone) {
+        horusi_drop_locks(c->files.row_lock);
+        c->files.row_lock = NULL;
+    }
+    horusi_drop_locks(gate);
     if (alone)
         horusi_remove_dir(&c->files);
 }
@@ -5010,10 +5567,13 @@ void horus_context_close(horus_context *c)
     if (!c)
         return;
 #ifndef HORUS_NO_OS
+    sigset_t signals;
+    horusi_block_signals(&signals);
     horusi_lock(&horusi_default_lock);
     if (horusi_ldp_acq(N2, &horusi_default) == c)
         horusi_stp_rel(N1, &horusi_default, NULL);
     horusi_unlock(&horusi_default_lock);
+    horusi_restore_signals(&signals);
 #endif
     if (c->pool->fd < 0) {
         horusi_close_topics(c);
@@ -5027,6 +5587,7 @@ void horus_context_close(horus_context *c)
     }
 #if defined(__linux__) && !defined(HORUS_NO_OS)
     bool attached = !horusi_is_detached(c);
+    horusi_block_signals(&signals);
     horusi_lock(&horusi_contexts_lock);
     for (horus_context **l = &horusi_contexts; *l; l = &(*l)->next)
         if (*l == c) {
@@ -5043,15 +5604,16 @@ void horus_context_close(horus_context *c)
         horusi_delete(c, o);
     }
     for (horus_pool *p = c->pools, *next; p; p = next) {
-        next = p->next;
+        next = horusi_next(p);
         if (attached) /* a child's views stay readable */
             horusi_pool_free(p);
     }
     if (attached) {
-        close(c->files.dir_fd);
+        horusi_close_kept(c->files.dir_fd, c->files.dir_dev, c->files.dir_ino);
         HORUS_FREE(c);
     }
     horusi_unlock(&horusi_contexts_lock);
+    horusi_restore_signals(&signals);
 #endif
 }
 
@@ -5095,10 +5657,10 @@ horus_result horus_context_sweep(horus_context *context, uint32_t *rows)
     if (r != HORUS_OK)
         return r;
     uint32_t n = horusi_sweep(c, HORUSI_DROP_OLD);
-    r = c->sweep_result; /* its text is still there */
+    r = horusi_swept.result; /* its text is still there */
 #if defined(__linux__) && !defined(HORUS_NO_OS)
-    if (c->sweep_error != 0) {
-        errno = c->sweep_error;
+    if (horusi_swept.error != 0) {
+        errno = horusi_swept.error;
         r = horusi_errno(HORUS_E_SYSTEM, "sweep", c->path);
     }
 #endif
@@ -5137,29 +5699,36 @@ horus_result horus_pool_open(horus_pool **out, const char *name, const horus_poo
     horusi_lock(&c->lock);
     horus_pool *p = c->pools;
     while (p && strcmp(p->name, name) != 0)
-        p = p->next;
-    for (int tries = 0; !p && r == HORUS_OK && tries < 100; tries++) {
-        r = horusi_pool_attach(c, file, d->flags, &p);
+        p = horusi_next(p);
+    int dir = p ? -1 : horusi_reopen_dir(&c->files);
+    if (!p && dir < 0)
+        r = errno == ENOENT ? HORUS_E_BUSY
+                            : horusi_errno(HORUS_E_SYSTEM, "open the directory of", file);
+    for (int tries = 0; dir >= 0 && !p && tries < 100; tries++) {
+        r = horusi_pool_attach(c, dir, file, d->flags, &p);
         if (r != HORUS_E_NOT_FOUND)
             break;
         horusi_geometry g;
         int fd = -1;
         r = horusi_choose(&g, d->pool_bytes ? d->pool_bytes : 1u << 30, d->granule_bytes,
-                          d->block_bytes, 0, horusi_room(c->files.dir_fd), false);
+                          d->block_bytes, 0, horusi_room(dir), false);
         if (r == HORUS_OK)
-            r = horusi_pool_build(&c->files, &g, c->domain, id, name, &fd);
+            r = horusi_pool_build(&c->files, dir, &g, c->domain, id, name, &fd);
         if (r == HORUS_OK) {
-            int e = horusi_name_file(&c->files, fd, file);
-            if (e != 0 && e != EEXIST) {
-                errno = e;
-                r = horusi_errno(HORUS_E_SYSTEM, "name", file);
-            }
+            int e = horusi_name_file(dir, fd, file);
+            errno = e;
+            r = e == 0 || e == EEXIST || e == ENOENT ? HORUS_E_BUSY
+                                                     : horusi_errno(HORUS_E_SYSTEM, "name", file);
         }
         if (fd >= 0)
             close(fd);
+        if (r != HORUS_E_BUSY) /* or else it is there now, or its directory is gone */
+            break;
     }
+    if (dir >= 0)
+        close(dir);
     horusi_unlock(&c->lock);
-    if (r == HORUS_OK && p && (d->flags & HORUS_PREFAULT))
+    if (r == HORUS_OK && (d->flags & HORUS_PREFAULT))
         r = horusi_prefault(p);
     if (r == HORUS_OK)
         *out = p;
@@ -5183,7 +5752,7 @@ static horus_result horusi_closed(const char *what)
 }
 static uint32_t horusi_flags(const horus_frame *f)
 {
-    return horusi_ld32_acq(own, &f->pool->slot[f->slot].flags);
+    return horusi_ld32_rlx(own, &f->pool->slot[f->slot].flags);
 }
 
 horus_result horus_frame_alloc(horus_frame *out, horus_pool *pool, uint64_t bytes, uint32_t flags,
@@ -5634,7 +6203,7 @@ static horus_result horusi_pool_full(horus_pool *p, uint64_t bytes)
                          k ? "" : " held by", label,
                          (unsigned)horusi_ld32_rlx(own, &p->context->pool->rows[top].pid),
                          (unsigned)n.slots[top], (unsigned long long)(n.bytes[top] >> 10));
-        if (w < 0 || (size_t)w >= sizeof who - at)
+        if ((size_t)w >= sizeof who - at)
             break;
         at += (size_t)w;
         n.bytes[top] = 0;
@@ -5658,8 +6227,9 @@ static horus_result horusi_pool_full(horus_pool *p, uint64_t bytes)
  *
  * Sleeping. A reader sets its row's bit in the topic, looks once more, and sleeps on its row's
  * doorbell; a publisher, once `may_sleep` says that somebody ever slept, looks at the bits after
- * each send. Sleeps are slices of at most 100 ms: a publisher may die between sending and ringing.
- */
+ * each send. Whatever may end a sleep is stored before the bits are looked at, and read after the
+ * bit was set, all of it sequentially consistent: a message, a new ring, a claim or a place given
+ * back. Sleeps are slices of at most 100 ms: a publisher may die between sending and ringing. */
 
 typedef struct horusi_in { /* a reader's place in one ring */
     horusi_ring ring;
@@ -5711,9 +6281,9 @@ struct horus_topic {
 #define HORUSI_DEFINE
 #endif
 HORUSI_DEFINE const horus_type horus_image_type = {"Image", "image", NULL, 0, HORUS_KIND_IMAGE};
-HORUSI_DEFINE const horus_type horus_depth_type = {"DepthImage", "depth", NULL, 0,
+HORUSI_DEFINE const horus_type horus_depth_type = {"DepthImage", "depthimage", NULL, 0,
                                                    HORUS_KIND_DEPTH};
-HORUSI_DEFINE const horus_type horus_cloud_type = {"PointCloud", "cloud", NULL, 0,
+HORUSI_DEFINE const horus_type horus_cloud_type = {"PointCloud", "pointcloud", NULL, 0,
                                                    HORUS_KIND_CLOUD};
 HORUSI_DEFINE const horus_type horus_tensor_type = {"Tensor", "tensor", NULL, 0, HORUS_KIND_TENSOR};
 
@@ -5851,12 +6421,9 @@ static horus_result horusi_topic_build(horus_context *c, const char *name,
                                        uint32_t *slot)
 {
     horus_pool *p = c->pool;
-    uint32_t lanes = d->max_publishers ? d->max_publishers : c->pool->fd < 0 ? 8 : 64;
-    uint32_t subs = d->max_subscribers ? d->max_subscribers : c->pool->fd < 0 ? 16 : 128;
-    if (p->fd < 0 && (uint64_t)p->granules * p->granule_bytes >= 16u << 20) {
-        lanes = d->max_publishers ? d->max_publishers : 64;
-        subs = d->max_subscribers ? d->max_subscribers : 128;
-    }
+    bool small = p->fd < 0 && (uint64_t)p->granules * p->granule_bytes < 16u << 20;
+    uint32_t lanes = d->max_publishers ? d->max_publishers : small ? 8 : 64;
+    uint32_t subs = d->max_subscribers ? d->max_subscribers : small ? 16 : 128;
     void *data = NULL;
     horus_result r = horusi_alloc(p, horusi_topic_bytes(lanes, subs), true, NULL, slot, &data);
     if (r != HORUS_OK)
@@ -5994,6 +6561,7 @@ static horus_result horusi_check_open(const horusi_topic *t, const horus_topic_d
     return HORUS_OK;
 }
 
+enum { HORUSI_FRAMES = 8, HORUSI_MESSAGES = 1024 }; /* that a ring keeps, if not told otherwise */
 static void horusi_refresh(horus_topic *t, bool opening);
 static horus_result horusi_out_open(horus_topic *t);
 static void horusi_history(horus_topic *t, uint32_t k);
@@ -6098,8 +6666,8 @@ again:
         t->message_bytes = 40; /* changed since it was checked: garbage, but none that we trust */
     t->own_capacity = d->capacity != 0;
     t->capacity = d->capacity                                      ? d->capacity
-                  : d->type && d->type->kind != HORUS_KIND_MESSAGE ? 8
-                                                                   : 1024;
+                  : d->type && d->type->kind != HORUS_KIND_MESSAGE ? HORUSI_FRAMES
+                                                                   : HORUSI_MESSAGES;
     t->clock = p->header->clock;
     if (d->policy != HORUS_POLICY_ANY) {
         uint32_t any = HORUS_POLICY_ANY;
@@ -6168,6 +6736,17 @@ again:
  *
  * A send makes place in the handle's own ring, writes the entry, and wakes whoever sleeps. */
 
+/* How many entries the handle's ring gets. */
+static uint32_t horusi_ring_capacity(const horus_topic *t, uint32_t policy)
+{
+    const horus_pool *p = t->context->pool;
+    uint64_t most = (uint64_t)p->granules * p->granule_bytes / 8;
+    uint32_t n = t->capacity;
+    while (!t->own_capacity && n > HORUSI_FRAMES &&
+           horusi_ring_bytes(policy, n, horusi_stride(t->message_bytes), t->max_subs) > most)
+        n /= 2;
+    return n;
+}
 /* The handle's ring: a slot for the entries, and a lane that names it. */
 static horus_result horusi_out_open(horus_topic *t)
 {
@@ -6176,12 +6755,8 @@ static horus_result horusi_out_open(horus_topic *t)
     uint32_t any = HORUS_POLICY_ANY, s = 0, i;
     (void)horusi_cas32_acqrel(L1, &t->shm->policy, &any, HORUS_OVERWRITE);
     uint32_t policy = horusi_ld32_acq(L2, &t->shm->policy),
-             stride = horusi_stride(t->message_bytes);
+             stride = horusi_stride(t->message_bytes), capacity = horusi_ring_capacity(t, policy);
     uint64_t most = (uint64_t)p->granules * p->granule_bytes / 8;
-    uint32_t capacity = t->capacity;
-    while (!t->own_capacity && capacity > 8 &&
-           horusi_ring_bytes(policy, capacity, stride, t->max_subs) > most)
-        capacity /= 2;
     uint64_t bytes = horusi_ring_bytes(policy, capacity, stride, t->max_subs);
     horusi_out *o = (horusi_out *)horusi_new(c, sizeof *o);
     if (!o)
@@ -6238,7 +6813,7 @@ static horus_result horusi_out_open(horus_topic *t)
     o->stride = stride;
     o->capacity = capacity;
     o->frame_most = most;
-    o->frame_limit = t->own_capacity ? capacity : capacity < 8 ? capacity : 8;
+    o->frame_limit = capacity;
     o->next = 1;
     o->passed = 1;
     horusi_out_room(o);
@@ -6253,7 +6828,7 @@ static horus_result horusi_out_open(horus_topic *t)
     horusi_st32_rlx(L1, &lane->frames, 0);
     horusi_st64_rel(L1, &lane->ring, horusi_pair(s, g));
     horusi_st64_seq(W, &lane->word, horusi_owner(c->incarnation, c->row, HORUSI_LANE_LIVE));
-    (void)horusi_add32_acqrel(L1, &t->shm->version, 1);
+    (void)horusi_add32_seq(W, &t->shm->version, 1); /* before a send looks for sleepers */
     horusi_lock(&c->lock);
     o->next_out = c->outs;
     c->outs = o;
@@ -6435,7 +7010,8 @@ HORUSI_HOT horus_result horusi_prepare(horus_topic *t, uint64_t frame_bytes, int
         t->plain = most >= t->least_bytes ? t->out : NULL;
         if (!t->received) { /* a handle that only sends holds nobody back */
             t->sub_word = horusi_owner(t->context->incarnation, t->context->row, HORUSI_SUB_IDLE);
-            horusi_st64_rel(K1, &t->sub->word, t->sub_word);
+            horusi_st64_seq(W, &t->sub->word, t->sub_word);
+            horusi_ring_rows(t->context, t->shm->waiters);
         }
     }
     horusi_out *o = t->out;
@@ -6507,7 +7083,7 @@ HORUSI_COLD horus_result horusi_send_other(horus_topic *t, const void *message, 
         return r;
     if (!message || bytes < t->least_bytes || bytes > t->most_bytes) {
         r = horusi_check_send(t, t->type, message, bytes);
-        if (r == HORUS_OK && !t->type && horusi_ld32_rlx(L2, &t->shm->type_tag))
+        if (r == HORUS_OK && horusi_ld32_rlx(L2, &t->shm->type_tag))
             r = horusi_fail(HORUS_E_TYPE,
                             "topic %.96s carries %.63s: open it with that type to send",
                             t->shm->name, t->shm->type_name);
@@ -6541,6 +7117,14 @@ horus_result horus_topic_send_typed(horus_topic *t, const horus_type *type, cons
     return horusi_end(t, r);
 }
 
+/* A ring that carries frames keeps few of them, unless its capacity was asked for; messages that
+ * travel as pool blocks are meant to stay as long as the others. */
+HORUSI_HOT void horusi_keep_few(horus_topic *t)
+{
+    horusi_out *o = t->out;
+    if (horusi_rarely(o && o->frame_limit > HORUSI_FRAMES && !t->own_capacity))
+        o->frame_limit = HORUSI_FRAMES;
+}
 /* Sends a frame whose descriptor is ready. */
 static horus_result horusi_send_frame(horus_topic *t, const horus_frame *f, const void *wire,
                                       uint32_t wire_bytes, const horus_type *type,
@@ -6561,7 +7145,7 @@ static horus_result horusi_send_frame(horus_topic *t, const horus_frame *f, cons
     else if (theirs && theirs != tags[type->kind])
         r = horusi_fail(HORUS_E_TYPE, "topic %.96s carries %.63s, not %s", t->shm->name,
                         t->shm->type_name, type->name);
-    else if (wire_bytes > t->message_bytes && wire_bytes > 40)
+    else if (wire_bytes > t->message_bytes)
         r = horusi_fail(
             HORUS_E_SIZE,
             "topic %.96s: its entries have %u bytes, a descriptor of %u does not fit: open "
@@ -6571,9 +7155,11 @@ static horus_result horusi_send_frame(horus_topic *t, const horus_frame *f, cons
         return horusi_end(t, r);
     uint64_t bytes = horusi_ld64_rlx(own, &f->pool->slot[f->slot].bytes);
     horusi_ref ref = {f->pool, f->slot, f->generation, bytes};
+    horusi_keep_few(t);
     r = horusi_prepare(t, bytes, timeout_ns);
     if (r != HORUS_OK)
         return horusi_end(t, r);
+    horusi_keep_few(t);             /* the first one: it made the ring */
     horusi_enter(f->pool, f->slot); /* the ring's hold */
     if (!(horusi_flags(f) & HORUSI_PUBLISHED)) {
         horusi_st32_rlx(own, &f->pool->slot[f->slot].flags, HORUSI_PUBLISHED);
@@ -6623,6 +7209,8 @@ static void horusi_find_only(horus_topic *t)
     bool simple = t->in_count == 1 && t->received && !horusi_is_queue(t->in) && !t->in->gone;
     t->only = simple ? t->in : NULL;
 }
+static bool horusi_is_over(horus_topic *t, horusi_in *in);
+static void horusi_let_go(horus_topic *t, uint32_t k);
 /* Brings the reader's list of rings up to date. `opening`: rings found now are read from their
  * heads on; later ones from their first message. */
 static void horusi_refresh(horus_topic *t, bool opening)
@@ -6688,6 +7276,10 @@ static void horusi_refresh(horus_topic *t, bool opening)
         horusi_count_lost(t, t->unseen);
     if (opening || (int64_t)t->unseen > 0)
         t->unseen = 0;
+    /* whoever takes just what there is never comes round to a ring that is over */
+    for (uint32_t k = t->in_count; t->received && k-- > 0;)
+        if (t->in[k].gone && horusi_is_over(t, &t->in[k]))
+            horusi_let_go(t, k);
     horusi_find_only(t);
 }
 
@@ -6845,7 +7437,15 @@ static bool horusi_has_claim(const horus_topic *t, const horusi_in *in)
     return t->claim && t->claim >= in->ring.claims &&
            t->claim < in->ring.claims + in->ring.capacity;
 }
-/* Drops rings that are over and read to the end. */
+/* True if nothing is left to be got from a ring whose publisher has ended it. */
+static bool horusi_is_over(horus_topic *t, horusi_in *in)
+{
+    bool again;
+    return !horusi_has_claim(t, in) &&
+           !(horusi_is_queue(in) ? horusi_claim_next(t, in, false, true, &again)
+                                 : horusi_look(t, in, false));
+}
+/* Drops a ring that is over. */
 static void horusi_let_go(horus_topic *t, uint32_t k)
 {
     horusi_release(t->context->pool, t->in[k].ring.slot);
@@ -6856,8 +7456,13 @@ static void horusi_let_go(horus_topic *t, uint32_t k)
 /* Something changed that is looked at rarely: the set of rings, or a claim that came back. */
 HORUSI_COLD void horusi_catch_up(horus_topic *t, uint32_t redeliver)
 {
-    if (horusi_ld32_acq(L2, &t->shm->version) != t->version)
+    if (horusi_ld32_acq(L2, &t->shm->version) != t->version) {
         horusi_refresh(t, false);
+        /* who takes one message at a time may never come round to a ring that is over */
+        for (uint32_t k = t->in_count; k-- > 0;)
+            if (t->in[k].gone && horusi_is_over(t, &t->in[k]))
+                horusi_let_go(t, k);
+    }
     if (redeliver == t->redeliver)
         return;
     t->redeliver = redeliver;
@@ -6872,10 +7477,12 @@ HORUSI_COLD void horusi_catch_up(horus_topic *t, uint32_t redeliver)
 HORUSI_HOT horusi_entry *horusi_find(horus_topic *t, bool sure, bool only_look, uint32_t *which,
                                      bool *again)
 {
-    uint32_t redeliver = horusi_ld32_acq(K2, &t->shm->redeliver);
+    uint32_t redeliver =
+        sure ? horusi_ld32_seq(W, &t->shm->redeliver) : horusi_ld32_acq(K2, &t->shm->redeliver);
+    uint32_t version =
+        sure ? horusi_ld32_seq(W, &t->shm->version) : horusi_ld32_acq(L2, &t->shm->version);
     *again = false;
-    if (horusi_rarely(horusi_ld32_acq(L2, &t->shm->version) != t->version ||
-                      redeliver != t->redeliver))
+    if (horusi_rarely(version != t->version || redeliver != t->redeliver))
         horusi_catch_up(t, redeliver);
     uint32_t ends =
         2 * t->in_room; /* rings let go of: a lane that changes for ever is left alone */
@@ -6917,7 +7524,7 @@ static const char *horusi_kind_name(uint32_t kind)
 {
     static const char *const names[] = {"a message", "a tensor", "an image", "a depth image",
                                         "a point cloud"};
-    return names[kind < 5 ? kind : 0];
+    return names[kind];
 }
 
 /* Holds the slot that a descriptor names. LAPPED (EMPTY): that use of it is over. */
@@ -6975,7 +7582,7 @@ static void horusi_put_back(horus_topic *t, horusi_in *in, bool again)
                                   (again ? HORUSI_CLAIM_AGAIN : HORUSI_CLAIM_READY));
     t->claim = NULL;
     horusi_in_seek(in, in->next - 1);
-    (void)horusi_add32_acqrel(K1, &t->shm->redeliver, 1); /* others have gone past it */
+    (void)horusi_add32_seq(W, &t->shm->redeliver, 1); /* others have gone past it */
     horusi_ring_rows(t->context, t->shm->sleepers);
 }
 
@@ -7046,7 +7653,8 @@ static horus_result horusi_get(horus_topic *t, void *buffer, size_t room, uint32
         uint32_t kind = size >> 24, bytes = size & 0xffffff;
         bool sane = bytes <= in->ring.stride - HORUSI_ENTRY_HEAD;
         if (kind != HORUS_KIND_MESSAGE) {
-            sane = sane && bytes >= sizeof got->wire.head && bytes <= sizeof got->wire &&
+            uint32_t least = (uint32_t)sizeof got->wire.head + (kind == HORUSI_WIRE_BLOB ? 8 : 0);
+            sane = sane && bytes >= least && bytes <= sizeof got->wire &&
                    (kind <= HORUS_KIND_CLOUD || kind == HORUSI_WIRE_BLOB);
             if (sane)
                 horusi_payload_get(e, got->wire.bytes, bytes);
@@ -7081,7 +7689,7 @@ static horus_result horusi_get(horus_topic *t, void *buffer, size_t room, uint32
             if (r == HORUS_OK && kind == HORUSI_WIRE_BLOB) {
                 uint64_t have;
                 void *from = horusi_at(got->frame.pool, got->frame.slot, &have);
-                if (buffer && have >= blob)
+                if (have >= blob)
                     memcpy(buffer, from, (size_t)blob);
                 else
                     r = HORUS_EMPTY;
@@ -7165,22 +7773,20 @@ HORUSI_HOT horus_result horusi_get_plain(horus_topic *t, void *buffer, size_t ro
 
 static uint64_t horusi_deadline(int64_t timeout_ns)
 {
-    uint64_t now = horusi_now();
-    return timeout_ns == HORUS_FOREVER || (uint64_t)timeout_ns > UINT64_MAX - now
-               ? UINT64_MAX
-               : now + (uint64_t)timeout_ns;
+    return timeout_ns == HORUS_FOREVER ? UINT64_MAX : horusi_now() + (uint64_t)timeout_ns;
 }
 /* A slice went by without a ring: is our file still there, and did somebody die? */
 static horus_result horusi_look_around(horus_context *c)
 {
 #if defined(__linux__) && !defined(HORUS_NO_OS)
-    if (c->pool->fd >= 0 && horusi_is_gone(&c->files, c->pool->fd, "horus"))
+    if (c->pool->fd < 0)
+        return HORUS_OK;
+    if (horusi_is_gone(c))
         return horusi_fail(HORUS_E_GONE,
                            "%s was removed (a logout clears a user's shared memory: see loginctl "
                            "enable-linger): open a new context",
                            c->path);
-    if (c->pool->fd >= 0)
-        (void)horusi_sweep(c, HORUSI_DROP_OLD);
+    (void)horusi_sweep(c, HORUSI_DROP_OLD);
 #else
     (void)c;
 #endif
@@ -7203,7 +7809,7 @@ static horus_result horusi_slice(horus_context *c, uint32_t seen, uint64_t deadl
         *looked = now;
     if (horusi_sleep_on(&row->doorbell, seen, slice))
         return horusi_fail(HORUS_INTERRUPTED, "a signal handler ran while waiting");
-    if ((horusi_ld32_acq(W, &row->doorbell) == seen && slice >= 1000000u) ||
+    if ((horusi_ld32_rlx(W, &row->doorbell) == seen && slice >= 1000000u) ||
         now - *looked >= HORUSI_SLICE_NS) {
         *looked = now;
         return horusi_look_around(c);
@@ -7232,17 +7838,17 @@ static horus_result horusi_wait(horus_topic *const *topics, size_t count, int64_
     uint64_t deadline = horusi_deadline(timeout_ns), newest = 0, looked = 0;
     for (size_t i = 0; i < count; i++) {
         if (topics[i]->sleeps_since == 0) {
-            horusi_st32_seq(W, &topics[i]->shm->may_sleep, 1);
+            horusi_st32_rlx(W, &topics[i]->shm->may_sleep, 1);
             topics[i]->sleeps_since = horusi_now();
         }
         newest = topics[i]->sleeps_since > newest ? topics[i]->sleeps_since : newest;
     }
-    (void)horusi_add32_acqrel(W, &row->sleepers, 1);
+    (void)horusi_add32_rlx(W, &row->sleepers, 1);
     horus_result r = HORUS_OK;
     for (bool found = false; r == HORUS_OK;) {
         /* a publisher may not have seen yet that we sleep: not for long at first */
         bool known = horusi_now() - newest >= HORUSI_FIRST_SLICE_NS;
-        uint32_t seen = horusi_ld32_seq(W, &row->doorbell);
+        uint32_t seen = horusi_ld32_rlx(W, &row->doorbell);
         for (size_t i = 0; i < count; i++)
             (void)horusi_or64_seq(W, &topics[i]->shm->sleepers[c->mask_word], c->mask_bit);
         for (size_t i = 0; i < count && !found; i++)
@@ -7256,7 +7862,7 @@ static horus_result horusi_wait(horus_topic *const *topics, size_t count, int64_
         r = horusi_slice(c, seen, deadline, known ? HORUSI_SLICE_NS : HORUSI_FIRST_SLICE_NS,
                          &looked);
     }
-    (void)horusi_add32_acqrel(W, &row->sleepers, UINT32_MAX);
+    (void)horusi_add32_rlx(W, &row->sleepers, UINT32_MAX);
     return r;
 }
 
@@ -7272,17 +7878,17 @@ static horus_result horusi_wait_room(horus_topic *t, horusi_out *o, uint64_t fra
         return horusi_fail(HORUS_FULL, "topic %.96s: full, its slowest reader has not caught up",
                            t->shm->name);
     uint64_t deadline = horusi_deadline(timeout_ns), slice = HORUSI_FIRST_SLICE_NS, looked = 0;
-    horusi_st32_seq(W, &t->shm->may_wait, 1);
-    (void)horusi_add32_acqrel(W, &row->sleepers, 1);
+    horusi_st32_rlx(W, &t->shm->may_wait, 1);
+    (void)horusi_add32_rlx(W, &row->sleepers, 1);
     horus_result r = HORUS_OK;
     for (; r == HORUS_OK; slice = HORUSI_SLICE_NS) {
-        uint32_t seen = horusi_ld32_seq(W, &row->doorbell);
+        uint32_t seen = horusi_ld32_rlx(W, &row->doorbell);
         (void)horusi_or64_seq(W, &t->shm->waiters[c->mask_word], c->mask_bit);
         if (horusi_make_place(t, o, frame_bytes))
             break;
         r = horusi_slice(c, seen, deadline, slice, &looked);
     }
-    (void)horusi_add32_acqrel(W, &row->sleepers, UINT32_MAX);
+    (void)horusi_add32_rlx(W, &row->sleepers, UINT32_MAX);
     return r == HORUS_TIMEOUT ? horusi_fail(r, "topic %.96s: still full", t->shm->name) : r;
 }
 
@@ -7302,8 +7908,6 @@ HORUSI_COLD horus_result horusi_receive_later(horus_topic *t, void *buffer, size
                         &ready);
         if (r == HORUS_OK)
             r = horusi_get(t, buffer, room, want, false, got);
-        else if (r == HORUS_EMPTY)
-            r = HORUS_TIMEOUT;
         if (r == HORUS_EMPTY && now >= deadline)
             r = HORUS_TIMEOUT;
     } while (r == HORUS_EMPTY); /* another consumer was faster */
@@ -7313,10 +7917,10 @@ HORUSI_COLD horus_result horusi_receive_later(horus_topic *t, void *buffer, size
 HORUSI_HOT bool horusi_is_idle(horus_topic *t)
 {
     const horusi_in *in = t->only;
-    if (!in || horusi_ld32_acq(L2, &t->shm->version) != t->version)
+    if (!in || horusi_ld32_rlx(L2, &t->shm->version) != t->version)
         return false;
     horusi_entry *e = horusi_entry_at(in->ring.entries, in->ring.stride, in->index);
-    return horusi_ld64_acq(C1, &e->seq) < 2 * in->next;
+    return horusi_ld64_rlx(C1, &e->seq) < 2 * in->next;
 }
 static horus_result horusi_receive(horus_topic *t, void *buffer, size_t room, uint32_t want,
                                    int64_t timeout_ns, horusi_got *got)
@@ -7400,7 +8004,7 @@ horus_result horus_wait(horus_topic *const *topics, size_t count, int64_t timeou
     if (!topics || count == 0 || count > 64 || !ready || timeout_ns < 0)
         return horusi_fail(HORUS_E_ARG,
                            "wait: 1 to 64 topics, a place for the answer, a timeout >= 0");
-    for (; n < count && r == HORUS_OK; n++) {
+    for (; n < count; n++) {
         r = horusi_begin(topics[n], "wait");
         if (r == HORUS_OK && topics[n]->context != topics[0]->context) {
             (void)horusi_end(topics[n], r);
@@ -7517,7 +8121,7 @@ void horus_topic_close(horus_topic *t)
     bool attached = !horusi_is_detached(c);
     if (attached) {
         (void)horusi_unclaim(t);
-        (void)horusi_cas64_acqrel(K1, &t->sub->word, &t->sub_word, 0);
+        (void)horusi_cas64_seq(W, &t->sub->word, &t->sub_word, 0);
         horusi_ring_rows(c, t->shm->waiters);
         while (t->in_count > 0)
             horusi_let_go(t, t->in_count - 1);
@@ -7529,11 +8133,10 @@ void horus_topic_close(horus_topic *t)
             t->out->handle = NULL;
             t->out->use = NULL;
         }
-        for (horus_topic **l = &c->topics; *l; l = &(*l)->next)
-            if (*l == t) {
-                *l = t->next;
-                break;
-            }
+        horus_topic **l = &c->topics;
+        while (*l != t)
+            l = &(*l)->next;
+        *l = t->next;
         (void)horusi_end_closed(c, NULL, false);
         horusi_topic_leave(c, &t->ref);
         horusi_unlock(&c->lock);
@@ -7605,11 +8208,16 @@ horus_result horus_topic_get_stats(horus_topic *t, horus_topic_stats *out)
     out->capacity = t->out ? t->out->capacity : 0;
     horusi_refresh(t, false);
     for (uint32_t k = 0; k < t->in_count; k++) {
-        uint64_t head = horusi_ld64_acq(L2, &horusi_lanes(t->shm)[t->in[k].lane].head);
-        uint64_t next = t->in[k].next,
-                 oldest = head > t->in[k].ring.capacity ? head - t->in[k].ring.capacity + 1 : 1;
-        next = next < oldest ? oldest : next;
-        if (!t->in[k].gone && head >= next)
+        const horusi_in *in = &t->in[k];
+        if (horusi_is_queue(in)) {
+            out->pending += horusi_ring_unclaimed(&in->ring);
+            continue;
+        }
+        uint64_t head = in->gone ? horusi_ring_newest(&in->ring)
+                                 : horusi_ld64_acq(L2, &horusi_lanes(t->shm)[in->lane].head);
+        uint64_t oldest = head > in->ring.capacity ? head - in->ring.capacity + 1 : 1;
+        uint64_t next = in->next < oldest ? oldest : in->next;
+        if (head >= next)
             out->pending += head - next + 1;
     }
     return horusi_end(t, HORUS_OK);
@@ -7741,7 +8349,7 @@ static bool horusi_is_empty(const horus_tensor *t)
 static uint64_t horusi_tensor_span(const horus_tensor *t)
 {
     uint64_t last = 0, bytes = horus_dtype_bytes((horus_dtype)t->dtype);
-    if (t->ndim > HORUS_MAX_DIMS || bytes == 0)
+    if (bytes == 0)
         return UINT64_MAX;
     for (uint32_t i = 0; i < t->ndim; i++)
         if (t->shape[i] < 0 || t->strides_bytes[i] < 0)
@@ -7762,8 +8370,8 @@ static bool horusi_tensor_dense(horus_tensor *t, uint64_t *bytes)
     uint64_t n = horus_dtype_bytes((horus_dtype)t->dtype);
     for (uint32_t i = t->ndim; i-- > 0;) {
         t->strides_bytes[i] = (int64_t)n;
-        if (t->shape[i] < 0 || (t->shape[i] && n > (uint64_t)INT64_MAX / (uint64_t)t->shape[i]))
-            return false;
+        if (t->shape[i] && n > (uint64_t)INT64_MAX / (uint64_t)t->shape[i])
+            return false; /* below 0, too: that is more than INT64_MAX */
         n *= t->shape[i] ? (uint64_t)t->shape[i] : 1;
     }
     *bytes = n;
@@ -7916,7 +8524,7 @@ horus_result horus_tensor_slice(horus_tensor *out, const horus_tensor *t, int64_
     return r;
 }
 
-/* Copies elements between two views of one shape. */
+/* Copies elements into a dense view of the same shape. */
 static void horusi_copy_elements(const horus_tensor *to, const horus_tensor *from, uint32_t dim,
                                  uint8_t *a, const uint8_t *b)
 {
@@ -7925,8 +8533,7 @@ static void horusi_copy_elements(const horus_tensor *to, const horus_tensor *fro
         memcpy(a, b, bytes);
         return;
     }
-    if (dim + 1 == from->ndim && from->strides_bytes[dim] == (int64_t)bytes &&
-        to->strides_bytes[dim] == (int64_t)bytes) {
+    if (dim + 1 == from->ndim && from->strides_bytes[dim] == (int64_t)bytes) {
         memcpy(a, b, (size_t)from->shape[dim] * bytes);
         return;
     }
@@ -7937,7 +8544,7 @@ static void horusi_copy_elements(const horus_tensor *to, const horus_tensor *fro
 /* frame_id and time travel with a copy. */
 static void horusi_copy_meta(const horus_frame *to, const horus_frame *from)
 {
-    if (!to->pool || !from->pool)
+    if (!from->pool)
         return;
     horusi_slot *a = &to->pool->slot[to->slot], *b = &from->pool->slot[from->slot];
     horusi_st64_rlx(own, &a->time_ns, horusi_ld64_rlx(own, &b->time_ns));
@@ -7982,14 +8589,14 @@ static bool horusi_wire_begin(horusi_descriptor *d, const horus_frame *f, const 
     d->head.generation = f->generation;
     d->head.kind = (uint8_t)kind;
     d->head.offset_bytes = offset;
-    return at && offset <= room && span <= room - offset;
+    return offset <= room && span <= room - offset;
 }
 /* Where a received view begins, if `span` bytes from there lie in the slot that is held. */
 static void *horusi_wire_data(const horusi_wire *w, const horus_frame *f, uint64_t span)
 {
     uint64_t room;
     uint8_t *at = (uint8_t *)horusi_at(f->pool, f->slot, &room);
-    if (!at || w->offset_bytes > room || span > room - w->offset_bytes)
+    if (w->offset_bytes > room || span > room - w->offset_bytes)
         return NULL;
     return at + w->offset_bytes;
 }
@@ -8870,8 +9477,7 @@ horus_result horus_topic_send_depth(horus_topic *t, horus_depth *depth, int64_t 
 
 static horus_result horusi_check_cloud(const horus_cloud *c, const char *what)
 {
-    if (!c || c->point_count == 0 || c->fields == 0 || c->fields > 65535 ||
-        horus_dtype_bytes((horus_dtype)c->dtype) == 0)
+    if (!c || c->fields == 0 || c->fields > 65535 || horus_dtype_bytes((horus_dtype)c->dtype) == 0)
         return horusi_fail(HORUS_E_ARG, "%s: no valid point cloud", what);
     if (c->frame.pool ? !horusi_is_valid(&c->frame) : !c->data)
         return horusi_closed(what);
@@ -8889,16 +9495,15 @@ horus_result horus_cloud_alloc(horus_cloud *out, horus_pool *pool, uint64_t poin
     if (!out)
         return horusi_fail(HORUS_E_ARG, "cloud_alloc: out is NULL");
     memset(out, 0, sizeof *out);
-    if (points == 0 || fields == 0 || fields > 65535 || horus_dtype_bytes(dtype) == 0)
-        return horusi_fail(HORUS_E_ARG,
-                           "cloud_alloc: at least 1 point of 1 to 65535 fields, and a dtype");
+    if (fields == 0 || fields > 65535 || horus_dtype_bytes(dtype) == 0)
+        return horusi_fail(HORUS_E_ARG, "cloud_alloc: points of 1 to 65535 fields, and a dtype");
     horus_cloud c;
     memset(&c, 0, sizeof c);
     c.point_count = points;
     c.fields = fields;
     c.dtype = (uint8_t)dtype;
-    horus_result r = horus_frame_alloc(&c.frame, pool, horusi_cloud_bytes(points, fields, c.dtype),
-                                       flags, &c.data);
+    uint64_t bytes = horusi_cloud_bytes(points, fields, c.dtype);
+    horus_result r = horus_frame_alloc(&c.frame, pool, bytes ? bytes : 1, flags, &c.data);
     if (r == HORUS_OK)
         *out = c;
     return r;
@@ -9187,6 +9792,1920 @@ horus_result horus_depth_write(const horus_depth *d, const char *path)
     return horusi_write(&m, path, true);
 }
 #endif /* HORUS_NO_VIEWS */
+
+#ifndef HORUS_NO_SCHEDULER
+/* ------------------------------------------------------------------------------------ >>threads
+ *
+ * What the scheduler asks of the system: threads, sleep, signals. Edges of these sections:
+ *
+ *     Q1 -> Q2    stop, go and over: all before the store, to the thread that sees it
+ *     J1 -> J2    a running tick, to the watchdog, and its judgement, back to the tick's end */
+#include <signal.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+enum { HORUSI_LOOP_SLICE_NS = 100000000, HORUSI_WATCH_SLICE_NS = 20000000 };
+
+/* Until `ns` on CLOCK_MONOTONIC; a signal may end it early. */
+static void horusi_sleep_until(uint64_t ns)
+{
+#ifdef __linux__
+    struct timespec t;
+    t.tv_sec = (time_t)(ns / 1000000000u);
+    t.tv_nsec = (long)(ns % 1000000000u);
+    (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+#else
+    uint64_t now = horusi_now(), left = ns > now ? ns - now : 0;
+    struct timespec t = {(time_t)(left / 1000000000u), (long)(left % 1000000000u)};
+    (void)nanosleep(&t, NULL);
+#endif
+}
+
+/* SIGINT and SIGTERM while a scheduler asks for them: counted, and each run compares the count. */
+static horusi_a32 horusi_signals, horusi_signals_lock;
+static uint32_t horusi_signals_users;
+static struct sigaction horusi_signals_old[2];
+static const int horusi_signals_of[2] = {SIGINT, SIGTERM};
+static void horusi_on_signal(int number)
+{
+    (void)number;
+    (void)horusi_add32_rlx(own, &horusi_signals, 1);
+}
+static void horusi_catch_signals(void)
+{
+    horusi_lock(&horusi_signals_lock);
+    for (int i = 0; i < 2 && horusi_signals_users == 0; i++) {
+        struct sigaction a;
+        memset(&a, 0, sizeof a);
+        a.sa_handler = horusi_on_signal;
+        (void)sigemptyset(&a.sa_mask);
+        (void)sigaction(horusi_signals_of[i], NULL, &horusi_signals_old[i]);
+        if (horusi_signals_old[i].sa_handler != SIG_IGN)
+            (void)sigaction(horusi_signals_of[i], &a, NULL);
+    }
+    horusi_signals_users++;
+    horusi_unlock(&horusi_signals_lock);
+}
+static void horusi_leave_signals(void)
+{
+    horusi_lock(&horusi_signals_lock);
+    horusi_signals_users--;
+    for (int i = 0; i < 2 && horusi_signals_users == 0; i++)
+        (void)sigaction(horusi_signals_of[i], &horusi_signals_old[i], NULL);
+    horusi_unlock(&horusi_signals_lock);
+}
+
+/* A thread that takes no signals from outside: they are for the program's own. 0: it runs, else an errno. */
+static int horusi_thread(pthread_t *out, void *(*run)(void *), void *arg)
+{
+    sigset_t old;
+    horusi_block_signals(&old);
+    int e = pthread_create(out, NULL, run, arg);
+    horusi_restore_signals(&old);
+    return e;
+}
+
+/* A thread's rights. What was refused is in `refused`, with the errno of the last. */
+typedef struct horusi_rights {
+    uint32_t wanted, refused;
+    int error;
+    int old_policy;
+    struct sched_param old_param;
+#ifdef __linux__
+    int old_slack;
+    unsigned long old_cores[1024 / (8 * sizeof(long))]; /* the C library's set is hidden at times */
+#endif
+} horusi_rights;
+static void horusi_refuse_right(horusi_rights *r, uint32_t what, int error)
+{
+    r->refused |= what;
+    r->error = error;
+}
+/* Asks for SCHED_FIFO (priority > 0), processors (bits of `cores`, or 1 + `core`) and exact timers. */
+static void horusi_claim_rights(horusi_rights *r, int32_t priority, uint64_t cores, int32_t core,
+                                bool timers)
+{
+    struct sched_param p;
+    memset(r, 0, sizeof *r);
+    memset(&p, 0, sizeof p);
+    p.sched_priority = priority;
+    if (timers)
+        r->wanted |= HORUS_CAN_TIMERS;
+#ifdef __linux__
+    /* first: a real-time thread has no slack, and says so */
+    if (timers) {
+        r->old_slack = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
+        if (prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0) != 0)
+            horusi_refuse_right(r, HORUS_CAN_TIMERS, errno);
+    }
+#endif
+    if (priority > 0) {
+        r->wanted |= HORUS_CAN_FIFO;
+        int e = pthread_getschedparam(pthread_self(), &r->old_policy, &r->old_param);
+        e = e ? e : pthread_setschedparam(pthread_self(), SCHED_FIFO, &p);
+        if (e)
+            horusi_refuse_right(r, HORUS_CAN_FIFO, e);
+    }
+    if (cores || core > 0)
+        r->wanted |= HORUS_CAN_CORES;
+#ifdef __linux__
+    if (cores || core > 0) {
+        unsigned long set[sizeof r->old_cores / sizeof(long)] = {0};
+        const uint32_t bits = 8 * sizeof(long);
+        for (uint32_t i = 0; i < 1024; i++)
+            if (core > 0 ? i + 1 == (uint32_t)core : i < 64 && (cores >> i & 1))
+                set[i / bits] |= 1ul << i % bits;
+        if (syscall(SYS_sched_getaffinity, 0, sizeof r->old_cores, r->old_cores) < 0 ||
+            syscall(SYS_sched_setaffinity, 0, sizeof set, set) != 0)
+            horusi_refuse_right(r, HORUS_CAN_CORES, errno);
+    }
+#else
+    horusi_refuse_right(r, r->wanted & (HORUS_CAN_CORES | HORUS_CAN_TIMERS), ENOSYS);
+#endif
+}
+/* Gives back what the thread had before. */
+static void horusi_waive_rights(const horusi_rights *r)
+{
+    uint32_t had = r->wanted & ~r->refused;
+    if (had & HORUS_CAN_FIFO)
+        (void)pthread_setschedparam(pthread_self(), r->old_policy, &r->old_param);
+#ifdef __linux__
+    if (had & HORUS_CAN_CORES)
+        (void)syscall(SYS_sched_setaffinity, 0, sizeof r->old_cores, r->old_cores);
+    if ((had & HORUS_CAN_TIMERS) && r->old_slack > 0)
+        (void)prctl(PR_SET_TIMERSLACK, (unsigned long)r->old_slack, 0, 0, 0);
+#endif
+}
+/* Locks memory as it is first used: a sparse pool stays sparse. 0, or an errno. */
+static int horusi_lock_memory(void)
+{
+#ifdef __linux__
+    return mlockall(MCL_CURRENT | MCL_FUTURE | 4 /* MCL_ONFAULT */) == 0 ? 0 : errno;
+#else
+    return ENOSYS;
+#endif
+}
+/* Touches the stack that ticks will use, within what the smallest of thread stacks has. */
+static void horusi_touch_stack(void)
+{
+    volatile char page[48 * 1024];
+    for (size_t i = 0; i < sizeof page; i += 1024)
+        page[i] = 0;
+}
+
+/* ------------------------------------------------------------------------------------ >>figures
+ *
+ * What a scheduler counts, in a frame of its namespace's pool that it keeps in a topic of its own
+ * ("horus.scheduler/NAME"): so it is found by name, outlives a kill as messages do, and is swept when
+ * it is needed no more. Names are written before it is sent; the rest are words that one thread each
+ * writes while others read. A reader takes all of it as input. */
+enum {
+    HORUSI_BIN_BITS = 4, /* sixteen bins to each power of two: a bin is 6.25 % wide at most */
+    HORUSI_BINS = 16 + 32 * 16
+};
+typedef struct horusi_histogram {
+    horusi_a64 sum, max;
+    horusi_a64 bin[HORUSI_BINS];
+} horusi_histogram;
+typedef struct horusi_node_block {
+    char name[104];
+    horusi_a32 rate_num, rate_den;
+    uint32_t order, pad;
+    horusi_a32 state, pad2;
+    horusi_a64 ticks, skipped, overruns, budget_misses, deadline_misses, watchdog_misses, failures,
+        restarts, safe_entries, recoveries, running_since, last_due;
+    horusi_histogram spread[HORUS_SPREADS];
+} horusi_node_block;
+#define HORUSI_SCHED_MAGIC 0x31484353535248ull
+typedef struct horusi_sched_block {
+    uint64_t magic;
+    uint32_t nodes, pid;
+    uint64_t seed;
+    char name[104];
+    horusi_a32 running, end;
+    horusi_a64 start, passes;
+    uint32_t ticks_room, events_room; /* records of the black box */
+    horusi_a64 ticks_next, events_next;
+    uint8_t pad[16];
+} horusi_sched_block;
+_Static_assert(sizeof(horusi_sched_block) == 192, "layout");
+_Static_assert(sizeof(horusi_node_block) == 224 + 3 * (16 + 8 * HORUSI_BINS), "layout");
+
+static uint32_t horusi_bin(uint64_t ns)
+{
+    if (ns < 16)
+        return (uint32_t)ns;
+#ifdef __GNUC__
+    uint32_t e = 63u - (uint32_t)__builtin_clzll(ns);
+#else
+    uint32_t e = horusi_log2(ns);
+#endif
+    if (e > 35)
+        return HORUSI_BINS - 1;
+    return 16 + (e - HORUSI_BIN_BITS) * 16 + (uint32_t)(ns >> (e - HORUSI_BIN_BITS) & 15);
+}
+/* The middle of a bin, so that a percentile is off by half a bin at most. */
+static uint64_t horusi_bin_ns(uint32_t bin)
+{
+    if (bin < 16)
+        return bin;
+    uint32_t shift = (bin - 16) / 16;
+    return ((uint64_t)(16 + (bin - 16) % 16) << shift) + ((1ull << shift) >> 1);
+}
+
+/* Words that one thread writes: no read-modify-write needed. */
+HORUSI_HOT void horusi_count(horusi_a64 *word, uint64_t n)
+{
+    horusi_st64_rlx(report, word, horusi_ld64_rlx(own, word) + n);
+}
+HORUSI_HOT void horusi_observe(horusi_histogram *h, uint64_t ns)
+{
+    horusi_count(&h->bin[horusi_bin(ns)], 1);
+    horusi_count(&h->sum, ns);
+    if (ns > horusi_ld64_rlx(own, &h->max))
+        horusi_st64_rlx(report, &h->max, ns);
+}
+
+static void horusi_spread_of(horusi_histogram *h, horus_spread *out)
+{
+    uint64_t bin[HORUSI_BINS], all = 0, sum = horusi_ld64_rlx(report, &h->sum);
+    for (uint32_t i = 0; i < HORUSI_BINS; i++) {
+        bin[i] = horusi_ld64_rlx(report, &h->bin[i]) & (UINT64_MAX >> 12); /* no sum overflows */
+        all += bin[i];
+    }
+    out->count = all;
+    out->max_ns = horusi_ld64_rlx(report, &h->max);
+    out->mean_ns = all ? sum / all : 0;
+    const uint64_t part[3] = {500, 990, 999};
+    uint64_t *to[3] = {&out->p50_ns, &out->p99_ns, &out->p99_9_ns};
+    for (int k = 0; k < 3 && all; k++) {
+        uint64_t rank = all / 1000 * part[k] + (all % 1000 * part[k] + 999) / 1000, below = bin[0];
+        uint32_t i = 0;
+        while (below < rank) /* the rank is at most all: some bin reaches it */
+            below += bin[++i];
+        *to[k] = horusi_bin_ns(i) < out->max_ns ? horusi_bin_ns(i) : out->max_ns;
+    }
+}
+
+/* block | nodes[] | ticks[ticks_room] | events[events_room] */
+static uint64_t horusi_sched_bytes(uint64_t nodes)
+{
+    return sizeof(horusi_sched_block) + nodes * sizeof(horusi_node_block);
+}
+enum { HORUSI_TICK_WORDS = 6, HORUSI_EVENT_WORDS = 16 };
+static uint64_t horusi_box_bytes(uint64_t ticks, uint64_t events)
+{
+    return 8 * (ticks * HORUSI_TICK_WORDS + events * HORUSI_EVENT_WORDS);
+}
+static horusi_node_block *horusi_node_block_at(horusi_sched_block *b, uint32_t i)
+{
+    return (horusi_node_block *)(void *)(b + 1) + i;
+}
+
+static uint64_t horusi_mix(uint64_t z)
+{
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+/* A record's words: number, time, phase, ns, kind | index << 8 | result << 32, text; the last is a sum
+ * of the others. So a record that is half written, by one killed or by two at once, is none. */
+static uint64_t horusi_record_sum(const uint64_t *word, uint32_t words)
+{
+    uint64_t sum = 1;
+    for (uint32_t i = 0; i + 1 < words; i++)
+        sum = horusi_mix(sum ^ word[i]) + i;
+    return sum;
+}
+static void horusi_box_write(horusi_a64 *ring, horusi_a64 *next, uint32_t room, uint64_t *word,
+                             uint32_t words)
+{
+    uint64_t n = horusi_ld64_rlx(own, next);
+    while (!horusi_cas64_acqrel(box, next, &n, n + 1)) { /* several threads write */
+    }
+    word[0] = n;
+    word[words - 1] = horusi_record_sum(word, words);
+    for (uint32_t i = 0; i < words; i++)
+        horusi_st64_rlx(report, &ring[n % room * words + i], word[i]);
+}
+static horusi_a64 *horusi_box_ticks(horusi_sched_block *b, uint32_t nodes)
+{
+    return (horusi_a64 *)(void *)horusi_node_block_at(b, nodes);
+}
+/* Record n of a ring, if it is there and whole. */
+static bool horusi_box_read(horusi_a64 *ring, uint32_t room, uint64_t n, uint64_t *word,
+                            uint32_t words)
+{
+    for (uint32_t i = 0; i < words; i++)
+        word[i] = horusi_ld64_rlx(report, &ring[n % room * words + i]);
+    return word[0] == n && word[words - 1] == horusi_record_sum(word, words);
+}
+
+/* A block of `bytes` readable bytes, which anybody may have written. */
+static horus_result horusi_sched_figures(horusi_sched_block *b, uint64_t bytes,
+                                         horus_scheduler_stats *out, horus_node_stats *nodes,
+                                         size_t room, size_t *count)
+{
+    uint32_t n = bytes >= sizeof *b && b->magic == HORUSI_SCHED_MAGIC ? b->nodes : UINT32_MAX;
+    if (n == UINT32_MAX || bytes < horusi_sched_bytes(n))
+        return horusi_fail(HORUS_E_CORRUPT, "scheduler_read: this is no scheduler's statistics");
+    memcpy(out->name, b->name, sizeof out->name - 1);
+    out->pid = (int32_t)b->pid;
+    out->running = horusi_ld32_rlx(report, &b->running) != 0;
+    uint32_t end = horusi_ld32_rlx(report, &b->end);
+    out->end = end <= HORUS_END_FAILURE ? (horus_scheduler_end)end : HORUS_END_NONE;
+    out->nodes = n;
+    out->start_ns = horusi_ld64_rlx(report, &b->start);
+    out->passes = horusi_ld64_rlx(report, &b->passes);
+    out->seed = b->seed;
+    if (n > room)
+        n = (uint32_t)room;
+    for (uint32_t i = 0; i < n; i++) {
+        horusi_node_block *from = horusi_node_block_at(b, i);
+        horus_node_stats *to = &nodes[i];
+        memset(to, 0, sizeof *to);
+        memcpy(to->name, from->name, sizeof to->name - 1);
+        uint32_t state = horusi_ld32_rlx(report, &from->state);
+        to->state = state <= HORUS_NODE_FAILED ? (horus_node_state)state : HORUS_NODE_IDLE;
+        to->rate_num = horusi_ld32_rlx(report, &from->rate_num);
+        to->rate_den = horusi_ld32_rlx(report, &from->rate_den);
+        to->order = (int32_t)from->order;
+        to->ticks = horusi_ld64_rlx(report, &from->ticks);
+        to->skipped = horusi_ld64_rlx(report, &from->skipped);
+        to->overruns = horusi_ld64_rlx(report, &from->overruns);
+        to->budget_misses = horusi_ld64_rlx(report, &from->budget_misses);
+        to->deadline_misses = horusi_ld64_rlx(report, &from->deadline_misses);
+        to->watchdog_misses = horusi_ld64_rlx(report, &from->watchdog_misses);
+        to->failures = horusi_ld64_rlx(report, &from->failures);
+        to->restarts = horusi_ld64_rlx(report, &from->restarts);
+        to->safe_entries = horusi_ld64_rlx(report, &from->safe_entries);
+        to->recoveries = horusi_ld64_rlx(report, &from->recoveries);
+        to->running_since_ns = horusi_ld64_rlx(report, &from->running_since);
+        to->last_due_ns = horusi_ld64_rlx(report, &from->last_due);
+        for (int k = 0; k < HORUS_SPREADS; k++)
+            horusi_spread_of(&from->spread[k], &to->spread[k]);
+    }
+    if (count)
+        *count = n;
+    return HORUS_OK;
+}
+
+static horus_result horusi_sched_topic(const char *name, char *out, size_t room)
+{
+    horus_result r = horusi_check_name("scheduler", name);
+    if (r == HORUS_OK && strlen(name) > 80)
+        r = horusi_fail(HORUS_E_NAME, "scheduler name \"%.40s...\": at most 80 bytes", name);
+    if (r == HORUS_OK)
+        (void)snprintf(out, room, "horus.scheduler/%s", name);
+    return r;
+}
+static horus_result horusi_stats_args(horus_scheduler_stats *out, horus_node_stats *nodes,
+                                      size_t room, size_t *count)
+{
+    if (count)
+        *count = 0;
+    if (out)
+        memset(out, 0, sizeof *out);
+    if (!out || (room > 0 && !nodes))
+        return horusi_fail(HORUS_E_ARG, "scheduler_read: out, or nodes with room for %zu, is NULL",
+                           room);
+    return HORUS_OK;
+}
+/* Holds the newest block of that name. */
+static horus_result horusi_sched_find(horus_context *context, const char *name, horus_tensor *m,
+                                      uint64_t *bytes)
+{
+    char path[HORUS_NAME_BYTES + 20];
+    horus_topic *t = NULL;
+    horus_result r = horusi_sched_topic(name, path, sizeof path);
+    if (r == HORUS_OK)
+        r = horus_topic_open(&t, path,
+                             &(horus_topic_desc){.type = &horus_tensor_type,
+                                                 .capacity = 1,
+                                                 .history = 1,
+                                                 .max_publishers = 8,
+                                                 .max_subscribers = 16,
+                                                 .context = context});
+    if (r != HORUS_OK)
+        return r;
+    r = horus_topic_receive_tensor(t, m, NULL, HORUS_NO_WAIT);
+    if (r == HORUS_EMPTY)
+        r = horusi_fail(HORUS_E_NOT_FOUND, "scheduler_read: no scheduler %s has run here", name);
+    else if (r == HORUS_OK)
+        *bytes = m->dtype == HORUS_U8 && m->ndim == 1 && horus_tensor_is_contiguous(m)
+                     ? (uint64_t)m->shape[0]
+                     : 0;
+    horus_topic_close(t);
+    return r;
+}
+horus_result horus_scheduler_read(horus_context *context, const char *name,
+                                  horus_scheduler_stats *out, horus_node_stats *nodes, size_t room,
+                                  size_t *count)
+{
+    horus_tensor m;
+    uint64_t bytes = 0;
+    horus_result r = horusi_stats_args(out, nodes, room, count);
+    if (r == HORUS_OK)
+        r = horusi_sched_find(context, name, &m, &bytes);
+    if (r != HORUS_OK)
+        return r;
+    r = horusi_sched_figures((horusi_sched_block *)m.data, bytes, out, nodes, room, count);
+    (void)horus_tensor_release(&m);
+    return r;
+}
+
+horus_result horus_scheduler_read_records(horus_context *context, const char *name,
+                                          horus_record *records, size_t room, size_t *count)
+{
+    horus_tensor m;
+    uint64_t bytes = 0, word[2][HORUSI_EVENT_WORDS];
+    if (count)
+        *count = 0;
+    if (!records || !count)
+        return horusi_fail(HORUS_E_ARG, "scheduler_read_records: records or count is NULL");
+    horus_result r = horusi_sched_find(context, name, &m, &bytes);
+    if (r != HORUS_OK)
+        return r;
+    horusi_sched_block *b = (horusi_sched_block *)m.data;
+    bool good = bytes >= sizeof *b && b->magic == HORUSI_SCHED_MAGIC;
+    uint32_t nodes = good ? b->nodes : 0, size[2] = {HORUSI_TICK_WORDS, HORUSI_EVENT_WORDS};
+    uint32_t rooms[2] = {good ? b->ticks_room : 0, good ? b->events_room : 0};
+    if (!good || bytes < horusi_sched_bytes(nodes) + horusi_box_bytes(rooms[0], rooms[1]))
+        r = horusi_fail(HORUS_E_CORRUPT, "scheduler_read: this is no scheduler's statistics");
+    uint64_t end[2] = {0, 0}, at[2] = {0, 0}; /* as many are left in each ring */
+    bool there[2] = {false, false};
+    horusi_a64 *ring[2] = {NULL, NULL};
+    if (r == HORUS_OK) {
+        ring[0] = horusi_box_ticks(b, nodes);
+        ring[1] = ring[0] + (uint64_t)rooms[0] * size[0];
+        end[0] = horusi_ld64_rlx(report, &b->ticks_next);
+        end[1] = horusi_ld64_rlx(report, &b->events_next);
+    }
+    size_t n = 0; /* newest first; turned round below */
+    while (r == HORUS_OK && n < room) {
+        for (int k = 0; k < 2; k++)
+            while (!there[k] && at[k] < rooms[k] && at[k] < end[k]) {
+                at[k]++;
+                there[k] = horusi_box_read(ring[k], rooms[k], end[k] - at[k], word[k], size[k]);
+            }
+        if (!there[0] && !there[1])
+            break;
+        int k = !there[0] || (there[1] && word[1][1] > word[0][1]);
+        horus_record *to = &records[n++];
+        there[k] = false;
+        memset(to, 0, sizeof *to);
+        to->time_ns = word[k][1];
+        to->phase = word[k][2];
+        to->ns = word[k][3];
+        uint32_t kind = horusi_low(word[k][4]) & 0xff, index = horusi_low(word[k][4]) >> 8;
+        int32_t result = (int32_t)horusi_high(word[k][4]);
+        to->kind = kind <= HORUS_EVENT_LOG ? (horus_event_kind)kind : HORUS_EVENT_LOG;
+        to->index = index < nodes ? index : UINT32_MAX;
+        to->result = (horus_result)result;
+        if (index < nodes)
+            memcpy(to->node, horusi_node_block_at(b, index)->name, sizeof to->node - 1);
+        if (k == 1)
+            memcpy(to->text, &word[1][5], sizeof to->text - 1);
+    }
+    for (size_t i = 0; i < n / 2; i++) {
+        horus_record t = records[i];
+        records[i] = records[n - 1 - i];
+        records[n - 1 - i] = t;
+    }
+    (void)horus_tensor_release(&m);
+    *count = n;
+    return r;
+}
+
+/* ------------------------------------------------------------------------------------ >>nodes
+ *
+ * A node's phases, and one tick of it. A node belongs to one loop, and so to one thread, while the
+ * scheduler runs; the watchdog looks at the words that J guards. */
+enum { HORUSI_RUNS = 1, HORUSI_JUDGED = 2, HORUSI_MAX_NODES = 4096 };
+typedef struct horusi_node {
+    horus_node_desc d;
+    char name[HORUS_NAME_BYTES];
+    horus_scheduler *scheduler;
+    horusi_node_block *block;
+    uint64_t seed;
+    uint64_t phase, last_due, skipped; /* k of the next tick; skipped since the last one */
+    uint64_t pause_until;              /* 0: none */
+    uint64_t over_due;                 /* of one that is over: its first tick that is not run */
+    uint64_t next_due;                 /* of the next step's first tick */
+    uint32_t num, den;                 /* the rate; num 0: none */
+    horusi_a64 wanted;                 /* another rate, as num << 32 | den; 0: none */
+    horusi_a64 budget;                 /* ns; d.budget_ns is what it was made with */
+    uint64_t whole, step, rest;        /* the period: whole + step/num ns; rest/num is carried */
+    uint32_t index;
+    uint32_t late_in_row, failures_in_row;
+    bool live;            /* init worked, shutdown is due */
+    bool over;            /* ends here: never ticked again in this run */
+    bool ticked;          /* in this run */
+    bool going;           /* it was part of the step before, and goes on */
+    horusi_a32 safe;      /* 1: in an episode; by whoever swapped it */
+    horusi_a32 leave_out; /* 1: the next tick is left out */
+    horusi_a64 run;     /* 0, or when the tick began << 2 | RUNS | JUDGED: its miss is dealt with */
+    horusi_a64 run_due; /* when that tick was due */
+    horusi_a64 run_phase; /* and its k */
+} horusi_node;
+
+/* One thread's nodes, in the order of their ticks. */
+typedef struct horusi_loop {
+    horus_scheduler *scheduler;
+    horusi_node **nodes;
+    uint64_t *due; /* of each; UINT64_MAX: never */
+    uint32_t count;
+    uint32_t changes;    /* of the scheduler's, seen */
+    bool joinable, gone; /* gone: a tick has ended the thread */
+    pthread_t thread;
+    horusi_rights rights;
+} horusi_loop;
+
+struct horus_scheduler {
+    horus_scheduler_desc d;
+    char name[HORUS_NAME_BYTES];
+    horus_context *context;
+    horus_time_source clock; /* now NULL: CLOCK_MONOTONIC */
+    uint64_t logical;        /* DETERMINISTIC: its time */
+    uint64_t ahead;          /* steps: what was not waited for */
+    bool step, stepped;      /* this is one; the last one has left its nodes initialised */
+    bool lent;               /* the clock is that of steps */
+    horusi_node **nodes;     /* in the order of addition */
+    horusi_node **sorted;    /* by order; of these live the loops' arrays */
+    uint32_t count, room;
+    horusi_loop *loops; /* the first is the caller's */
+    uint32_t loop_count;
+    uint64_t start, end;
+    horus_tensor memory; /* the block's, if it is shared */
+    horus_capabilities can;
+    uint32_t box_ticks, box_events; /* records of the black box */
+    horusi_a32 ready;               /* threads that have asked for their rights */
+    pthread_key_t here; /* of a thread that ticks: its loop; tells when a tick ends its thread */
+    void (*thread_ends)(void); /* called by each thread of ours at its end: for bindings */
+    void (*look)(void *user);  /* and by the caller's loop, every 100 ms: d.user's */
+    pthread_t watchdog;
+    bool watched, has_key;
+    horusi_rights rights; /* of the thread that called run */
+    horus_topic *topic;
+    horusi_sched_block *block;
+    uint32_t block_nodes;
+    uint32_t signals; /* horusi_signals as it was */
+    horusi_a32 busy;  /* 1: run or admit has not returned; 2: nodes run, and the block stays */
+    horusi_a32 stop, go, over;
+    horusi_a32 changes; /* counts rates set while it runs */
+    horusi_a32 ending;  /* somebody writes the next three: the first one only */
+    horus_scheduler_end end_kind;
+    horus_result result;
+    char text[256];
+};
+
+HORUSI_HOT uint64_t horusi_clock_of(const horus_scheduler *s)
+{
+    return horusi_rarely(s->clock.now != NULL) ? s->clock.now(s->clock.user) : horusi_now();
+}
+static uint64_t horusi_logical_now(void *user) { return ((horus_scheduler *)user)->logical; }
+static void horusi_logical_sleep(void *user, uint64_t ns)
+{
+    ((horus_scheduler *)user)->logical = ns;
+}
+/* The clock of steps: what would be waited for is over at once. */
+static uint64_t horusi_step_now(void *user)
+{
+    return horusi_now() + ((horus_scheduler *)user)->ahead;
+}
+static void horusi_step_sleep(void *user, uint64_t ns)
+{
+    uint64_t now = horusi_step_now(user);
+    ((horus_scheduler *)user)->ahead += ns > now ? ns - now : 0;
+}
+
+static void horusi_report(horus_scheduler *s, horusi_node *n, horus_event_kind kind, uint64_t ns,
+                          horus_result result, const char *text)
+{
+    horusi_sched_block *b = s->block;
+    if (!s->d.on_event && !s->box_events)
+        return;
+    horus_event e;
+    memset(&e, 0, sizeof e);
+    e.time_ns = horusi_clock_of(s);
+    e.phase = n ? horusi_ld64_rlx(own, &n->run_phase) : 0; /* the watchdog reports, too */
+    e.ns = ns;
+    e.node = n ? n->name : NULL;
+    e.text = text;
+    e.index = n ? n->index : UINT32_MAX;
+    e.kind = kind;
+    e.result = result;
+    if (s->box_events) { /* then there is a block */
+        uint64_t word[HORUSI_EVENT_WORDS] = {0, e.time_ns, e.phase, ns};
+        word[4] = horusi_pair((uint32_t)result, (uint32_t)kind | (n ? n->index << 8 : 0xffffff00u));
+        horusi_text((char *)&word[5], 80, text);
+        horusi_box_write(horusi_box_ticks(b, s->block_nodes) +
+                             (uint64_t)s->box_ticks * HORUSI_TICK_WORDS,
+                         &b->events_next, s->box_events, word, HORUSI_EVENT_WORDS);
+    }
+    if (s->d.on_event)
+        s->d.on_event(s->d.user, &e);
+}
+
+void horus_scheduler_log(horus_scheduler *s, const horus_tick *tick, const char *text)
+{
+    if (!s || !text || horusi_ld32_acq(Q2, &s->busy) != 2)
+        return;
+    horusi_report(s, tick && tick->index < s->count ? s->nodes[tick->index] : NULL, HORUS_EVENT_LOG,
+                  0, HORUS_OK, text);
+}
+void horus_scheduler_stop(horus_scheduler *s)
+{
+    if (s)
+        horusi_st32_rel(Q1, &s->stop, 1);
+}
+static bool horusi_stops(horus_scheduler *s) { return horusi_ld32_acq(Q2, &s->stop) != 0; }
+static bool horusi_takes_signals(const horus_scheduler *s)
+{
+    return (s->d.flags & HORUS_SIGNALS) && !s->step; /* a step does not wait */
+}
+/* Ends the run for a reason of our own. The first reason is the one that is told. */
+#ifdef __GNUC__
+__attribute__((format(printf, 4, 5)))
+#endif
+static void
+horusi_stop_for(horus_scheduler *s, horus_scheduler_end kind, horus_result result,
+                const char *format, ...)
+{
+    if (horusi_add32_acqrel(Q2, &s->ending, 1) == 0) {
+        va_list args;
+        va_start(args, format);
+        (void)vsnprintf(s->text, sizeof s->text, format, args);
+        va_end(args);
+        s->end_kind = kind; /* read once all threads are joined */
+        s->result = result;
+    }
+    horus_scheduler_stop(s);
+}
+
+/* ---- phases */
+
+static void horusi_set_period(horusi_node *n)
+{
+    if (n->num) {
+        n->whole = (uint64_t)1000000000u * n->den / n->num;
+        n->step = (uint64_t)1000000000u * n->den % n->num;
+    }
+}
+/* The due time `count` ticks later; count below 2^31. Exact: floor(k * 10^9 * den / num). */
+static uint64_t horusi_later(horusi_node *n, uint64_t due, uint64_t count)
+{
+    uint64_t carry = n->rest + n->step * count; /* both below 2^32 */
+    uint64_t more = carry < n->num ? 0 : carry / n->num;
+    n->rest = carry - more * n->num;
+    n->phase += count;
+    return due + n->whole * count + more;
+}
+/* How many whole periods surely fit into ns. */
+static uint64_t horusi_periods(const horusi_node *n, uint64_t ns)
+{
+    uint64_t count = ns / (n->whole + 1);
+    return count < 1u << 30 ? count : 1u << 30;
+}
+static void horusi_skipped(horusi_node *n, uint64_t count)
+{
+    if (count == 0)
+        return;
+    n->skipped += count;
+    horusi_count(&n->block->skipped, count);
+    horusi_report(n->scheduler, n, HORUS_EVENT_SKIPPED, count, HORUS_OK, "");
+}
+/* Leaves out all ticks that are due before `limit`. */
+static uint64_t horusi_skip_to(horusi_node *n, uint64_t due, uint64_t limit)
+{
+    uint64_t from = n->phase;
+    while (due < limit) {
+        uint64_t count = horusi_periods(n, limit - due);
+        due = horusi_later(n, due, count ? count : 1);
+    }
+    horusi_skipped(n, n->phase - from);
+    return due;
+}
+/* Leaves out all that are due but the newest. */
+static uint64_t horusi_skip_to_newest(horusi_node *n, uint64_t due, uint64_t now)
+{
+    uint64_t from = n->phase;
+    for (;;) {
+        uint64_t count = now > due ? horusi_periods(n, now - due) : 0;
+        uint64_t rest = n->rest, phase = n->phase, next = horusi_later(n, due, count ? count : 1);
+        if (next > now) { /* only a single step may be one too far */
+            n->rest = rest;
+            n->phase = phase;
+            break;
+        }
+        due = next;
+    }
+    horusi_skipped(n, n->phase - from);
+    return due;
+}
+
+uint64_t horus_tick_random(horus_tick *t)
+{
+    return t ? horusi_mix(t->random += 0x9e3779b97f4a7c15u) : 0;
+}
+void horus_tick_used(horus_tick *t, uint64_t publish_ns)
+{
+    if (t && publish_ns && (t->used_ns == 0 || publish_ns < t->used_ns))
+        t->used_ns = publish_ns;
+}
+
+/* ---- misses and failures */
+
+static void horusi_set_state(horusi_node *n, horus_node_state state)
+{
+    horusi_st32_rlx(report, &n->block->state, (uint32_t)state);
+}
+/* Does what on_miss says; from the node's thread or the watchdog's. */
+static void horusi_miss(horus_scheduler *s, horusi_node *n, bool budget, uint64_t ns)
+{
+    uint32_t none = 0;
+    horusi_report(s, n, budget ? HORUS_EVENT_BUDGET : HORUS_EVENT_DEADLINE, ns, HORUS_OK, "");
+    switch (n->d.on_miss) {
+    case HORUS_MISS_SKIP:
+        horusi_st32_rlx(own, &n->leave_out, 1);
+        break;
+    case HORUS_MISS_SAFE_MODE:
+        if (!horusi_cas32_acqrel(J1, &n->safe, &none, 1))
+            break;
+        horusi_count(&n->block->safe_entries, 1); /* by who began the episode alone */
+        horusi_set_state(n, HORUS_NODE_SAFE);
+        if (n->d.safe_state)
+            n->d.safe_state(n->d.user);
+        horusi_report(s, n, HORUS_EVENT_SAFE, 0, HORUS_OK, "");
+        break;
+    case HORUS_MISS_STOP:
+        horusi_stop_for(s, HORUS_END_MISS, HORUS_E_LIMIT,
+                        "node %s: a tick over its %s (%llu us), and on_miss is STOP", n->name,
+                        budget ? "budget" : "deadline", (unsigned long long)(ns / 1000));
+        break;
+    case HORUS_MISS_WARN:
+    default:
+        break;
+    }
+}
+static void horusi_pause(horus_scheduler *s, horusi_node *n, uint64_t now, uint64_t usual)
+{
+    uint64_t pause = n->d.pause_ns ? (uint64_t)n->d.pause_ns : usual;
+    n->pause_until = now + pause;
+    horusi_set_state(n, HORUS_NODE_PAUSED);
+    horusi_report(s, n, HORUS_EVENT_PAUSED, pause, HORUS_OK, "");
+}
+static void horusi_retire(horus_scheduler *s, horusi_node *n)
+{
+    n->over = true;
+    horusi_set_state(n, HORUS_NODE_FAILED);
+    horusi_report(s, n, HORUS_EVENT_FAILED, 0, HORUS_OK, "");
+}
+static void horusi_end_node(horus_scheduler *s, horusi_node *n)
+{
+    n->live = false;
+    horus_result r = n->d.shutdown ? n->d.shutdown(n->d.user) : HORUS_OK;
+    if (r < 0) {
+        horusi_count(&n->block->failures, 1);
+        horusi_report(s, n, HORUS_EVENT_FAILURE, 0, r, "shutdown");
+    }
+}
+/* What follows a tick or an init that failed. */
+static void horusi_failed(horus_scheduler *s, horusi_node *n, horus_result r, const char *what,
+                          uint64_t now)
+{
+    uint32_t most = n->d.max_failures ? n->d.max_failures : 5;
+    horusi_count(&n->block->failures, 1);
+    n->failures_in_row++;
+    if (n->d.on_failure != HORUS_FAILURE_IGNORE)
+        horusi_report(s, n, HORUS_EVENT_FAILURE, 0, r, what);
+    switch (n->d.on_failure) {
+    case HORUS_FAILURE_FATAL:
+        horusi_stop_for(s, HORUS_END_FAILURE, r, "node %s: its %s returned \"%s\", which is fatal",
+                        n->name, what, horus_result_text(r));
+        break;
+    case HORUS_FAILURE_RESTART:
+        if (n->live)
+            horusi_end_node(s, n);
+        if (n->failures_in_row > most)
+            horusi_retire(s, n);
+        else
+            horusi_pause(s, n, now, 100000000u);
+        break;
+    case HORUS_FAILURE_SKIP:
+        if (n->live && n->failures_in_row >= most) {
+            n->failures_in_row = 0;
+            horusi_pause(s, n, now, 30000000000u);
+        }
+        break;
+    case HORUS_FAILURE_LOG:
+    case HORUS_FAILURE_IGNORE:
+    default:
+        break;
+    }
+}
+/* Calls init. A node that cannot be begun, now or later, is over. */
+static void horusi_begin_node(horus_scheduler *s, horusi_node *n)
+{
+    horus_result r = n->d.init ? n->d.init(n->d.user) : HORUS_OK;
+    n->live = r >= 0;
+    if (n->live) {
+        horusi_st32_rlx(own, &n->safe, 0);
+        horusi_set_state(n, HORUS_NODE_RUNNING);
+        horusi_report(s, n, HORUS_EVENT_START, 0, HORUS_OK, "");
+        return;
+    }
+    horusi_failed(s, n, r, "init", horusi_clock_of(s));
+    if (n->d.on_failure != HORUS_FAILURE_RESTART)
+        horusi_retire(s, n);
+}
+/* The end of a node's pause. False: it is not to be ticked. */
+static bool horusi_come_back(horus_scheduler *s, horusi_node *n)
+{
+    n->pause_until = 0;
+    if (n->live) {
+        horusi_set_state(n, HORUS_NODE_RUNNING);
+        return true;
+    }
+    horusi_begin_node(s, n);
+    if (!n->live)
+        return false;
+    horusi_count(&n->block->restarts, 1);
+    horusi_report(s, n, HORUS_EVENT_RESTARTED, 0, HORUS_OK, "");
+    return true;
+}
+
+/* One tick, now. Returns when it ended. */
+static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, uint64_t now)
+{
+    horusi_node_block *b = n->block;
+    uint64_t budget = horusi_ld64_rlx(own, &n->budget);
+    bool watched = s->d.watchdog_ns > 0 && (budget || n->d.deadline_ns);
+    horus_tick t;
+    t.scheduler = s;
+    t.node = n->name;
+    t.count = horusi_ld64_rlx(own, &b->ticks);
+    t.phase = n->num ? n->phase : t.count;
+    t.due_ns = due;
+    t.now_ns = now;
+    t.start_ns = s->start;
+    t.dt_ns = n->ticked ? due - n->last_due : n->whole;
+    t.skipped = n->skipped;
+    t.budget_ns = budget;
+    t.index = n->index;
+    t.safe = horusi_ld32_rlx(own, &n->safe) != 0;
+    memset(t.pad, 0, sizeof t.pad);
+    t.random = n->seed + t.phase * 0xd1342543de82ef95u;
+    t.used_ns = 0;
+    n->skipped = 0;
+    n->last_due = due;
+    n->ticked = true;
+    horusi_st64_rlx(report, &b->ticks, t.count + 1);
+    horusi_st64_rlx(report, &b->last_due, due);
+    horusi_st64_rlx(report, &b->running_since, now);
+    horusi_st64_rlx(own, &n->run_phase, t.phase);
+    horusi_observe(&b->spread[HORUS_SPREAD_WAKE], now - due);
+    if (watched) {
+        horusi_st64_rlx(own, &n->run_due, due);
+        horusi_st64_rel(J1, &n->run, now << 2 | HORUSI_RUNS);
+    }
+    horus_result r = n->d.tick(n->d.user, &t);
+    uint64_t end = horusi_clock_of(s);
+    bool judged = watched && (horusi_xchg64_seq(J2, &n->run, 0) & HORUSI_JUDGED) != 0;
+    uint64_t spent = end > now ? end - now : 0, since = end > due ? end - due : 0;
+    horusi_st64_rlx(report, &b->running_since, 0);
+    horusi_observe(&b->spread[HORUS_SPREAD_RUN], spent);
+    if (horusi_rarely(t.used_ns != 0 && !s->lent))
+        horusi_observe(&b->spread[HORUS_SPREAD_AGE], end > t.used_ns ? end - t.used_ns : 0);
+    if (horusi_rarely(s->box_ticks != 0)) {
+        uint64_t word[HORUSI_TICK_WORDS] = {0, end, t.phase, spent};
+        word[4] = horusi_pair((uint32_t)r, n->index << 8 | HORUS_EVENT_TICK);
+        horusi_box_write(horusi_box_ticks(s->block, s->block_nodes), &s->block->ticks_next,
+                         s->box_ticks, word, HORUSI_TICK_WORDS);
+    }
+    bool over = budget && spent > budget;
+    bool late = n->d.deadline_ns && since > (uint64_t)n->d.deadline_ns;
+    if (horusi_rarely(over || late)) {
+        if (over)
+            horusi_count(&b->budget_misses, 1);
+        if (late)
+            horusi_count(&b->deadline_misses, 1);
+        if (!judged)
+            horusi_miss(s, n, over, over ? spent : since);
+    } else if (horusi_rarely(horusi_ld32_acq(J2, &n->safe) != 0)) {
+        horusi_st32_rel(J1, &n->safe, 0);
+        horusi_set_state(n, HORUS_NODE_RUNNING);
+        horusi_count(&b->recoveries, 1);
+        horusi_report(s, n, HORUS_EVENT_RECOVERED, 0, HORUS_OK, "");
+    }
+    if (horusi_rarely(late)) {
+        uint32_t most =
+            n->d.max_deadline_misses ? n->d.max_deadline_misses : s->d.max_deadline_misses;
+        n->late_in_row++;
+        if (most && n->late_in_row >= most)
+            horusi_stop_for(s, HORUS_END_MISS, HORUS_E_LIMIT,
+                            "node %s: missed its deadline %u times in a row", n->name, most);
+    } else
+        n->late_in_row = 0;
+    if (horusi_rarely(r < 0))
+        horusi_failed(s, n, r, "tick", end);
+    else
+        n->failures_in_row = 0;
+    return end;
+}
+
+/* What is due of a node with a rate: at most one tick. Returns the time after it. */
+static uint64_t horusi_release_node(horus_scheduler *s, horusi_node *n, uint64_t *due, uint64_t now)
+{
+    uint64_t upto = now < s->end ? now : s->end - 1; /* what is due at the end is not of this run */
+    if (horusi_rarely(n->pause_until != 0)) {
+        if (now < n->pause_until || !horusi_come_back(s, n)) {
+            *due = horusi_skip_to(n, *due, upto + 1);
+            n->over_due = *due;
+            *due = n->over ? UINT64_MAX : *due;
+            return horusi_clock_of(s);
+        }
+    }
+    if (n->d.overrun != HORUS_OVERRUN_CATCH_UP)
+        *due = horusi_skip_to_newest(n, *due, upto);
+    if (horusi_rarely(horusi_ld32_rlx(own, &n->leave_out) != 0)) {
+        horusi_st32_rlx(own, &n->leave_out, 0);
+        *due = horusi_skip_to(n, *due, *due + 1);
+        return now;
+    }
+    uint64_t end = horusi_tick(s, n, *due, now);
+    *due = horusi_later(n, *due, 1);
+    if (horusi_rarely(*due < end)) {
+        horusi_count(&n->block->overruns, 1);
+        if (end - now > n->whole && n->d.overrun != HORUS_OVERRUN_CATCH_UP) {
+            uint64_t gap = n->d.overrun != HORUS_OVERRUN_MIN_GAP ? 0
+                           : n->d.min_gap_ns                     ? (uint64_t)n->d.min_gap_ns
+                                                                 : n->whole;
+            *due = horusi_skip_to(n, *due, end + gap < s->end ? end + gap : s->end);
+        }
+    }
+    if (horusi_rarely(n->over)) {
+        n->over_due = *due;
+        *due = UINT64_MAX;
+    }
+    return end;
+}
+
+/* ------------------------------------------------------------------------------------ >>loop
+ *
+ * The threads that tick, and the life of a scheduler. */
+
+/* Counts what was due before the end and did not run. */
+static void horusi_settle(horus_scheduler *s, horusi_loop *l)
+{
+    uint64_t now = horusi_clock_of(s), upto = now < s->end ? now + 1 : s->end;
+    for (uint32_t i = 0; i < l->count; i++) {
+        horusi_node *n = l->nodes[i];
+        if (n->num)
+            n->next_due = n->over_due = horusi_skip_to(n, n->over ? n->over_due : l->due[i], upto);
+    }
+}
+/* Takes a new rate, if one is wanted. */
+static bool horusi_change_rate(horusi_node *n)
+{
+    uint64_t wanted = horusi_ld64_rlx(own, &n->wanted);
+    if (wanted == 0 || wanted == horusi_pair(n->num, n->den))
+        return false;
+    n->num = horusi_high(wanted);
+    n->den = horusi_low(wanted);
+    n->rest = 0;
+    horusi_set_period(n);
+    horusi_st32_rlx(report, &n->block->rate_num, n->num);
+    horusi_st32_rlx(report, &n->block->rate_den, n->den);
+    return true;
+}
+static void horusi_change_rates(horus_scheduler *s, horusi_loop *l)
+{
+    l->changes = horusi_ld32_acq(Q2, &s->changes);
+    for (uint32_t i = 0; i < l->count; i++) {
+        horusi_node *n = l->nodes[i];
+        if (!n->over && horusi_change_rate(n) && n->ticked) {
+            n->phase--; /* that of the tick before */
+            l->due[i] = horusi_later(n, n->last_due, 1);
+        }
+    }
+}
+static void horusi_ordered(horus_scheduler *s, horusi_loop *l, bool first, uint64_t begin)
+{
+    uint64_t now = horusi_clock_of(s), looked = now;
+    while (s->end > begin && !horusi_stops(s)) {
+        uint64_t seen = now < s->end ? now : s->end - 1, next = UINT64_MAX;
+        if (horusi_rarely(horusi_ld32_acq(Q2, &s->changes) != l->changes))
+            horusi_change_rates(s, l);
+        for (uint32_t i = 0; i < l->count; i++) {
+            uint64_t due = l->due[i];
+            if (due <= seen) {
+                if (horusi_rarely(horusi_stops(s)))
+                    break;
+                now = horusi_release_node(s, l->nodes[i], &l->due[i], now);
+                due = l->due[i];
+            }
+            next = due < next ? due : next;
+        }
+        if (first) {
+            horusi_count(&s->block->passes, 1);
+            if (horusi_takes_signals(s) && horusi_ld32_rlx(own, &horusi_signals) != s->signals)
+                horusi_stop_for(s, HORUS_END_SIGNAL, HORUS_INTERRUPTED, "SIGINT or SIGTERM came");
+        }
+        if (horusi_rarely(s->look != NULL) && first && now - looked >= HORUSI_LOOP_SLICE_NS) {
+            looked = now;
+            s->look(s->d.user);
+        }
+        if (next >= s->end && now >= s->end)
+            break;
+        if (now >= s->end && now - s->end > HORUSI_LOOP_SLICE_NS)
+            break; /* it cannot catch up any more */
+        uint64_t wake = next < s->end ? next : s->end;
+        bool changed = horusi_ld32_acq(Q2, &s->changes) != l->changes; /* by one of these ticks */
+        if (wake > now && !changed && !horusi_stops(s)) {
+            wake = wake - now > HORUSI_LOOP_SLICE_NS ? now + HORUSI_LOOP_SLICE_NS : wake;
+            if (horusi_rarely(s->clock.sleep != NULL))
+                s->clock.sleep(s->clock.user, wake);
+            else
+                horusi_sleep_until(wake);
+            now = horusi_clock_of(s);
+        }
+    }
+    horusi_settle(s, l);
+}
+
+/* Ticks a node whose topic has a message within `wait` ns. */
+static void horusi_tick_topic(horus_scheduler *s, horusi_node *n, uint64_t wait)
+{
+    horus_topic *t = n->d.on_topic;
+    horus_info info;
+    horus_result r = horus_topic_wait(t, (int64_t)wait);
+    if (r == HORUS_OK)
+        r = horus_topic_peek(t, NULL, 0, &info);
+    if (r < 0) {
+        horusi_failed(s, n, r, "wait for its topic", horusi_clock_of(s));
+        if (wait > 0)
+            horusi_sleep_until(horusi_now() + wait);
+    }
+    if (r != HORUS_OK || horusi_stops(s))
+        return;
+    uint64_t skipped = 0, taken = horusi_ld64_rlx(own, &t->sub->received);
+    if (horusi_ld32_rlx(own, &n->leave_out)) {
+        horusi_st32_rlx(own, &n->leave_out, 0);
+        (void)horus_topic_skip_to_latest(t, &skipped);
+        horusi_skipped(n, skipped);
+        (void)horus_topic_peek(t, NULL, 0, &info);
+    }
+    uint64_t now = horusi_clock_of(s); /* of steps: not that of the message's stamp */
+    uint64_t sent = !s->step && info.publish_ns && info.publish_ns < now ? info.publish_ns : now;
+    now = horusi_tick(s, n, sent, now);
+    n->phase++;
+    if (wait > 0 && horusi_ld64_rlx(own, &t->sub->received) == taken)
+        horusi_sleep_until(now + 1000000u); /* it left its message: no spinning over that */
+}
+/* The thread of a node that ticks when its topic has a message. */
+static void horusi_on_topic(horus_scheduler *s, horusi_node *n)
+{
+    while (!horusi_stops(s) && !n->over) {
+        uint64_t now = horusi_now(), slice = HORUSI_LOOP_SLICE_NS;
+        if (now >= s->end)
+            break;
+        slice = s->end - now < slice ? s->end - now : slice;
+        if (n->pause_until && (now < n->pause_until || !horusi_come_back(s, n))) {
+            uint64_t left = n->pause_until > now ? n->pause_until - now : 1;
+            horusi_sleep_until(now + (left < slice ? left : slice));
+            continue;
+        }
+        horusi_tick_topic(s, n, slice);
+    }
+}
+
+enum { HORUSI_REALTIME = HORUS_REALTIME | HORUS_REALTIME_OR_FAIL };
+static void *horusi_loop_thread(void *arg)
+{
+    horusi_loop *l = (horusi_loop *)arg;
+    horus_scheduler *s = l->scheduler;
+    const horus_node_desc *d = &l->nodes[0]->d; /* one that wishes for something is alone */
+    horusi_claim_rights(&l->rights, d->priority, 0, d->core, (s->d.flags & HORUSI_REALTIME) != 0);
+    (void)horusi_add32_acqrel(Q1, &s->ready, 1);
+    horusi_wake(&s->ready);
+    while (horusi_ld32_acq(Q2, &s->go) == 0)
+        (void)horusi_sleep_on(&s->go, 0, HORUSI_LOOP_SLICE_NS);
+    horusi_touch_stack();
+    (void)pthread_setspecific(s->here, l);
+    if (d->on_topic)
+        horusi_on_topic(s, l->nodes[0]);
+    else
+        horusi_ordered(s, l, false, s->start);
+    (void)pthread_setspecific(s->here, NULL);
+    if (s->thread_ends)
+        s->thread_ends();
+    return NULL;
+}
+
+/* Of the ordered nodes' thread; 0: not real time. */
+static int32_t horusi_priority(const horus_scheduler *s)
+{
+    if (!(s->d.flags & HORUSI_REALTIME))
+        return 0;
+    return s->d.priority ? s->d.priority : 80;
+}
+
+/* Looks at running ticks. */
+static void *horusi_watchdog(void *arg)
+{
+    horus_scheduler *s = (horus_scheduler *)arg;
+    horusi_rights rights; /* above those whom it watches; refused here as there, and told there */
+    int32_t theirs = horusi_priority(s);
+    horusi_claim_rights(&rights, theirs > 0 && theirs < 99 ? theirs + 1 : theirs, 0, 0, theirs > 0);
+    uint64_t every = (uint64_t)s->d.watchdog_ns, next = horusi_now() + every;
+    while (horusi_ld32_acq(Q2, &s->over) == 0) {
+        uint64_t now = horusi_now();
+        if (now < next) {
+            horusi_sleep_until(next - now > HORUSI_WATCH_SLICE_NS ? now + HORUSI_WATCH_SLICE_NS
+                                                                  : next);
+            continue;
+        }
+        next = now - next > every ? now + every : next + every;
+        for (uint32_t i = 0; i < s->count; i++) {
+            horusi_node *n = s->nodes[i];
+            uint64_t run = horusi_ld64_acq(J2, &n->run), due = horusi_ld64_rlx(own, &n->run_due);
+            uint64_t spent = now > run >> 2 ? now - (run >> 2) : 0;
+            uint64_t since = now > due ? now - due : 0;
+            if ((run & (HORUSI_RUNS | HORUSI_JUDGED)) != HORUSI_RUNS)
+                continue;
+            uint64_t budget = horusi_ld64_rlx(own, &n->budget);
+            bool over = budget && spent > budget;
+            bool late = n->d.deadline_ns && since > (uint64_t)n->d.deadline_ns;
+            if ((!over && !late) || !horusi_cas64_acqrel(J1, &n->run, &run, run | HORUSI_JUDGED))
+                continue; /* or it has just ended, and judges itself */
+            horusi_count(&n->block->watchdog_misses, 1);
+            horusi_miss(s, n, over, over ? spent : since);
+        }
+    }
+    if (s->thread_ends)
+        s->thread_ends();
+    return NULL;
+}
+
+/* The simplest fraction that x stands for: the first convergent that rounds to it. */
+static void horusi_fraction(double x, uint32_t *num, uint32_t *den)
+{
+    uint64_t p0 = 0, q0 = 1, p = 1, q = 0;
+    double rest = x;
+    while (rest < 4294967296.0) { /* the convergents grow: 32 bits are soon full */
+        uint64_t a = (uint64_t)rest, p2 = a * p + p0, q2 = a * q + q0;
+        if (p2 > UINT32_MAX || q2 > UINT32_MAX)
+            break;
+        p0 = p, q0 = q, p = p2, q = q2;
+        if ((p > 0 && !((double)p / (double)q < x) && !((double)p / (double)q > x)) ||
+            !(rest - (double)a > 0))
+            break;
+        rest = 1 / (rest - (double)a);
+    }
+    *num = (uint32_t)p;
+    *den = (uint32_t)q;
+}
+
+static horus_result horusi_bad_rate(const char *node, double hz)
+{
+    if (hz >= 1e-6 && hz <= 1e6)
+        return HORUS_OK;
+    return horusi_fail(HORUS_E_ARG, "node %s: rate_hz is %g, not 0.000001 to 1000000", node, hz);
+}
+static horus_result horusi_span(const char *node, const char *what, int64_t ns, int64_t most)
+{
+    if (ns >= 0 && ns <= most)
+        return HORUS_OK;
+    return horusi_fail(HORUS_E_ARG, "node %s: %s is %lld, not 0 to %lld ns", node, what,
+                       (long long)ns, (long long)most);
+}
+/* Checks a node and works out its rate. */
+static horus_result horusi_check_node(const horus_scheduler *s, const horus_node_desc *d,
+                                      horusi_node *n)
+{
+    const int64_t hour = 3600000000000, day = 24 * hour;
+    size_t length = d->name ? strlen(d->name) : 0;
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)d->name[i] < 0x20 || d->name[i] == 0x7f)
+            length = 0;
+    if (length == 0 || length >= HORUS_NAME_BYTES)
+        return horusi_fail(
+            HORUS_E_NAME,
+            "scheduler_add: a node's name has 1 to 96 bytes and no control characters");
+    horusi_text(n->name, sizeof n->name, d->name);
+    for (uint32_t i = 0; i < s->count; i++)
+        if (strcmp(s->nodes[i]->name, n->name) == 0)
+            return horusi_fail(HORUS_E_ARG, "node %s: scheduler %s has a node of that name",
+                               n->name, s->name);
+    if (!d->tick)
+        return horusi_fail(HORUS_E_ARG, "node %s: tick is NULL", n->name);
+    if (d->compute && d->on_topic)
+        return horusi_fail(HORUS_E_ARG, "node %s: compute and on_topic exclude each other",
+                           n->name);
+    if (d->on_topic && s->clock.now)
+        return horusi_fail(HORUS_E_UNSUPPORTED,
+                           "node %s: on_topic does not go with a clock of one's own", n->name);
+    bool as_double = d->rate_hz > 0 || d->rate_hz < 0 || !(d->rate_hz <= 0); /* NaN too */
+    if ((as_double && d->rate_num) || (d->rate_den && !d->rate_num))
+        return horusi_fail(HORUS_E_ARG, "node %s: give rate_hz, or rate_num and rate_den", n->name);
+    if (d->on_topic && (as_double || d->rate_num))
+        return horusi_fail(HORUS_E_ARG, "node %s: on_topic nodes have no rate", n->name);
+    if (as_double && horusi_bad_rate(n->name, d->rate_hz) != HORUS_OK)
+        return HORUS_E_ARG;
+    if (as_double)
+        horusi_fraction(d->rate_hz, &n->num, &n->den);
+    else if (!d->on_topic) {
+        n->num = d->rate_num ? d->rate_num : 30;
+        n->den = d->rate_den ? d->rate_den : 1;
+    }
+    if (n->num && ((uint64_t)n->num > (uint64_t)n->den * 1000000u ||
+                   (uint64_t)n->den > (uint64_t)n->num * 1000000u))
+        return horusi_fail(HORUS_E_ARG, "node %s: its rate is %u/%u, not 0.000001 to 1000000 Hz",
+                           n->name, (unsigned)n->num, (unsigned)n->den);
+    horusi_set_period(n);
+
+    horus_result r = horusi_span(n->name, "budget_ns", d->budget_ns, hour);
+    if (r == HORUS_OK)
+        r = horusi_span(n->name, "deadline_ns", d->deadline_ns, hour);
+    if (r == HORUS_OK)
+        r = horusi_span(n->name, "min_gap_ns", d->min_gap_ns, hour);
+    if (r == HORUS_OK)
+        r = horusi_span(n->name, "pause_ns", d->pause_ns, day);
+    if (r == HORUS_OK && d->min_gap_ns && d->overrun != HORUS_OVERRUN_MIN_GAP)
+        r = horusi_fail(HORUS_E_ARG, "node %s: min_gap_ns needs overrun MIN_GAP", n->name);
+    if (r == HORUS_OK &&
+        ((uint32_t)d->on_miss > HORUS_MISS_STOP || (uint32_t)d->overrun > HORUS_OVERRUN_MIN_GAP ||
+         (uint32_t)d->on_failure > HORUS_FAILURE_IGNORE))
+        r = horusi_fail(HORUS_E_ARG, "node %s: on_miss %d, overrun %d or on_failure %d is none",
+                        n->name, (int)d->on_miss, (int)d->overrun, (int)d->on_failure);
+    if (r == HORUS_OK && (d->priority < 0 || d->priority > 99 || d->core < 0 || d->core > 1024))
+        r = horusi_fail(HORUS_E_ARG,
+                        "node %s: priority %d is not 0 to 99, or core %d not 0 to 1024", n->name,
+                        (int)d->priority, (int)d->core);
+    return r;
+}
+
+horus_result horus_scheduler_open(horus_scheduler **out, const horus_scheduler_desc *desc)
+{
+    horus_scheduler_desc none, *d = &none;
+    char name[40], path[HORUS_NAME_BYTES + 20];
+    horus_context *c;
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "scheduler_open: out is NULL");
+    *out = NULL;
+    memset(&none, 0, sizeof none);
+    if (desc)
+        none = *desc;
+    if (!d->name) {
+        (void)snprintf(name, sizeof name, "scheduler-%ld", (long)getpid());
+        d->name = name;
+    }
+    horus_result r = horusi_sched_topic(d->name, path, sizeof path);
+    if (r == HORUS_OK && d->clock && (!d->clock->now || !d->clock->sleep))
+        r = horusi_fail(HORUS_E_ARG, "scheduler %s: a clock needs now and sleep", d->name);
+    if (r == HORUS_OK && d->clock && (d->flags & HORUS_DETERMINISTIC))
+        r = horusi_fail(HORUS_E_ARG, "scheduler %s: DETERMINISTIC brings its own clock", d->name);
+    if (r == HORUS_OK && d->watchdog_ns != 0 &&
+        (d->watchdog_ns < 100000 || d->watchdog_ns > 3600000000000))
+        r = horusi_fail(HORUS_E_ARG,
+                        "scheduler %s: watchdog_ns is %lld, not 0 or 100 us to an hour", d->name,
+                        (long long)d->watchdog_ns);
+    if (r == HORUS_OK && d->watchdog_ns && (d->clock || (d->flags & HORUS_DETERMINISTIC)))
+        r = horusi_fail(HORUS_E_UNSUPPORTED, "scheduler %s: no watchdog with a clock of one's own",
+                        d->name);
+    if (r == HORUS_OK && d->workers > 64)
+        r = horusi_fail(HORUS_E_ARG, "scheduler %s: %u workers, not 0 to 64", d->name,
+                        (unsigned)d->workers);
+    if (r == HORUS_OK && d->blackbox_bytes > 1u << 30)
+        r = horusi_fail(HORUS_E_ARG, "scheduler %s: blackbox_bytes is %llu, not 0 to 1 GiB",
+                        d->name, (unsigned long long)d->blackbox_bytes);
+    if (r == HORUS_OK && (d->priority < 0 || d->priority > 99))
+        r = horusi_fail(HORUS_E_ARG, "scheduler %s: priority %d, not 0 to 99", d->name,
+                        (int)d->priority);
+    if (r == HORUS_OK)
+        r = horusi_context_of(d->context, &c);
+    if (r != HORUS_OK)
+        return r;
+    horus_scheduler *s = (horus_scheduler *)horusi_new(c, sizeof *s);
+    if (!s)
+        return horusi_no_memory(sizeof *s);
+    s->d = *d;
+    s->context = c;
+    horusi_text(s->name, sizeof s->name, d->name);
+    s->d.name = s->name;
+    if (d->clock)
+        s->clock = *d->clock;
+    if (d->flags & HORUS_DETERMINISTIC) {
+        horus_time_source logical = {horusi_logical_now, horusi_logical_sleep, s};
+        s->clock = logical;
+    }
+    *out = s;
+    return HORUS_OK;
+}
+
+horus_result horus_scheduler_add(horus_scheduler *s, const horus_node_desc *d)
+{
+    if (!s || !d)
+        return horusi_fail(HORUS_E_ARG, "scheduler_add: the scheduler or desc is NULL");
+    if (horusi_ld32_acq(Q2, &s->busy))
+        return horusi_fail(HORUS_E_BUSY, "scheduler %s runs: add nodes before", s->name);
+    if (s->count == HORUSI_MAX_NODES)
+        return horusi_fail(HORUS_E_LIMIT, "scheduler %s has %u nodes", s->name, (unsigned)s->count);
+    horusi_node *n = (horusi_node *)horusi_new(s->context, sizeof *n);
+    if (!n)
+        return horusi_no_memory(sizeof *n);
+    horus_result r = horusi_check_node(s, d, n);
+    if (r == HORUS_OK && s->count == s->room) {
+        uint32_t room = s->room ? 2 * s->room : 16;
+        horusi_node **more = (horusi_node **)horusi_new(s->context, 2 * room * sizeof *more);
+        if (!more)
+            r = horusi_no_memory(2 * room * sizeof *more);
+        else {
+            if (s->count) {
+                memcpy(more, s->nodes, s->count * sizeof *more);
+                memcpy(more + room, s->sorted, s->count * sizeof *more); /* those of steps */
+            }
+            horusi_delete(s->context, s->nodes);
+            s->nodes = more;
+            s->sorted = more + room;
+            s->room = room;
+        }
+    }
+    if (r != HORUS_OK) {
+        horusi_delete(s->context, n);
+        return r;
+    }
+    n->d = *d;
+    n->d.name = n->name;
+    horusi_st64_rlx(own, &n->budget, (uint64_t)d->budget_ns);
+    n->scheduler = s;
+    n->index = s->count;
+    n->seed =
+        horusi_mix(s->d.seed ^ (uint64_t)horusi_hash(n->name, strlen(n->name), 2166136261u) << 32);
+    s->nodes[s->count++] = n;
+    return HORUS_OK;
+}
+
+static horus_result horusi_known_node(horus_scheduler *s, const char *name, horusi_node **out)
+{
+    if (!s || !name)
+        return horusi_fail(HORUS_E_ARG, "scheduler_set: the scheduler or the node's name is NULL");
+    for (uint32_t i = 0; i < s->count; i++)
+        if (strcmp(s->nodes[i]->name, name) == 0) {
+            *out = s->nodes[i];
+            return HORUS_OK;
+        }
+    return horusi_fail(HORUS_E_NOT_FOUND, "scheduler %s has no node %.96s", s->name, name);
+}
+horus_result horus_scheduler_set_rate(horus_scheduler *s, const char *node, double rate_hz)
+{
+    horusi_node *n;
+    uint32_t num, den;
+    horus_result r = horusi_known_node(s, node, &n);
+    if (r == HORUS_OK)
+        r = horusi_bad_rate(n->name, rate_hz);
+    if (r == HORUS_OK && n->d.on_topic)
+        r = horusi_fail(HORUS_E_ARG, "node %s: on_topic nodes have no rate", n->name);
+    if (r != HORUS_OK)
+        return r;
+    horusi_fraction(rate_hz, &num, &den);
+    horusi_st64_rlx(own, &n->wanted, horusi_pair(num, den));
+    (void)horusi_add32_acqrel(Q1, &s->changes, 1);
+    return HORUS_OK;
+}
+horus_result horus_scheduler_set_budget(horus_scheduler *s, const char *node, int64_t budget_ns)
+{
+    horusi_node *n;
+    horus_result r = horusi_known_node(s, node, &n);
+    if (r == HORUS_OK)
+        r = horusi_span(n->name, "budget_ns", budget_ns, 3600000000000);
+    if (r == HORUS_OK)
+        horusi_st64_rlx(own, &n->budget, (uint64_t)budget_ns);
+    return r;
+}
+
+/* Makes the block of figures, with room for the nodes that there are now, and copies what the old one
+ * counted. What the pool has no room for lies on the heap, where other processes cannot read it. */
+static horus_result horusi_sched_share(horus_scheduler *s)
+{
+    uint32_t ticks = (uint32_t)(s->d.blackbox_bytes / (16 * HORUSI_TICK_WORDS));
+    uint32_t events = (uint32_t)(s->d.blackbox_bytes / (16 * HORUSI_EVENT_WORDS));
+    uint64_t bytes = horusi_sched_bytes(s->count) + horusi_box_bytes(ticks, events);
+    int64_t shape = (int64_t)bytes;
+    horus_tensor memory;
+    horus_topic *topic = s->topic;
+    char path[HORUS_NAME_BYTES + 20];
+    if (s->block && s->block_nodes == s->count)
+        return HORUS_OK;
+    (void)horusi_sched_topic(s->name, path, sizeof path);
+    horus_result r = s->context->pool->flags & HORUS_PROTECT /* what is sent is read-only then */
+                         ? HORUS_E_POOL_FULL
+                         : horus_tensor_alloc(&memory, s->context->pool, HORUS_U8, 1, &shape, 0);
+    horusi_sched_block *b = r == HORUS_OK ? (horusi_sched_block *)memory.data : NULL;
+    if (r == HORUS_OK && !topic)
+        r = horus_topic_open(&topic, path,
+                             &(horus_topic_desc){.type = &horus_tensor_type,
+                                                 .capacity = 1,
+                                                 .flags = HORUS_PUBLISHER,
+                                                 .max_publishers = 8,
+                                                 .max_subscribers = 16,
+                                                 .context = s->context});
+    if (r == HORUS_OK) {
+        for (uint64_t at = 0; at < bytes; at += 4096) /* no page fault later */
+            ((volatile char *)memory.data)[at] = 0;
+    }
+    for (int heap = 0; heap < 2; heap++) {
+        if (heap && r != HORUS_E_POOL_FULL && r != HORUS_E_LIMIT && r != HORUS_E_SIZE)
+            break;
+        if (heap) {
+            if (b)
+                (void)horus_tensor_release(&memory);
+            memset(&memory, 0, sizeof memory);
+            b = (horusi_sched_block *)horusi_new(s->context, (size_t)bytes);
+            r = b ? HORUS_OK : horusi_no_memory(bytes);
+        }
+        if (r != HORUS_OK)
+            continue;
+        b->magic = HORUSI_SCHED_MAGIC;
+        b->nodes = s->count;
+        b->pid = (uint32_t)getpid();
+        b->seed = s->d.seed;
+        b->ticks_room = ticks;
+        b->events_room = events;
+        memcpy(b->name, s->name, strlen(s->name));
+        if (s->block) {
+            horusi_st64_rlx(report, &b->passes, horusi_ld64_rlx(own, &s->block->passes));
+            horusi_st64_rlx(report, &b->ticks_next, horusi_ld64_rlx(own, &s->block->ticks_next));
+            horusi_st64_rlx(report, &b->events_next, horusi_ld64_rlx(own, &s->block->events_next));
+            memcpy((void *)horusi_node_block_at(b, s->count),
+                   (void *)horusi_node_block_at(s->block, s->block_nodes),
+                   (size_t)horusi_box_bytes(ticks, events));
+        }
+        for (uint32_t i = 0; i < s->count; i++) {
+            horusi_node *n = s->nodes[i];
+            horusi_node_block *to = horusi_node_block_at(b, i);
+            if (i < s->block_nodes)
+                memcpy((void *)to, (void *)n->block, sizeof *to);
+            memcpy(to->name, n->name, strlen(n->name));
+            horusi_st32_rlx(report, &to->rate_num, n->num);
+            horusi_st32_rlx(report, &to->rate_den, n->den);
+
+            to->order = (uint32_t)n->d.order;
+        }
+        if (heap)
+            break;
+        r = horus_topic_send_tensor(topic, &memory, HORUS_NO_WAIT);
+        if (r == HORUS_OK)
+            break;
+    }
+    if (r != HORUS_OK) {
+        if (b)
+            (void)horus_tensor_release(&memory);
+        if (topic != s->topic)
+            horus_topic_close(topic);
+        return r;
+    }
+    if (s->memory.data)
+        (void)horus_tensor_release(&s->memory);
+    else
+        horusi_delete(s->context, s->block);
+    for (uint32_t i = 0; i < s->count; i++)
+        s->nodes[i]->block = horusi_node_block_at(b, i);
+    s->memory = memory;
+    s->block = b;
+    s->block_nodes = s->count;
+    s->topic = topic;
+    s->box_ticks = ticks;
+    s->box_events = events;
+    return HORUS_OK;
+}
+
+/* on_topic nodes, and compute nodes that wish for a priority or a processor, have a thread each. */
+static bool horusi_is_alone_node(const horusi_node *n)
+{
+    return (n->d.on_topic || (n->d.compute && (n->d.priority || n->d.core))) &&
+           !n->scheduler->clock.now;
+}
+/* Divides the nodes among loops: the caller's, the workers', and those of one node. */
+static horus_result horusi_make_loops(horus_scheduler *s)
+{
+    uint32_t computes = 0, alone = 0, at = 0;
+    bool threads = s->clock.now == NULL;
+    for (uint32_t i = 0; i < s->count; i++) { /* by order; the same order as they were added */
+        uint32_t k = i;
+        for (; k > 0 && s->sorted[k - 1]->d.order > s->nodes[i]->d.order; k--)
+            s->sorted[k] = s->sorted[k - 1];
+        s->sorted[k] = s->nodes[i];
+        alone += horusi_is_alone_node(s->nodes[i]);
+        computes += threads && s->nodes[i]->d.compute && !horusi_is_alone_node(s->nodes[i]);
+    }
+    uint32_t most = s->d.workers ? s->d.workers : 16;
+    uint32_t workers = computes < most ? computes : most;
+    s->loop_count = 1 + workers + alone;
+    size_t bytes =
+        s->loop_count * sizeof *s->loops + s->count * (sizeof(uint64_t) + sizeof(horusi_node *));
+    s->loops = (horusi_loop *)horusi_new(s->context, bytes);
+    if (!s->loops)
+        return horusi_no_memory(bytes);
+    uint64_t *due = (uint64_t *)(void *)(s->loops + s->loop_count);
+    horusi_node **node = (horusi_node **)(void *)(due + s->count);
+    for (uint32_t l = 0; l < s->loop_count; l++) {
+        uint32_t compute = 0, own_thread = 0;
+        s->loops[l].scheduler = s;
+        s->loops[l].due = due + at;
+        s->loops[l].nodes = node + at;
+        for (uint32_t i = 0; i < s->count; i++) {
+            horusi_node *n = s->sorted[i];
+            uint32_t where = horusi_is_alone_node(n)   ? 1 + workers + own_thread++
+                             : threads && n->d.compute ? 1 + compute++ % workers
+                                                       : 0;
+            if (where == l)
+                s->loops[l].nodes[s->loops[l].count++] = n;
+        }
+        at += s->loops[l].count;
+    }
+    return HORUS_OK;
+}
+
+static void horusi_note(horus_scheduler *s, const char *what, const char *whose, const char *why,
+                        const char *help)
+{
+    size_t used = strlen(s->can.degradations), room = sizeof s->can.degradations - used;
+    (void)snprintf(s->can.degradations + used, room, "%s%s for %s: %s%s", used ? "\n" : "", what,
+                   whose, why, help);
+}
+/* Notes what a thread was refused. */
+static void horusi_note_rights(horus_scheduler *s, const horusi_rights *r, const char *whose)
+{
+    static const struct {
+        uint32_t bit;
+        const char *what, *help;
+    } list[] = {
+        {HORUS_CAN_FIFO, "SCHED_FIFO", "; raise the limit (ulimit -r) or give CAP_SYS_NICE"},
+        {HORUS_CAN_LOCK, "locked memory", "; raise the limit (ulimit -l) or give CAP_IPC_LOCK"},
+        {HORUS_CAN_TIMERS, "timer slack", ""},
+        {HORUS_CAN_CORES, "binding to processors", "; are they there, and in the container's set?"},
+        {HORUS_CAN_SHARE, "figures in shared memory",
+         "; a larger pool, or no HORUS_PROTECT, helps"}};
+    s->can.wanted |= r->wanted;
+    s->can.got &= ~r->refused;
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+        if (r->refused & list[i].bit)
+            horusi_note(s, list[i].what, whose, strerror(r->error), list[i].help);
+}
+static void horusi_clear_run(horus_scheduler *s)
+{
+    horusi_delete(s->context, s->loops);
+    s->loops = NULL;
+    if (s->lent)
+        memset(&s->clock, 0, sizeof s->clock);
+    s->lent = false;
+    horusi_st32_rlx(own, &s->stop, 0);
+    horusi_st32_rel(Q1, &s->busy, 0);
+}
+/* The caller's loop is over: waits for the other threads, and ends what was begun. */
+static horus_result horusi_end_run(horus_scheduler *s, horus_result r)
+{
+    horusi_waive_rights(&s->rights);
+    for (uint32_t l = 1; l < s->loop_count; l++)
+        if (s->loops[l].joinable)
+            (void)pthread_join(s->loops[l].thread, NULL);
+    for (uint32_t l = 1; l < s->loop_count; l++)
+        if (s->loops[l].gone)
+            horusi_settle(s, &s->loops[l]);
+    if (s->watched) {
+        horusi_st32_rel(Q1, &s->over, 1);
+        (void)pthread_join(s->watchdog, NULL);
+    }
+    s->stepped = s->step && horusi_ld32_acq(Q2, &s->ending) == 0 && !horusi_stops(s);
+    for (uint32_t i = s->count; i > 0; i--) {
+        horusi_node *n = s->sorted[i - 1];
+        n->going = s->stepped;
+        if (n->live && !s->stepped)
+            horusi_end_node(s, n);
+        if (!n->live && !n->over && !s->stepped) /* or it pauses: a later step restarts it */
+            horusi_set_state(n, HORUS_NODE_IDLE);
+    }
+    if (horusi_ld32_acq(Q2, &s->ending) != 0)
+        r = horusi_fail(s->result, "%s", s->text);
+    else
+        s->end_kind = r != HORUS_OK     ? HORUS_END_FAILURE
+                      : horusi_stops(s) ? HORUS_END_STOP
+                                        : HORUS_END_DURATION;
+    if (!s->stepped)
+        horusi_report(s, NULL, HORUS_EVENT_END, 0, r, "");
+    horusi_st32_rlx(report, &s->block->end, (uint32_t)s->end_kind);
+    horusi_st32_rlx(report, &s->block->running, 0);
+    if (horusi_takes_signals(s))
+        horusi_leave_signals();
+    horusi_clear_run(s);
+    return r;
+}
+/* A tick has ended its thread (pthread_exit), and we are called in its place: its node is over, and so
+ * are those that the same thread ticked. If it was the caller's thread, run ends here. */
+static void horusi_thread_gone(void *arg)
+{
+    horusi_loop *l = (horusi_loop *)arg;
+    horus_scheduler *s = l->scheduler;
+    bool caller = l == &s->loops[0];
+    l->gone = true;
+    for (uint32_t i = 0; i < l->count; i++) {
+        horusi_node *n = l->nodes[i];
+        bool guilty = horusi_ld64_rlx(own, &n->block->running_since) != 0;
+        if (n->over)
+            continue;
+        n->over_due = n->num ? l->due[i] : 0;
+        horusi_st64_rlx(report, &n->block->running_since, 0);
+        (void)horusi_xchg64_seq(J2, &n->run, 0);
+        if (guilty) {
+            n->over_due = n->num ? horusi_later(n, l->due[i], 1) : 0;
+            horusi_count(&n->block->failures, 1);
+            horusi_report(s, n, HORUS_EVENT_FAILURE, 0, HORUS_E_CLOSED, "its thread ended");
+            if (caller || n->d.on_failure == HORUS_FAILURE_FATAL)
+                horusi_stop_for(s, HORUS_END_FAILURE, HORUS_E_CLOSED, "node %s ended its thread",
+                                n->name);
+        }
+        horusi_retire(s, n);
+    }
+    if (!caller)
+        return; /* what is due of its nodes is counted at the end */
+    horusi_settle(s, l);
+    (void)horusi_end_run(s, HORUS_OK);
+}
+
+/* Starts the threads, ticks, and waits until all have ended. */
+static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
+{
+    int e = 0;
+    s->watched = s->d.watchdog_ns > 0 && !s->step;
+    horusi_rights locked;
+    bool realtime = (s->d.flags & HORUSI_REALTIME) != 0 && !s->step;
+    memset(&s->can, 0, sizeof s->can);
+    memset(&locked, 0, sizeof locked);
+    s->can.got = UINT32_MAX;
+    horusi_st32_rlx(own, &s->go, 0);
+    horusi_st32_rlx(own, &s->over, 0);
+    horusi_st32_rlx(own, &s->ready, 0);
+    for (uint32_t l = 1; l < s->loop_count && e == 0; l++) {
+        e = horusi_thread(&s->loops[l].thread, horusi_loop_thread, &s->loops[l]);
+        s->loops[l].joinable = e == 0;
+    }
+    if (e == 0 && s->watched)
+        e = horusi_thread(&s->watchdog, horusi_watchdog, s);
+    if (e != 0) {
+        s->watched = false;
+        horus_scheduler_stop(s); /* those that are there end at once */
+    }
+    locked.wanted = HORUS_CAN_SHARE | (realtime ? (uint32_t)HORUS_CAN_LOCK : 0);
+    if (!s->memory.data)
+        horusi_refuse_right(&locked, HORUS_CAN_SHARE, ENOSPC);
+    horusi_note_rights(s, &locked, s->name);
+    locked.wanted = locked.refused = 0;
+    int why = realtime ? horusi_lock_memory() : 0;
+    if (why)
+        horusi_refuse_right(&locked, HORUS_CAN_LOCK, why);
+    horusi_note_rights(s, &locked, "this process");
+    horusi_claim_rights(&s->rights, realtime ? horusi_priority(s) : 0, s->step ? 0 : s->d.cores, 0,
+                        realtime);
+    horusi_note_rights(s, &s->rights, "the ordered nodes");
+    for (uint32_t i = 0; i < s->loops[0].count && !s->clock.now; i++) {
+        const horus_node_desc *d = &s->loops[0].nodes[i]->d;
+        if (d->priority || d->core)
+            horusi_note(s, "priority or core", d->name, "ordered nodes share a thread",
+                        "; the scheduler's own are theirs");
+    }
+    for (uint32_t l = 1; l < s->loop_count && s->loops[l].joinable; l++) {
+        uint32_t ready;
+        while ((ready = horusi_ld32_acq(Q2, &s->ready)) < l) /* each counts once */
+            (void)horusi_sleep_on(&s->ready, ready, HORUSI_LOOP_SLICE_NS);
+    }
+    for (uint32_t l = 1; l < s->loop_count; l++)
+        if (s->loops[l].joinable)
+            horusi_note_rights(s, &s->loops[l].rights, s->loops[l].nodes[0]->name);
+    s->can.got &= s->can.wanted;
+    uint32_t missing = s->can.wanted & ~s->can.got & ~(uint32_t)HORUS_CAN_SHARE;
+    if (missing && (s->d.flags & HORUS_REALTIME_OR_FAIL))
+        horusi_stop_for(s, HORUS_END_FAILURE, HORUS_E_PERMISSION, "scheduler %s: %s", s->name,
+                        s->can.degradations);
+    horusi_touch_stack();
+    uint64_t begin = horusi_clock_of(s);
+    if (s->lent && s->stepped) { /* however long the ticks of the last step took */
+        s->ahead -= begin - s->end;
+        begin = s->end;
+    }
+    if (!s->stepped || !s->step)
+        s->start = begin;
+    s->end = duration_ns == HORUS_FOREVER ? UINT64_MAX : begin + (uint64_t)duration_ns;
+    horusi_st64_rlx(report, &s->block->start, s->start);
+    for (uint32_t l = 0; l < s->loop_count; l++)
+        for (uint32_t i = 0; i < s->loops[l].count; i++) {
+            horusi_node *n = s->loops[l].nodes[i];
+            if (!n->going)
+                n->next_due = n->over_due = begin;
+            s->loops[l].due[i] = n->over || (s->step && n->d.on_topic) ? UINT64_MAX : n->next_due;
+        }
+    if (s->loop_count > 1) {
+        horusi_st32_rel(Q1, &s->go, 1);
+        horusi_wake(&s->go);
+    }
+    (void)pthread_setspecific(s->here, &s->loops[0]); /* or else it is not noticed, that is all */
+    horusi_ordered(s, &s->loops[0], true, begin);
+    for (uint32_t i = 0; s->step && i < s->count && !horusi_stops(s); i++) {
+        horusi_node *n = s->sorted[i];
+        uint64_t now = horusi_clock_of(s);
+        if (n->d.on_topic && !n->over &&
+            (!n->pause_until || (now >= n->pause_until && horusi_come_back(s, n))))
+            horusi_tick_topic(s, n, 0);
+    }
+    (void)pthread_setspecific(s->here, NULL);
+    errno = e;
+    return e ? horusi_errno(HORUS_E_SYSTEM, "start a thread of scheduler", s->name) : HORUS_OK;
+}
+
+/* Loops are made. */
+static horus_result horusi_admit(horus_scheduler *s, double *load)
+{
+    char who[200] = "";
+    double most = 0;
+    for (uint32_t l = 0; l < s->loop_count; l++) {
+        char names[200] = "";
+        double sum = 0;
+        for (uint32_t i = 0; i < s->loops[l].count; i++) {
+            const horusi_node *n = s->loops[l].nodes[i];
+            double share = n->num ? (double)horusi_ld64_rlx(own, &n->budget) * (double)n->num /
+                                        1e9 / (double)n->den
+                                  : 0;
+            size_t used = strlen(names);
+            sum += share;
+            if (share > 0)
+                (void)snprintf(names + used, sizeof names - used, "%s%s %.1f %%", used ? ", " : "",
+                               n->name, 100 * share);
+            int64_t budget = (int64_t)horusi_ld64_rlx(own, &n->budget);
+            if (budget && n->d.deadline_ns && budget > n->d.deadline_ns) {
+                horus_result r = horusi_fail(HORUS_E_LIMIT,
+                                             "node %s: its budget of %lld ns is over its deadline",
+                                             n->name, (long long)budget);
+                *load = share;
+                return r;
+            }
+        }
+        if (sum > most) {
+            most = sum;
+            memcpy(who, names, sizeof who);
+        }
+    }
+    *load = most;
+    if (most <= 1.0 + 1e-9)
+        return HORUS_OK;
+    return horusi_fail(HORUS_E_LIMIT, "budgets take %.1f %% of a processor: %s", 100 * most, who);
+}
+horus_result horus_scheduler_admit(horus_scheduler *s, double *load)
+{
+    uint32_t idle = 0;
+    double sum = 0;
+    if (load)
+        *load = 0;
+    if (!s)
+        return horusi_fail(HORUS_E_ARG, "scheduler_admit: the scheduler is NULL");
+    if (!horusi_cas32_acqrel(Q2, &s->busy, &idle, 1))
+        return horusi_fail(HORUS_E_BUSY, "scheduler %s runs", s->name);
+    horus_result r = horusi_make_loops(s);
+    if (r == HORUS_OK)
+        r = horusi_admit(s, &sum);
+    horusi_delete(s->context, s->loops);
+    s->loops = NULL;
+    horusi_st32_rel(Q1, &s->busy, 0);
+    if (load)
+        *load = sum;
+    return r;
+}
+horus_result horus_scheduler_get_capabilities(const horus_scheduler *s, horus_capabilities *out)
+{
+    if (out)
+        memset(out, 0, sizeof *out);
+    if (!s || !out)
+        return horusi_fail(HORUS_E_ARG, "scheduler_get_capabilities: an argument is NULL");
+    if (!s->block)
+        return horusi_fail(HORUS_E_NOT_FOUND, "scheduler %s has not run", s->name);
+    *out = s->can;
+    return HORUS_OK;
+}
+
+static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool step)
+{
+    uint32_t idle = 0;
+    horus_context *c;
+    if (!s || duration_ns < 0 || (step && duration_ns == HORUS_FOREVER))
+        return horusi_fail(HORUS_E_ARG, "scheduler_%s: no scheduler, or a duration of %lld ns",
+                           step ? "step" : "run", (long long)duration_ns);
+    horus_result r = horusi_context_of(s->context, &c);
+    if (r != HORUS_OK)
+        return r;
+    if (!horusi_cas32_acqrel(Q2, &s->busy, &idle, 1))
+        return horusi_fail(HORUS_E_BUSY, "scheduler %s runs already", s->name);
+    s->step = step;
+    s->lent = step && !s->clock.now;
+    if (s->lent) {
+        horus_time_source clock = {horusi_step_now, horusi_step_sleep, s};
+        s->clock = clock;
+    }
+    horusi_st32_rlx(own, &s->ending, 0);
+    s->end_kind = HORUS_END_NONE;
+    if (!s->has_key) {
+        errno = pthread_key_create(&s->here, horusi_thread_gone);
+        if (errno)
+            r = horusi_errno(HORUS_E_SYSTEM, "make a thread's key for scheduler", s->name);
+        s->has_key = r == HORUS_OK;
+    }
+    if (r == HORUS_OK)
+        r = horusi_sched_share(s);
+    if (r == HORUS_OK)
+        r = horusi_make_loops(s);
+    double load;
+    if (r == HORUS_OK && (s->d.flags & HORUS_ADMISSION))
+        r = horusi_admit(s, &load);
+    if (r != HORUS_OK)
+        goto out;
+    horusi_st32_rel(Q1, &s->busy, 2);
+    if (horusi_takes_signals(s)) {
+        s->signals = horusi_ld32_rlx(own, &horusi_signals);
+        horusi_catch_signals();
+    }
+    horusi_st32_rlx(report, &s->block->end, HORUS_END_NONE);
+    horusi_st32_rlx(report, &s->block->running, 1);
+    if (!step || !s->stepped)
+        horusi_report(s, NULL, HORUS_EVENT_START, 0, HORUS_OK, "");
+    for (uint32_t i = 0; i < s->count; i++) {
+        horusi_node *n = s->sorted[i];
+        n->going = n->going && step;
+        if (n->going)
+            continue;
+        (void)horusi_change_rate(n);
+        n->phase = n->skipped = n->rest = n->pause_until = 0;
+        n->late_in_row = n->failures_in_row = 0;
+        n->over = n->ticked = false;
+        horusi_st32_rlx(own, &n->leave_out, 0);
+        horusi_st64_rlx(own, &n->run_phase, 0);
+        if (!n->live && horusi_ld32_acq(Q2, &s->ending) == 0) /* not after a fatal one */
+            horusi_begin_node(s, n);
+    }
+    r = horusi_run_threads(s, duration_ns);
+    return horusi_end_run(s, r);
+out:
+    horusi_clear_run(s);
+    return r;
+}
+horus_result horus_scheduler_run(horus_scheduler *s, int64_t duration_ns)
+{
+    return horusi_run(s, duration_ns, false);
+}
+horus_result horus_scheduler_step(horus_scheduler *s, int64_t duration_ns)
+{
+    return horusi_run(s, duration_ns, true);
+}
+
+horus_result horus_scheduler_get_stats(horus_scheduler *s, horus_scheduler_stats *out,
+                                       horus_node_stats *nodes, size_t room, size_t *count)
+{
+    horus_result r = horusi_stats_args(out, nodes, room, count);
+    if (r == HORUS_OK && !s)
+        r = horusi_fail(HORUS_E_ARG, "scheduler_get_stats: the scheduler is NULL");
+    if (r == HORUS_OK && !s->block)
+        r = horusi_fail(HORUS_E_NOT_FOUND, "scheduler %s has not run", s->name);
+    if (r == HORUS_OK)
+        r = horusi_sched_figures(s->block, horusi_sched_bytes(s->block_nodes), out, nodes, room,
+                                 count);
+    return r;
+}
+
+horus_result horus_scheduler_close(horus_scheduler *s)
+{
+    if (!s)
+        return HORUS_OK;
+    if (horusi_ld32_acq(Q2, &s->busy))
+        return horusi_fail(HORUS_E_BUSY, "scheduler %s runs: stop it first", s->name);
+    for (uint32_t i = s->count; i > 0; i--) /* of steps */
+        if (s->nodes[i - 1]->block && !s->sorted[i - 1]->over) {
+            if (s->sorted[i - 1]->live)
+                horusi_end_node(s, s->sorted[i - 1]);
+            horusi_set_state(s->sorted[i - 1], HORUS_NODE_IDLE);
+        }
+    if (s->memory.data)
+        (void)horus_tensor_release(&s->memory);
+    else
+        horusi_delete(s->context, s->block);
+    if (s->has_key)
+        (void)pthread_key_delete(s->here);
+    horus_topic_close(s->topic);
+    for (uint32_t i = 0; i < s->count; i++)
+        horusi_delete(s->context, s->nodes[i]);
+    horusi_delete(s->context, s->nodes);
+    horusi_delete(s->context, s);
+    return HORUS_OK;
+}
+#endif /* HORUS_NO_SCHEDULER */
 
 #endif /* HORUS_IMPLEMENTATION */
 

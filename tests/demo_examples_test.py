@@ -24,6 +24,11 @@ passed = failed = 0
 skipped = []
 
 
+def skip(what, why):
+    skipped.append(what)
+    print(f"skipped: {what}: {why}", flush=True)
+
+
 def check(ok, what, detail=""):
     global passed, failed
     if ok:
@@ -123,10 +128,10 @@ def main():
             "elf": ("qemu-system-arm -M mps2-an385 -nographic -semihosting -kernel firmware.elf", []),
         }
         if not os.path.exists(os.path.join(WHERE, "consumer")):
-            skipped.append("consumer (g++)")
+            skip("consumer", "it was not built: no g++")
             del runs["consumer"]
         if not os.path.exists(elf) or not shutil.which("qemu-system-arm"):
-            skipped.append("firmware on a Cortex-M3 (arm-none-eabi-gcc, qemu-system-arm)")
+            skip("firmware on a Cortex-M3", "no arm-none-eabi-gcc, or no qemu-system-arm")
             del runs["elf"]
         with ThreadPoolExecutor(len(runs)) as pool:
             results = dict(zip(runs, pool.map(lambda r: run(*r, seconds=30), runs.values())))
@@ -172,7 +177,7 @@ def main():
         shutil.rmtree(work, ignore_errors=True)
         shutil.rmtree(shm, ignore_errors=True)
     print(f"examples: {time.monotonic() - begin:.0f} s" +
-          (f", skipped {', '.join(skipped)}" if skipped else ""))
+          (f", {len(skipped)} skipped" if skipped else ""))
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

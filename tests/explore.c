@@ -1,9 +1,20 @@
 /* Every interleaving, every death, every value that a weak memory may show, within bounds: small
  * scenes with two or three participants run on the explorer's machine (explore.h).
  *
- *     explore [-t seconds for each scene] [-s seed] [-v] [scene ...]
- *     explore -m [-t ...] weakens each order of horus.h in turn and expects a scene to object */
+ *     explore [-t seconds for each scene] [-s seed] [scene ...]
+ *     explore -m [-t ...] [-j processes] [-f part of a place] [-u] [-T seconds] [-b seconds] [-r seed]
+ *                         weakens each order of horus.h in turn, then each label as a whole, and
+ *                         expects a scene to object, or tests/orders.txt to say why none does; -u: leaves
+ *                         out single orders that have a reason there; -T: for each scene, once
+ *                         something is weakened (else as -t); -b: a sample, as many as can be begun in so
+ *                         long, drawn by -r
+ *     explore -w PLACE>ORDER,PLACE>ORDER ...
+ *                         weakens these together; a place is function/atomic/label/operation
+ *
+ * Without -m or -w it ends with 0 if all scenes hold, 3 if one objects, 4 if one hangs and none
+ * objects; 1 or 2: something could not be explored. */
 #include "explore.h"
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 enum { O, A, B, C, PROCESSES }; /* O looks on; A, B and C take part */
@@ -44,6 +55,8 @@ static horus_topic *open_as(int process, const char *name, horus_policy policy, 
                                                 .max_publishers = 2,
                                                 .max_subscribers = 4,
                                                 .context = context[process]}) == HORUS_OK);
+    if (t)
+        t->most_bytes = 40; /* as if it had a type: most sends and receives are plain */
     return t;
 }
 static uint32_t held_slots(void)
@@ -89,6 +102,23 @@ static horus_result take_frame(int process, uint64_t bytes, uint64_t value, horu
     else if (r != HORUS_E_POOL_FULL)
         X_MUST(r == HORUS_OK);
     return r;
+}
+/* The same for each block of memory that a frame has, whatever shape it had before. */
+static void use_memory(const horus_frame *f, bool write)
+{
+    horus_pool *p = f->pool;
+    uint64_t offset,
+        room = horusi_slot_room(p, f->slot,
+                                horusi_ld32_rlx(own, &p->rec[f->slot].own) & ~HORUSI_MINE, &offset);
+    for (uint64_t at = offset; at < offset + room; at += p->block_bytes) {
+        uint32_t cell = 1000 + (uint32_t)(at / p->block_bytes);
+        if (write)
+            x_write_data(cell, f->slot);
+        else
+            X_MUST(x_read_data(cell) == f->slot);
+        if (X->given_back >> ((p->data_offset + at) / 4096) & 1)
+            x_fail("slot %u has memory that was given back", f->slot);
+    }
 }
 static uint32_t one_slot, one_generation;
 static void use_slot(int process, uint64_t mark)
@@ -150,18 +180,73 @@ static void prepare_shapes(void)
 static void allocate(int process, uint64_t first, uint64_t second)
 {
     horus_frame f, g;
-    horus_result r = take_frame(process, first, 1, &f), q = take_frame(process, second, 2, &g);
+    horus_result r = take_frame(process, first, 1, &f), q;
+    if (r == HORUS_OK)
+        use_memory(&f, true);
+    q = take_frame(process, second, 2, &g);
+    if (q == HORUS_OK)
+        use_memory(&g, true);
     if (r == HORUS_OK) {
         X_MUST(x_read_data(f.slot) == 1);
+        use_memory(&f, false);
         X_MUST(horus_frame_release(&f) == HORUS_OK);
     }
     if (q == HORUS_OK) {
         X_MUST(x_read_data(g.slot) == 2);
+        use_memory(&g, false);
         X_MUST(horus_frame_release(&g) == HORUS_OK);
     }
 }
 static void a_allocates(void) { allocate(A, 1000, 8000); }
 static void b_allocates(void) { allocate(B, 4000, 2000); }
+static void b_allocates_once(void) { allocate(B, 8000, 9000); }
+static void c_trims(void) { (void)horus_pool_trim(pool[C], NULL); }
+/* Two want the same last piece: they may get into each other's way, but one of them gets it. */
+static horus_result last_piece[PROCESSES];
+static void prepare_last_piece(void)
+{
+    three_members();
+    horus_frame f;
+    for (uint32_t g = 0; g + 2 < pool[O]->granules; g++)
+        X_MUST(horus_frame_alloc(&f, pool[O], 4096, HORUS_UNINIT, NULL) == HORUS_OK);
+}
+static void a_wants_it(void)
+{
+    last_piece[A] = horus_frame_alloc(&(horus_frame){0}, pool[A], 8000, HORUS_UNINIT, NULL);
+}
+static void b_wants_it(void)
+{
+    last_piece[B] = horus_frame_alloc(&(horus_frame){0}, pool[B], 8000, HORUS_UNINIT, NULL);
+}
+/* B takes the last free granule and gives it back unused: A may not be told that the pool is full. */
+static void prepare_last_granule(void)
+{
+    enter(O), enter(A), enter(B);
+    horus_frame f;
+    for (uint32_t g = 0; g + 1 < pool[O]->granules; g++)
+        X_MUST(horus_frame_alloc(&f, pool[O], 4096, HORUS_UNINIT, NULL) == HORUS_OK);
+    for (uint32_t g = 0; g < pool[O]->granules; g++)
+        if (horusi_kind(pool[O]->granule[g].own) == HORUSI_FREE)
+            one_slot = g << pool[O]->blocks_log2;
+    X_MUST(horusi_back_headers(pool[O], one_slot >> pool[O]->blocks_log2, 1));
+}
+static int b_is_at; /* 0: to come, 1: it has the granule, 2: it is done */
+static void b_takes_in_vain(void)
+{
+    b_is_at = 1;
+    if (horusi_take(pool[B], one_slot))
+        horusi_untake(pool[B], one_slot);
+    b_is_at = 2;
+}
+static void a_gets_the_last(void)
+{
+    horus_frame f;
+    int before = b_is_at;
+    horus_result r = horus_frame_alloc(&f, pool[A], 4096, HORUS_UNINIT, NULL);
+    X_MUST(r == HORUS_OK || before == 1 || b_is_at != before);
+    if (r == HORUS_OK)
+        X_MUST(horus_frame_release(&f) == HORUS_OK);
+}
 static void leave_shapes(void)
 {
     for (uint32_t s = 0; s < pool[O]->slots; s++)
@@ -170,14 +255,27 @@ static void leave_shapes(void)
     all_leave();
 }
 
+static void one_has_it(void)
+{
+    if (last_piece[A] != HORUS_OK && last_piece[B] != HORUS_OK)
+        x_fail("both were told that the pool is full");
+    for (int i = A; i <= B; i++)
+        if (last_piece[i] == HORUS_OK)
+            for (uint32_t s = 0; s < pool[i]->slots; s++)
+                while (pool[i]->rec[s].count)
+                    horusi_release(pool[i], s);
+    leave_shapes();
+}
+
 /* ---- messages */
 
 enum { WORDS = 3 };
 static uint64_t delivered[16]; /* how often, by number */
 static uint64_t last_seen[PROCESSES], lost_in_all[PROCESSES], got_in_all[PROCESSES];
 static uint64_t sent_after[16], sent_before[16];
+static uint64_t drained; /* or read, whatever they were */
 /* Each message has a size, a tag and a time of its own, and its number in every word. */
-static size_t size_of(uint64_t n) { return 8 * (1 + n % WORDS); }
+static size_t size_of(uint64_t n) { return n % WORDS == 1 ? 12 : n % WORDS == 2 ? 11 : 24; }
 static horus_result send_number(horus_topic *t, int64_t timeout)
 {
     uint64_t n = number + 1, m[WORDS] = {n, n, n};
@@ -201,6 +299,7 @@ static horus_result receive_number(int process, int64_t timeout)
     X_MUST(info.size == size_of(m[0]) && info.type_tag == 100 + m[0]);
     for (size_t i = 0; i < size_of(m[0]) / 8; i++)
         X_MUST(m[i] == m[0]);
+    X_MUST(info.size % 8 == 0 || (m[info.size / 8] & 0xffffff) == m[0]);
     X_MUST(info.publish_ns + 100 >= sent_after[m[0]]);
     X_MUST(!sent_before[m[0]] || info.publish_ns <= sent_before[m[0]] + 100);
     if (topic[process]->in && horusi_is_queue(topic[process]->in)) {
@@ -285,6 +384,17 @@ static void prepare_sleep(void)
     topic[B]->sleeps_since = 1;
     topic[B]->shm->may_sleep = 1;
 }
+/* The ring that it waits for comes to be only now. */
+static void prepare_sleep_for_ring(void)
+{
+    enter(O), enter(A), enter(B);
+    topic[B] = open_as(B, "t", HORUS_OVERWRITE, 2, 0);
+    topic[A] = open_as(A, "t", HORUS_OVERWRITE, 2, 0);
+    X_MUST(horus_topic_receive(topic[B], &number, 8, NULL, HORUS_NO_WAIT) == HORUS_EMPTY);
+    topic[B]->sleeps_since = 1;
+    topic[B]->shm->may_sleep = 1;
+}
+static void b_waits_for_one(void) { X_MUST(receive_number(B, HORUS_FOREVER) == HORUS_OK); }
 static void prepare_first_sleep(void) { prepare_lane(HORUS_OVERWRITE, 2); }
 
 /* ---- reliable */
@@ -319,6 +429,55 @@ static void b_gets_three_slowly(void)
         X_MUST(receive_number(B, HORUS_NO_WAIT) == HORUS_OK);
     }
 }
+/* Two of them: the sender is rung for each, and waits on until the last has read. */
+static void prepare_two_readers(void)
+{
+    enter(O), enter(A), enter(B), enter(C);
+    topic[A] = open_as(A, "t", HORUS_RELIABLE, 1, HORUS_PUBLISHER);
+    topic[B] = open_as(B, "t", HORUS_RELIABLE, 1, 0);
+    topic[C] = open_as(C, "t", HORUS_RELIABLE, 1, 0);
+    X->strict = true;
+    X_MUST(send_number(topic[A], HORUS_NO_WAIT) == HORUS_OK);
+}
+static void a_sends_one_and_waits(void)
+{
+    X_MUST(send_number(topic[A], HORUS_FOREVER) == HORUS_OK);
+}
+static void b_and_c_get_one_slowly(void)
+{
+    x_pause(5000000);
+    X_MUST(receive_number(B, HORUS_NO_WAIT) == HORUS_OK);
+    X_MUST(receive_number(C, HORUS_NO_WAIT) == HORUS_OK);
+}
+/* One reads, which makes no room yet; the other closes, or sends and is no reader any more. */
+static void b_reads_and_c_closes(void)
+{
+    x_pause(5000000);
+    X_MUST(receive_number(B, HORUS_NO_WAIT) == HORUS_OK);
+    horus_topic_close(topic[C]);
+    topic[C] = NULL;
+}
+static void b_reads_and_c_sends(void)
+{
+    x_pause(5000000);
+    X_MUST(receive_number(B, HORUS_NO_WAIT) == HORUS_OK);
+    X_MUST(horus_topic_send(topic[C], &(uint64_t){1}, 8, HORUS_NO_WAIT) == HORUS_OK);
+}
+/* While the scene runs: a process is killed, and its row swept by another. */
+static void kill_and_sweep(int victim, int sweeper)
+{
+    uint32_t row = context[victim]->row;
+    x_kill(victim);
+    context[victim] = NULL;
+    topic[victim] = NULL;
+    (void)horusi_sweep_row(context[sweeper], row, HORUSI_DROP_OLD); /* who waits may be faster */
+}
+static void b_reads_and_c_is_swept(void)
+{
+    x_pause(5000000);
+    X_MUST(receive_number(B, HORUS_NO_WAIT) == HORUS_OK);
+    kill_and_sweep(C, B);
+}
 /* A reader that comes while a sender sends counts from then on, and loses nothing after that. */
 static void prepare_reliable_alone(void)
 {
@@ -345,6 +504,15 @@ static void b_opens_and_reads(void)
         }
 }
 
+/* Once there was a message, none is lost that was sent after the reader began to count: `before` of
+ * them were sent by then, and one may have been under way. */
+static void check_promised(uint64_t last, uint64_t before, uint64_t n, const horus_info *info)
+{
+    if (last != 0 && n != last + 1 && n - 1 > before + 1)
+        x_fail("after message %d came %d; %d were sent before", (int)last, (int)n, (int)before);
+    X_MUST(last == 0 || info->lost == 0 || n - 1 <= before + 1);
+}
+
 /* The same with history: it counts from further back than the others. */
 static void prepare_history(void)
 {
@@ -359,29 +527,66 @@ static void b_opens_with_history(void)
     horus_info info;
     X_MUST(horus_topic_open(&topic[B], "t",
                             &(horus_topic_desc){.history = 2, .context = context[B]}) == HORUS_OK);
+    uint64_t before = number;
     for (int i = 0; i < 3; i++)
         if (horus_topic_receive(topic[B], m, sizeof m, &info, HORUS_NO_WAIT) == HORUS_OK) {
-            X_MUST(info.lost == 0 && (last == 0 || m[0] == last + 1));
+            X_MUST(info.lost == 0);
+            check_promised(last, before, m[0], &info);
             last = m[0];
         }
+}
+/* A knows how far all were when there was nobody. B comes with history, which is less; from then on A
+ * may overwrite nothing that B has yet to read, unless A could not yet know of B. */
+static uint64_t wanted_from; /* by B, while it is open and at rest */
+static void prepare_late_history(void)
+{
+    enter(O), enter(A), enter(B);
+    topic[A] = open_as(A, "t", HORUS_RELIABLE, 3, HORUS_PUBLISHER);
+    for (int i = 0; i < 4; i++)
+        X_MUST(send_number(topic[A], HORUS_NO_WAIT) == HORUS_OK);
+    wanted_from = UINT64_MAX;
+}
+static void b_comes_and_rests(void)
+{
+    X_MUST(horus_topic_open(&topic[B], "t",
+                            &(horus_topic_desc){.history = 2, .context = context[B]}) == HORUS_OK);
+    X_MUST(topic[B]->in_count == 1);
+    wanted_from = topic[B]->in[0].next;
+    x_pause(50000);
+    wanted_from = UINT64_MAX;
+}
+static void a_sends_two_over_it(void)
+{
+    for (int i = 0; i < 2; i++) {
+        bool wanted = wanted_from != UINT64_MAX; /* before the send began */
+        horus_result r = send_number(topic[A], HORUS_NO_WAIT);
+        X_MUST(r == HORUS_OK || r == HORUS_FULL);
+        bool knows = topic[A]->out->openings != 0 || X->left.stale == X->bounds.stale;
+        if (r == HORUS_OK && wanted && knows && number - 3 >= wanted_from)
+            x_fail("message %d was overwritten, and B has yet to read it", (int)number - 3);
+    }
 }
 /* A handle that has only sent begins to count with its first receive. */
 static void prepare_sender(void)
 {
-    prepare_lane(HORUS_RELIABLE, 2);
+    enter(O), enter(A), enter(B);
+    topic[A] = open_as(A, "t", HORUS_RELIABLE, 2, HORUS_PUBLISHER);
+    topic[B] = open_as(B, "t", HORUS_RELIABLE, 2, 0);
     uint64_t m = 99;
     X_MUST(horus_topic_send(topic[B], &m, 8, HORUS_NO_WAIT) == HORUS_OK);
 }
 static void b_begins_to_read(void)
 {
-    uint64_t m[WORDS], last = 0;
+    uint64_t m[WORDS], last = 0, before = 0;
     horus_info info;
-    for (int i = 0; i < 4; i++)
-        if (horus_topic_receive(topic[B], m, sizeof m, &info, HORUS_NO_WAIT) == HORUS_OK &&
-            m[0] != 99) {
-            X_MUST((last == 0 || info.lost == 0) && (last == 0 || m[0] == last + 1));
+    for (int i = 0; i < 4; i++) {
+        horus_result r = horus_topic_receive(topic[B], m, sizeof m, &info, HORUS_NO_WAIT);
+        before = i == 0 ? number : before;
+        if (r == HORUS_OK && m[0] != 99) {
+            check_promised(last, before, m[0], &info);
             last = m[0];
         }
+    }
 }
 
 /* A publisher whose ring comes to be while somebody reads. */
@@ -413,7 +618,11 @@ static void prepare_torn(void)
     prepare_lane(HORUS_OVERWRITE, 1);
     X_MUST(send_number(topic[A], HORUS_NO_WAIT) == HORUS_OK);
 }
-static void a_sends_one(void) { X_MUST(send_number(topic[A], HORUS_NO_WAIT) == HORUS_OK); }
+static void a_sends_one(void)
+{
+    X->now += 1000; /* later than what was sent before */
+    X_MUST(send_number(topic[A], HORUS_NO_WAIT) == HORUS_OK);
+}
 static void b_polls_once(void) { (void)receive_number(B, HORUS_NO_WAIT); }
 static void b_polls_twice(void)
 {
@@ -428,6 +637,7 @@ static void b_peeks(void)
         X_MUST(info.sequence == m[0] && info.size == size_of(m[0]));
         X_MUST(info.type_tag == 100 + m[0] && m[info.size / 8 - 1] == m[0]);
         X_MUST(info.publish_ns + 100 >= sent_after[m[0]]);
+        X_MUST(!sent_before[m[0]] || info.publish_ns <= sent_before[m[0]] + 100);
     }
 }
 static void prepare_handed_on(void)
@@ -494,6 +704,86 @@ static void b_consumes_slowly(void)
         X_MUST(receive_number(B, HORUS_NO_WAIT) == HORUS_OK);
         X_MUST(horus_topic_ack(topic[B]) == HORUS_OK);
     }
+}
+/* Two consumers have a message each; room comes once the older one is done. */
+static void prepare_two_at_work(void)
+{
+    prepare_queue(0);
+    X_MUST(send_number(topic[A], HORUS_NO_WAIT) == HORUS_OK);
+    X_MUST(receive_number(B, HORUS_NO_WAIT) == HORUS_OK);
+    X_MUST(receive_number(C, HORUS_NO_WAIT) == HORUS_OK);
+}
+static void c_and_b_are_done_late(void)
+{
+    x_pause(5000000);
+    X_MUST(horus_topic_ack(topic[C]) == HORUS_OK);
+    X_MUST(horus_topic_ack(topic[B]) == HORUS_OK);
+}
+/* A consumer waits for what another has, who puts it back. */
+static void prepare_wait_for_put_back(void)
+{
+    prepare_queue(0);
+    X_MUST(horus_topic_receive(topic[B], &(uint64_t[WORDS]){0}, 8 * WORDS, NULL, HORUS_NO_WAIT) ==
+           HORUS_OK);
+    horusi_find_only(topic[C]);
+    X_MUST(horus_topic_receive(topic[C], &(uint64_t[WORDS]){0}, 8 * WORDS, NULL, HORUS_NO_WAIT) ==
+           HORUS_EMPTY);
+    topic[C]->sleeps_since = 1;
+    topic[C]->shm->may_sleep = 1;
+}
+static void prepare_wait_for_queue(void)
+{
+    prepare_wait_for_put_back();
+    X_MUST(horus_topic_ack(topic[B]) == HORUS_OK);
+}
+static void b_gives_it_back(void)
+{
+    for (uint32_t k = 0; k < topic[B]->in_count; k++)
+        if (horusi_has_claim(topic[B], &topic[B]->in[k]))
+            horusi_put_back(topic[B], &topic[B]->in[k], false);
+}
+static void c_waits_for_one(void) { X_MUST(receive_number(C, HORUS_FOREVER) == HORUS_OK); }
+/* One is done, and the other, which dies, is swept: at most once, so its message is done as well. */
+static void prepare_two_at_most_once(void)
+{
+    prepare_queue(HORUS_AT_MOST_ONCE);
+    X_MUST(send_number(topic[A], HORUS_NO_WAIT) == HORUS_OK);
+    X_MUST(receive_number(B, HORUS_NO_WAIT) == HORUS_OK);
+    X_MUST(receive_number(C, HORUS_NO_WAIT) == HORUS_OK);
+}
+static void c_is_done_and_b_is_swept(void)
+{
+    x_pause(5000000);
+    X_MUST(horus_topic_ack(topic[C]) == HORUS_OK);
+    kill_and_sweep(B, C);
+}
+static void b_is_swept(void) { kill_and_sweep(B, O); }
+/* A consumer whose buffer is too small puts the message back. */
+static void b_puts_back(void)
+{
+    uint64_t m;
+    horus_info info;
+    for (int i = 0; i < 2; i++)
+        (void)horus_topic_receive(topic[B], &m, 4, &info, HORUS_NO_WAIT);
+}
+static void b_drains(void)
+{
+    uint64_t n = 0;
+    (void)horus_topic_drain(topic[B], &n);
+    drained += n;
+    (void)horus_topic_drain(topic[B], &n);
+    drained += n;
+}
+static void drained_and_read(void)
+{
+    while (!X->failed && horus_topic_receive(topic[B], (uint64_t[WORDS]){0}, 8 * WORDS,
+                                             &(horus_info){0}, HORUS_NO_WAIT) == HORUS_OK)
+        drained++;
+    uint64_t lost = topic[B]->shm ? topic[B]->sub->lost : 0;
+    if (!x_is_dead(A) && drained + lost != number)
+        x_fail("%d were sent, %d passed over or read, %d lost", (int)number, (int)drained,
+               (int)lost);
+    all_leave();
 }
 static void consume_the_rest(void)
 {
@@ -614,6 +904,24 @@ static void a_acquires_late(void)
     X_MUST(!horusi_acquire(pool[A], one_slot, one_generation - 1));
     a_acquires();
 }
+/* A thread holds by adding to the count of another, which acquires in vain. */
+static void prepare_trust(void)
+{
+    enter(O), enter(A), enter(B);
+    one_slot = some_slot(B);
+    context[A]->alone.solo = HORUSI_SHARED;
+}
+static void a_acquires_in_vain(void)
+{
+    X_MUST(!horusi_acquire(pool[A], one_slot, one_generation - 1));
+}
+static void b_takes_once(void)
+{
+    if (horusi_take(pool[B], one_slot)) {
+        x_write_data(one_slot, 2);
+        horusi_release(pool[B], one_slot);
+    }
+}
 static void b_releases_and_takes(void)
 {
     horusi_release(pool[B], one_slot);
@@ -637,6 +945,102 @@ static void alone_or_locked(void)
         else
             horusi_unlock(&lock);
     }
+}
+/* A lock hands on what was done under it, and the use of a handle does. */
+static horusi_a32 a_lock;
+static horusi_use a_use;
+static void inside(void)
+{
+    static horusi_a32 work;
+    X_MUST(a_inside++ == 0);
+    (void)horusi_add32_rlx(own, &work, 1);
+    x_write_data(98, 1);
+    X_MUST(a_inside-- == 1);
+}
+static void a_locks(void)
+{
+    for (int i = 0; i < 2; i++) {
+        horusi_lock(&a_lock);
+        inside();
+        horusi_unlock(&a_lock);
+    }
+}
+static void a_tries_to_lock(void)
+{
+    for (int i = 0; i < 2; i++)
+        if (horusi_trylock(&a_lock)) {
+            inside();
+            horusi_unlock(&a_lock);
+        }
+}
+static void a_uses(void)
+{
+    for (int i = 0; i < 3; i++)
+        if (horusi_use_quick(&a_use)) {
+            inside();
+            horusi_use_quit(&a_use);
+        } else if (horusi_use_begin(&a_use, HORUSI_USED)) {
+            inside();
+            horusi_use_end(&a_use);
+        }
+}
+static void a_evicts(void)
+{
+    for (int i = 0; i < 2; i++)
+        if (horusi_use_begin(&a_use, HORUSI_EVICTING)) {
+            inside();
+            horusi_use_end(&a_use);
+        }
+}
+/* The lists of what was used last: what a thread did before it changed one is seen by the next. */
+static uint32_t lists_before;
+static void prepare_lists(void)
+{
+    enter(O), enter(A);
+    one_slot = some_slot(A);
+    lists_before = pool[A]->reuse_clock;
+    context[A]->alone.solo = HORUSI_SHARED;
+}
+static void a_puts_and_gets(void)
+{
+    uint32_t s;
+    bool robbed = false;
+    x_write_data(97, 1);
+    horusi_reuse_put(pool[A], horusi_own(HORUSI_SPLIT, 0), one_slot + 1, 1);
+    x_write_data(96, 1);
+    (void)horusi_reuse_get(pool[A], horusi_own(HORUSI_SPLIT, 0), &s, &robbed);
+}
+static void a_looks_at_lists(void)
+{
+    uint32_t before = lists_before;
+    for (int i = 0; i < 2; i++)
+        if (horusi_trylock(&pool[A]->reuse_lock)) {
+            if (pool[A]->reuse_clock - before >= 1)
+                (void)x_read_data(97);
+            if (pool[A]->reuse_clock - before >= 2)
+                (void)x_read_data(96);
+            horusi_unlock(&pool[A]->reuse_lock);
+        }
+}
+static void lists_are_over(void)
+{
+    pool[A]->reuse[0].count = 0;
+    all_leave();
+}
+static void prepare_members_of_a(void) { enter(O), enter(A); }
+/* Two threads ask for the context that nobody opened. */
+static void prepare_default(void)
+{
+    enter(O);
+    (void)setenv("HORUS_NAMESPACE", space, 1);
+    X->made = 500;
+}
+static void a_asks_for_default(void)
+{
+    horus_context *c = NULL;
+    X_MUST(horus_context_default(&c) == HORUS_OK);
+    (void)x_read_data(500);
+    context[A] = c;
 }
 static void a_allocates_twice(void) { allocate(A, 1000, 1000); }
 
@@ -714,6 +1118,26 @@ static void b_gets_two_frames(void)
         X_MUST(horus_tensor_release(&t) == HORUS_OK);
     }
 }
+/* A dies with a slot; B sweeps its row, and C takes the slot. */
+static void a_takes_once(void)
+{
+    if (horusi_take(pool[A], one_slot)) {
+        x_write_data(one_slot, 1);
+        horusi_release(pool[A], one_slot);
+    }
+}
+static void b_sweeps_a(void)
+{
+    (void)horusi_sweep_row(context[B], context[A]->row, HORUSI_DROP_OLD);
+}
+static void c_takes_twice(void)
+{
+    for (int i = 0; i < 2; i++)
+        if (horusi_take(pool[C], one_slot)) {
+            x_write_data(one_slot, 3);
+            horusi_release(pool[C], one_slot);
+        }
+}
 static void prepare_join(void)
 {
     enter(O), enter(B);
@@ -728,10 +1152,9 @@ static void prepare_join(void)
 static void prepare_full_house(void)
 {
     prepare_join();
-    int fd = context[O]->files.lock_fd;
     for (uint32_t row = 3; row < HORUSI_ROWS; row++) {
         pool[O]->rows[row].word = horusi_pair(1, HORUSI_ROW_LIVE);
-        X->held[X->helds++] = (x_held){X->fd[fd].inode, fd, row, false};
+        X->held[X->helds++] = (x_held){pool[O]->ino, UINT32_MAX, O, row, false};
     }
 }
 static void others_leave_first(void)
@@ -739,10 +1162,9 @@ static void others_leave_first(void)
     for (int i = A; i < PROCESSES; i++)
         if (context[i] && !x_is_dead(i))
             X_MUST(horusi_low(pool[O]->rows[context[i]->row].word) == HORUSI_ROW_LIVE);
-    for (uint32_t row = 3; row < HORUSI_ROWS; row++) {
+    for (uint32_t row = 3; row < HORUSI_ROWS; row++)
         pool[O]->rows[row].word = 0;
-        horusi_lock_byte(context[O]->files.lock_fd, F_UNLCK, row);
-    }
+    x_unlock_all(UINT32_MAX);
     all_leave();
 }
 static void c_joins(void)
@@ -796,6 +1218,85 @@ static void b_opens_and_keeps(void)
 }
 static void prepare_members(void) { enter(O), enter(A), enter(B); }
 
+/* Two make the same topic in different places of the directory, for one just became free. */
+static void prepare_two_make(void)
+{
+    three_members();
+    topic[C] = open_as(C, "x", HORUS_OVERWRITE, 2, 0);
+}
+static void c_closes(void)
+{
+    horus_topic_close(topic[C]);
+    topic[C] = NULL;
+}
+static void a_makes(void) { topic[A] = open_as(A, "d", HORUS_OVERWRITE, 2, 0); }
+static void b_makes(void) { topic[B] = open_as(B, "d", HORUS_OVERWRITE, 2, 0); }
+static void it_is_one(void)
+{
+    if (!x_is_dead(A) && !x_is_dead(B) && topic[A]->ref.slot != topic[B]->ref.slot)
+        x_fail("there are two topics of one name");
+    topic[O] = open_as(O, "d", HORUS_OVERWRITE, 2, 0);
+    if (!x_is_dead(B) && topic[O]->ref.slot != topic[B]->ref.slot)
+        x_fail("a topic that is open is made a second time");
+    all_leave();
+}
+/* The last handle is closed while somebody finds the topic. */
+static uint64_t dir_word;
+static bool found_it;
+static void prepare_last_handle(void)
+{
+    enter(O), enter(A), enter(B);
+    topic[A] = open_as(A, "y", HORUS_OVERWRITE, 2, 0);
+    one_slot = topic[A]->ref.slot;
+    for (uint32_t i = 0; i < pool[O]->max_topics; i++)
+        dir_word |= pool[O]->directory[i];
+}
+static void a_closes(void)
+{
+    horus_topic_close(topic[A]);
+    topic[A] = NULL;
+}
+static void b_finds(void)
+{
+    uint32_t s;
+    for (int i = 0; i < 2 && !found_it; i++)
+        found_it = horusi_dir_acquire(pool[B], dir_word, &s);
+}
+static void it_lasts(void)
+{
+    if (found_it && horusi_high(pool[O]->slot[one_slot].word) != pool[B]->rec[one_slot].generation)
+        x_fail("a topic ended although somebody holds it");
+    if (found_it)
+        horusi_dir_release(pool[B], &pool[B]->directory[0], dir_word, one_slot);
+    all_leave();
+}
+/* A publisher opens its ring again and again: closed ones end, and their lanes are used again. */
+static void prepare_again(void)
+{
+    enter(O), enter(A), enter(B);
+    topic[B] = open_as(B, "e", HORUS_OVERWRITE, 1, 0);
+    X_MUST(horus_topic_receive(topic[B], &number, 8, NULL, HORUS_NO_WAIT) == HORUS_EMPTY);
+    topic[A] = open_as(A, "e", HORUS_OVERWRITE, 1, HORUS_PUBLISHER);
+    X_MUST(horus_topic_send(topic[A], &(uint64_t){1}, 8, HORUS_NO_WAIT) == HORUS_OK);
+    number = 1;
+}
+static void a_opens_again(void)
+{
+    for (int i = 0; i < 2; i++) {
+        horus_topic_close(topic[A]);
+        topic[A] = open_as(A, "e", HORUS_OVERWRITE, 1, HORUS_PUBLISHER);
+        X_MUST(horus_topic_send(topic[A], &(uint64_t){1}, 8, HORUS_NO_WAIT) == HORUS_OK);
+        number++;
+    }
+}
+static void b_counts(void)
+{
+    uint64_t m;
+    horus_info info;
+    for (int i = 0; i < 3; i++)
+        drained += horus_topic_receive(topic[B], &m, 8, &info, HORUS_NO_WAIT) == HORUS_OK;
+}
+
 /* A publisher's messages outlive it; its ring is then dropped under a reader, exactly counted. */
 static void prepare_ending(void)
 {
@@ -809,11 +1310,62 @@ static void prepare_ending(void)
     X_MUST(horus_context_sweep(context[O], NULL) == HORUS_OK);
     context[A] = NULL;
 }
+/* The same before the reader knew of it: what it cannot read any more, it counts as lost. */
+static void prepare_unseen(void)
+{
+    three_members();
+    topic[B] = open_as(B, "e", HORUS_OVERWRITE, 2, 0);
+    X_MUST(horus_topic_receive(topic[B], &number, 8, NULL, HORUS_NO_WAIT) == HORUS_EMPTY);
+    topic[A] = open_as(A, "e", HORUS_OVERWRITE, 2, HORUS_PUBLISHER);
+    for (int i = 0; i < 3; i++)
+        X_MUST(send_number(topic[A], HORUS_NO_WAIT) == HORUS_OK);
+    x_kill(A);
+    X_MUST(horus_context_sweep(context[O], NULL) == HORUS_OK);
+    context[A] = NULL;
+}
+static void c_takes_its_lane(void)
+{
+    (void)horusi_drop_orphan(pool[C], false);
+    topic[C] = open_as(C, "e", HORUS_OVERWRITE, 2, HORUS_PUBLISHER);
+    for (int i = 0; i < 2; i++)
+        X_MUST(horus_topic_send(topic[C], &(uint64_t){7}, 8, HORUS_NO_WAIT) == HORUS_OK);
+}
+static void five_are_counted(void)
+{
+    X_MUST(horus_context_sweep(context[O], NULL) == HORUS_OK);
+    while (horusi_drop_orphan(pool[O], false))
+        ;
+    number = 5;
+    if (!x_is_dead(C))
+        drained_and_read();
+    else
+        all_leave();
+}
 static void c_drops_orphan(void) { (void)horusi_drop_orphan(pool[C], false); }
 static void b_reads_two(void)
 {
     for (int i = 0; i < 2; i++)
         (void)receive_number(B, HORUS_NO_WAIT);
+}
+/* Two threads of a process: what one did before it swept, or dropped a ring, is seen by the next that
+ * sweeps. */
+static void c_sweeps_and_drops(void)
+{
+    x_write_data(97, 1);
+    (void)horusi_sweep_for(context[C], HORUSI_DROP_OLD, 5);
+    x_write_data(96, 1);
+    (void)horusi_drop_orphan(pool[C], false);
+}
+static void c_looks_at_sweep(void)
+{
+    for (int i = 0; i < 2; i++)
+        if (horusi_trylock(&context[C]->sweeping)) {
+            if (context[C]->victim_topic == 5)
+                (void)x_read_data(97);
+            if (context[C]->victim)
+                (void)x_read_data(96);
+            horusi_unlock(&context[C]->sweeping);
+        }
 }
 /* Another publisher comes in its place: all that was ever sent was either read or lost. */
 static void ended_is_counted(void)
@@ -840,6 +1392,67 @@ static void ended_is_counted(void)
     all_leave();
 }
 
+/* A run of two granules is given up and taken apart; its second granule then becomes blocks. What the
+ * run's user did with it comes before what the blocks' user does. */
+static uint32_t run_granule;
+static horus_frame run_frame;
+static void prepare_run(void)
+{
+    three_members();
+    X_MUST(horus_frame_alloc(&run_frame, pool[A], 8000, HORUS_UNINIT, NULL) == HORUS_OK);
+    run_granule = run_frame.slot >> pool[A]->blocks_log2;
+    X_MUST(horusi_back_headers(pool[O], run_granule + 1, 4));
+}
+static void a_uses_run(void)
+{
+    horus_frame f = run_frame;
+    use_memory(&f, true);
+    X_MUST(horus_frame_release(&f) == HORUS_OK);
+}
+static void b_dissolves(void)
+{
+    for (int i = 0; i < 2; i++)
+        (void)horusi_dissolve(pool[B], run_granule, false);
+}
+static void use_block(uint32_t b)
+{
+    x_write_data(1000 + ((run_granule + 1) * 4096 + b * 1024) / 1024, 5);
+}
+static void c_claims_body(void)
+{
+    horus_pool *p = pool[C];
+    uint32_t g = run_granule + 1;
+    for (int i = 0; i < 3; i++)
+        if (horusi_kind(horusi_shape(p, g)) == HORUSI_FREE &&
+            horusi_claim(p, g, 1, horusi_own(HORUSI_SPLIT, 0))) {
+            for (uint32_t b = 0; b < 4; b++)
+                use_block(b);
+            horusi_release(p, g << p->blocks_log2);
+            break;
+        }
+}
+static void b_dissolves_and_splits(void)
+{
+    horus_pool *p = pool[B];
+    uint32_t g = run_granule + 1;
+    (void)horusi_dissolve(p, run_granule, false);
+    if (horusi_claim(p, g, 1, horusi_own(HORUSI_SPLIT, 0))) {
+        (void)horusi_back_headers(p, g, 4);
+        horusi_release(p, g << p->blocks_log2);
+    }
+}
+static void c_takes_block(void)
+{
+    horus_pool *p = pool[C];
+    uint32_t g = run_granule + 1, s = (g << p->blocks_log2) + 1;
+    for (int i = 0; i < 3; i++)
+        if (horusi_has_header(p, s) && horusi_take(p, s)) {
+            if (horusi_shape(p, g) == horusi_own(HORUSI_SPLIT, 0))
+                use_block(1);
+            horusi_untake(p, s);
+        }
+}
+
 /* ---- the scenes */
 
 /* clang-format off */
@@ -864,6 +1477,28 @@ static const x_scenario scenes[] = {
      {{a_releases, A, false}, {b_acquires, B, false}}, {2, 0, 3}},
     {"small: a slot is taken again", prepare_owned, all_leave,
      {{a_releases, A, false}, {c_takes, C, false}}, {2, 0, 3}},
+    {"small: a lock", prepare_members_of_a, all_leave,
+     {{a_locks, A, false}, {a_tries_to_lock, A, false}}, {2, 0, 2}},
+    {"small: a handle in use", prepare_members_of_a, all_leave,
+     {{a_uses, A, false}, {a_uses, A, false}, {a_evicts, A, false}}, {3, 0, 2}},
+    {"small: slots used last", prepare_lists, lists_are_over,
+     {{a_puts_and_gets, A, false}, {a_looks_at_lists, A, false}}, {2, 0, 2}},
+    {"small: a sweep", prepare_ending, dead_is_over,
+     {{c_sweeps_and_drops, C, false}, {c_looks_at_sweep, C, false}}, {1, 0, 1}},
+    {"small: the default context", prepare_default, all_leave,
+     {{a_asks_for_default, A, false}, {a_asks_for_default, A, false}}, {1, 0, 1}},
+    {"memory: runs and trim", prepare_shapes, leave_shapes,
+     {{a_allocates, A, true}, {b_allocates_once, B, true}, {c_trims, C, true}}, {2, 1, 1}},
+    {"small: a topic ends", prepare_last_handle, it_lasts,
+     {{a_closes, A, false}, {b_finds, B, false}}, {1, 0, 3}},
+    {"small: taken in vain", prepare_last_granule, leave_shapes,
+     {{a_gets_the_last, A, false}, {b_takes_in_vain, B, false}}, {1, 0, 3}},
+    {"memory: one of two gets it", prepare_last_piece, one_has_it,
+     {{a_wants_it, A, false}, {b_wants_it, B, false}}, {2, 0, 2}},
+    {"memory: a body of a run", prepare_run, leave_shapes,
+     {{a_uses_run, A, false}, {b_dissolves, B, false}, {c_claims_body, C, false}}, {3, 0, 3}},
+    {"memory: a block in a body", prepare_run, leave_shapes,
+     {{a_uses_run, A, false}, {b_dissolves_and_splits, B, false}, {c_takes_block, C, false}}, {3, 0, 3}},
     {"overwrite: lapped", prepare_overwrite, read_the_rest,
      {{a_sends_four, A, true}, {b_polls, B, false}}, {3, 1, 2}},
     {"overwrite: a publisher comes", prepare_no_ring, read_the_rest,
@@ -874,14 +1509,32 @@ static const x_scenario scenes[] = {
      {{a_sends_two, A, true}, {b_waits_for_two, B, false}}, {3, 0, 2}},
     {"sleep: for the first time", prepare_first_sleep, nobody_overslept,
      {{a_sends_two, A, false}, {b_waits_for_two, B, false}}, {2, 0, 2}},
+    {"sleep: for a first ring", prepare_sleep_for_ring, nobody_overslept,
+     {{a_sends_one, A, false}, {b_waits_for_one, B, false}}, {2, 0, 2}},
+    {"sleep: for a queue", prepare_wait_for_queue, nobody_overslept,
+     {{a_offers_one, A, false}, {c_waits_for_one, C, false}}, {2, 0, 2}},
+    {"sleep: for what a dead one had", prepare_wait_for_put_back, nobody_overslept,
+     {{b_is_swept, O, false}, {c_waits_for_one, C, false}}, {2, 0, 2}},
+    {"sleep: for what is put back", prepare_wait_for_put_back, nobody_overslept,
+     {{b_gives_it_back, B, false}, {c_waits_for_one, C, false}}, {2, 0, 2}},
     {"reliable: a ring of one", prepare_reliable, reliable_is_over,
      {{a_sends_three_and_waits, A, false}, {b_gets_three, B, true}}, {2, 1, 1}},
     {"reliable: a slow reader", prepare_reliable, reliable_is_over,
      {{a_sends_three_and_waits, A, false}, {b_gets_three_slowly, B, false}}, {2, 0, 2}},
+    {"reliable: two slow readers", prepare_two_readers, reliable_is_over,
+     {{a_sends_one_and_waits, A, false}, {b_and_c_get_one_slowly, B, false}}, {2, 0, 2}},
+    {"reliable: a reader leaves", prepare_two_readers, reliable_is_over,
+     {{a_sends_one_and_waits, A, false}, {b_reads_and_c_closes, B, false}}, {2, 0, 2}},
+    {"reliable: a reader is swept", prepare_two_readers, reliable_is_over,
+     {{a_sends_one_and_waits, A, false}, {b_reads_and_c_is_swept, B, false}}, {2, 0, 2}},
+    {"reliable: a reader sends", prepare_two_readers, reliable_is_over,
+     {{a_sends_one_and_waits, A, false}, {b_reads_and_c_sends, B, false}}, {2, 0, 2}},
     {"reliable: a reader comes", prepare_reliable_alone, all_leave,
      {{a_sends_what_fits, A, true}, {b_opens_and_reads, B, true}}, {2, 1, 1}},
     {"reliable: history", prepare_history, all_leave,
      {{a_sends_what_fits, A, false}, {b_opens_with_history, B, true}}, {2, 1, 1}},
+    {"small: history comes late", prepare_late_history, all_leave,
+     {{b_comes_and_rests, B, false}, {a_sends_two_over_it, A, false}}, {2, 0, 2}},
     {"reliable: a sender reads", prepare_sender, all_leave,
      {{a_sends_what_fits, A, false}, {b_begins_to_read, B, true}}, {2, 1, 1}},
     {"queue: at least once", prepare_at_least_once, consume_the_rest,
@@ -890,20 +1543,34 @@ static const x_scenario scenes[] = {
      {{a_offers_two, A, false}, {b_consumes, B, true}, {c_consumes, C, false}}, {2, 1, 1}},
     {"queue: full", prepare_at_least_once, consume_the_rest,
      {{a_offers_three_and_waits, A, false}, {b_consumes_slowly, B, false}}, {2, 0, 2}},
+    {"queue: two at work", prepare_two_at_work, consume_the_rest,
+     {{a_sends_one_and_waits, A, false}, {c_and_b_are_done_late, B, false}}, {2, 0, 2}},
+    {"queue: a consumer is swept", prepare_two_at_most_once, consume_the_rest,
+     {{a_sends_one_and_waits, A, false}, {c_is_done_and_b_is_swept, C, false}}, {2, 0, 2}},
+    {"queue: put back", prepare_at_least_once, consume_the_rest,
+     {{a_offers_one, A, false}, {b_puts_back, B, true}, {c_consumes, C, false}}, {2, 1, 1}},
+    {"overwrite: drained", prepare_overwrite, drained_and_read,
+     {{a_sends_four, A, true}, {b_drains, B, false}}, {2, 1, 2}},
     {"frames: evict and acquire", prepare_frames, leave_shapes,
      {{a_sends_frames, A, true}, {b_gets_frames, B, true}, {c_allocates, C, false}}, {2, 1, 1}},
     {"threads: hold and release", prepare_common, common_is_held,
      {{a_holds_and_releases, A, false}, {a_releases_common, A, false}, {c_takes, C, false}}, {3, 0, 2}},
     {"threads: acquire", prepare_foreign, all_leave,
      {{a_acquires, A, true}, {a_acquires_late, A, true}, {b_releases_and_takes, B, false}}, {3, 1, 1}},
+    {"small: a thread trusts another", prepare_trust, all_leave,
+     {{a_acquires, A, false}, {a_acquires_in_vain, A, false}, {b_takes_once, B, false}}, {2, 0, 2}},
     {"threads: the first two", prepare_threads, all_leave,
      {{alone_or_locked, A, false}, {alone_or_locked, A, false}}, {4, 0, 3}},
+    {"threads: the first three", prepare_threads, all_leave,
+     {{alone_or_locked, A, false}, {alone_or_locked, A, false}, {alone_or_locked, A, false}}, {3, 0, 2}},
     {"threads: allocate", prepare_threads, all_leave,
      {{a_allocates_twice, A, true}, {a_allocates_twice, A, true}, {c_allocates, C, false}}, {2, 1, 1}},
     {"threads: send and evict", prepare_evict, leave_shapes,
      {{a_sends_frame_again, A, true}, {a_needs_memory, A, true}}, {2, 1, 1}},
     {"threads: one handle", prepare_shared_handle, sent_is_there,
      {{a_sends_on_the_same, A, false}, {a_sends_on_the_same, A, false}}, {3, 0, 2}},
+    {"dead: swept and taken", prepare_slot, all_leave,
+     {{a_takes_once, A, true}, {b_sweeps_a, B, false}, {c_takes_twice, C, false}}, {1, 1, 1}},
     {"dead: two sweep", prepare_dead, dead_is_over,
      {{b_sweeps, B, true}, {c_sweeps, C, false}}, {2, 1, 1}},
     {"dead: sweep and read", prepare_dead, dead_is_over,
@@ -916,6 +1583,14 @@ static const x_scenario scenes[] = {
      {{c_joins_and_leaves, C, true}, {b_joins_as_well, B, false}}, {2, 1, 1}},
     {"topic: open and close", prepare_members, all_leave,
      {{a_opens_and_closes, A, true}, {b_opens_and_keeps, B, false}}, {2, 1, 1}},
+    {"topic: two make it", prepare_two_make, it_is_one,
+     {{a_makes, A, true}, {b_makes, B, true}, {c_closes, C, false}}, {2, 1, 2}},
+    {"ring: again and again", prepare_again, drained_and_read,
+     {{a_opens_again, A, false}, {b_counts, B, false}}, {2, 0, 2}},
+    {"ring: ends before it is seen", prepare_unseen, drained_and_read,
+     {{c_drops_orphan, C, false}, {b_counts, B, false}}, {2, 0, 3}},
+    {"ring: another takes its lane", prepare_ending, five_are_counted,
+     {{c_takes_its_lane, C, true}, {b_counts, B, false}}, {2, 1, 2}},
     {"ring: ends under a reader", prepare_ending, ended_is_counted,
      {{c_drops_orphan, C, true}, {b_reads_two, B, false}}, {2, 1, 1}},
 };
@@ -936,10 +1611,99 @@ static void remove_space_of(int pid)
     (void)rmdir(path);
 }
 static void remove_space(void) { remove_space_of((int)getpid()); }
+/* What a run that was killed could not clean up. */
+static void remove_old_spaces(void)
+{
+    static const char ours[] = "horus.explore";
+    DIR *d = opendir("/dev/shm");
+    for (struct dirent *e; d && (e = readdir(d)) != NULL;)
+        if (strncmp(e->d_name, ours, sizeof ours - 1) == 0) {
+            int pid = atoi(e->d_name + sizeof ours - 1);
+            if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH)
+                remove_space_of(pid);
+        }
+    if (d)
+        (void)closedir(d);
+}
+
+/* Children, and how all end early: who is told to stop ends his children and cleans up after them,
+ * and who loses his parent is told by the kernel. */
+enum { CHILDREN = 64 };
+static volatile pid_t children[CHILDREN];
+static volatile sig_atomic_t is_over;
+static int ends_by = SIGTERM; /* a scene itself has no time to clean up, wherever it is */
+static void on_term(int signal_)
+{
+    (void)signal_;
+    is_over = 1;
+    for (int i = 0; i < CHILDREN; i++)
+        if (children[i] > 0)
+            (void)kill(children[i], ends_by);
+}
+static void hold_signals(bool held)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGHUP);
+    (void)sigprocmask(held ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+/* Returns 0 in the child, which the kernel sends `signal_` when this process is gone. */
+static pid_t new_child(int signal_)
+{
+    pid_t parent = getpid();
+    int i = 0;
+    fflush(stdout);
+    while (children[i] != 0)
+        if (++i == CHILDREN)
+            abort();
+    hold_signals(true);
+    ends_by = signal_;
+    pid_t pid = is_over ? -1 : fork();
+    if (pid == 0) {
+        for (i = 0; i < CHILDREN; i++)
+            children[i] = 0;
+        (void)prctl(PR_SET_PDEATHSIG, signal_);
+        if (getppid() != parent)
+            _exit(X_UNABLE);
+        if (signal_ == SIGKILL) {
+            (void)signal(SIGTERM, SIG_IGN); /* the parent decides, and cleans up */
+            (void)signal(SIGINT, SIG_IGN);
+            (void)signal(SIGHUP, SIG_IGN);
+        }
+    } else if (pid > 0) {
+        children[i] = pid;
+    }
+    hold_signals(false);
+    return pid;
+}
+/* Waits for `pid`, or (-1) for any; returns it. */
+static pid_t wait_child(pid_t pid, int *status)
+{
+    pid_t got;
+    while ((got = waitpid(pid, status, 0)) < 0 && errno == EINTR)
+        ;
+    for (int i = 0; i < CHILDREN; i++)
+        if (got > 0 && children[i] == got)
+            children[i] = 0;
+    return got;
+}
+static void leave_if_over(void)
+{
+    if (!is_over)
+        return;
+    while (wait_child(-1, NULL) > 0)
+        ;
+    printf("told to stop\n");
+    fflush(stdout);
+    _exit(128 + SIGTERM);
+}
 /* A machine of its own for one scene, in a process of its own. */
 static void begin(const x_scenario *s)
 {
     (void)snprintf(space, sizeof space, "explore%d", (int)getpid());
+    x_private = &horusi_fork_lock; /* another's death while it holds it stops nobody */
     X = mmap(NULL, sizeof *X, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     X->arena = mmap(NULL, X_ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     for (int i = 0; i < X_THREADS; i++)
@@ -954,10 +1718,10 @@ static void begin(const x_scenario *s)
     s->prepare();
     if (X->failed) {
         printf("  %s: cannot be prepared: %s\n", s->name, X->why);
-        exit(1);
+        exit(X_UNABLE);
     }
     for (int i = O; i < PROCESSES; i++) { /* who prepared is not who takes part */
-        if (context[i])
+        if (context[i] && context[i]->alone.solo != HORUSI_SHARED)
             memset(&context[i]->alone, 0, sizeof context[i]->alone);
         for (uint32_t k = 0; topic[i] && k < X_THREADS; k++)
             if (s->who[k].process == i) {
@@ -974,12 +1738,12 @@ static uint64_t seed = 1;
 typedef struct tally { /* shared with the children */
     uint8_t reached[SCENES][X_SITES];
     uint64_t executions[SCENES], complete[SCENES], deaths;
-    int objector[4 * X_SITES];
+    int verdict[4 * X_SITES]; /* of each weakening: x_verdict + 1; 0: it did not come to an end */
 } tally;
 static tally *sum;
 
-/* Small bounds in full if time allows, then larger ones by chance. Returns 1 if it fails. */
-static int explore(const x_scenario *s, bool quiet)
+/* Small bounds in full if time allows, then larger ones by chance. */
+static x_verdict explore(const x_scenario *s, bool quiet)
 {
     static const x_bounds small[] = {{1, 0, 1}, {1, 1, 0}, {2, 0, 1}};
     int which = (int)(s - scenes);
@@ -1007,26 +1771,41 @@ static int explore(const x_scenario *s, bool quiet)
         if (failed)
             x_tell(s);
     }
-    return failed;
+    return failed ? X->verdict : X_HOLDS;
 }
-/* In a process of its own, which may crash or hang if horus.h is broken. */
-static bool objects(const x_scenario *s, const x_site *weak, int order)
+/* In a process of its own, which may crash or hang if horus.h is broken. orders: what each access has
+ * instead of its own; NULL: its own, and results are printed. A crash is no objection: it may be the
+ * explorer's own, and then it would be one to everything. */
+static x_verdict look(const x_scenario *s, const uint8_t *orders, double factor)
 {
-    fflush(stdout);
-    pid_t pid = fork();
-    int status = 1;
+    int status = -1;
+    pid_t pid = new_child(SIGKILL);
     if (pid == 0) {
-        struct rlimit most = {(rlim_t)(4 * seconds + 20), (rlim_t)(4 * seconds + 20)};
-        (void)setrlimit(RLIMIT_CPU, &most);
+        seconds *= factor;
+        rlim_t most = (rlim_t)(4 * seconds + 20);
+        (void)setrlimit(RLIMIT_CPU, &(struct rlimit){most, most + 5});
         begin(s);
-        if (weak)
-            X->order[weak->id] = (uint8_t)order;
-        exit(explore(s, weak != NULL));
+        if (orders)
+            memcpy(X->order, orders, sizeof X->order);
+        exit((int)explore(s, orders != NULL));
     }
-    (void)waitpid(pid, &status, 0);
-    if (status != 0) /* it may not have cleaned up */
+    bool waited = pid > 0 && wait_child(pid, &status) == pid;
+    if (waited && status != 0) /* it may not have cleaned up */
         remove_space_of(pid);
-    return status != 0;
+    leave_if_over();
+    if (waited && WIFEXITED(status)) {
+        int code = WEXITSTATUS(status);
+        if (code == X_HOLDS || code == X_OBJECTS || code == X_HANGS)
+            return (x_verdict)code;
+        printf("  %s: ended with status %d\n", s->name, code);
+    } else if (waited && WIFSIGNALED(status)) {
+        if (WTERMSIG(status) == SIGXCPU)
+            return X_HANGS;
+        printf("  %s: crashed: %s\n", s->name, strsignal(WTERMSIG(status)));
+    } else {
+        printf("  %s: cannot be run: %s\n", s->name, strerror(errno));
+    }
+    return X_UNABLE;
 }
 
 /* ---- every order, weakened */
@@ -1047,60 +1826,394 @@ static int weaker(const x_site *site, int k)
         way[n++] = X_RLX;
     return k < n ? way[k] : -1;
 }
-static int weaken_all(void)
+/* Where an access is, without its line: function/atomic/label/operation. The atomic is the last name
+ * in the expression, indices and arguments apart. */
+static const char *place_of(const x_site *site)
 {
-    int objected = 0, silent = 0, unreached = 0, running = 0, number_of = 0;
-    for (const x_site *site = __start_x_sites; site < __stop_x_sites; site++) {
-        bool reached = false;
-        for (int i = 0; i < SCENES; i++)
-            reached |= sum->reached[i][site->id] != 0;
-        unreached += !reached && weaker(site, 0) >= 0;
-        for (int k = 0, order; reached && (order = weaker(site, k)) >= 0; k++, number_of++) {
-            if (running == 2) {
-                (void)wait(NULL);
-                running--;
+    static char place[200];
+    const char *name = site->what;
+    int depth = 0, length = 0;
+    for (const char *c = site->what; *c; c++) {
+        bool in_name = (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || *c == '_';
+        bool begins = c == site->what || strchr("->.&(* ", c[-1]) != NULL;
+        depth += (*c == '[' || *c == '(') - (*c == ']' || *c == ')');
+        if (depth == 0 && in_name && begins) {
+            name = c;
+            length = 0;
+        }
+        length += depth == 0 && in_name;
+    }
+    (void)snprintf(place, sizeof place, "%s/%.*s/%s/%s", site->function, length, name, site->label,
+                   op_names[site->op]);
+    return place;
+}
+
+enum { NOT_DRAWN = -1 }; /* for x_verdict + 1 */
+enum { ROWS = 1024, GROUPS = 100, WEAKENINGS = 4 * X_SITES };
+typedef struct explained { /* a row of orders.txt */
+    char place[160], key[20];
+    int order; /* -1: any weaker one */
+    int sites, silent;
+} explained;
+static explained rows[ROWS],
+    group_rows[GROUPS + 1]; /* of a group: without a key, it has no reason */
+static char keys[32][20], groups[GROUPS][1200];
+static int row_count, key_count, group_count, used_by_key[32];
+
+static int order_of(const char *name)
+{
+    for (int i = 0; i < 5; i++)
+        if (strcmp(order_names[i], name) == 0)
+            return i;
+    fprintf(stderr, "explore: no order is called %s\n", name);
+    exit(2);
+}
+static int key_of(const char *key)
+{
+    for (int i = 0; i < key_count; i++)
+        if (strcmp(keys[i], key) == 0)
+            return i;
+    return -1;
+}
+/* orders.txt: "key NAME what it means", "together PLACE>ORDER ... [: KEY why]", or
+ * "function atomic label operation[>order] KEY why". */
+static void read_reasons(const char *path)
+{
+    char line[1200], function[60], atomic[40], label[10], op[20], key[20];
+    FILE *f = fopen(path, "r");
+    if (!f) {
+        fprintf(stderr, "explore: cannot read %s: run it in the root of the repository\n", path);
+        exit(2);
+    }
+    while (fgets(line, sizeof line, f)) {
+        explained *row = &rows[row_count];
+        line[strcspn(line, "\n")] = 0;
+        if (line[0] == '#' || line[0] == 0)
+            continue;
+        if (sscanf(line, "key %19s", key) == 1) {
+            if (key_count < 32)
+                strcpy(keys[key_count++], key);
+        } else if (strncmp(line, "together ", 9) == 0) {
+            char *why = strstr(line, " : ");
+            if (why) {
+                *why = 0;
+                if (sscanf(why + 3, "%19s", key) != 1 || key_of(key) < 0) {
+                    fprintf(stderr, "explore: %s: no key is called %s\n", path, why + 3);
+                    exit(2);
+                }
+                strcpy(group_rows[group_count].key, key);
             }
-            fflush(stdout);
-            running++;
-            if (fork() == 0) {
-                int by = -1;
-                for (int i = 0; i < SCENES && by < 0; i++)
-                    if (sum->reached[i][site->id] && objects(&scenes[i], site, order))
-                        by = i;
-                sum->objector[number_of] = by + 1;
-                printf("%-9s %4u %-26s %-5s %-5s %s -> %s: %s\n", by < 0 ? "SILENT" : "objects",
-                       site->line, site->function, site->label, op_names[site->op],
-                       order_names[site->order], order_names[order],
-                       by < 0 ? "nobody" : scenes[by].name);
-                fflush(stdout);
-                _exit(0);
+            if (group_count == GROUPS) {
+                fprintf(stderr, "explore: %s: too many groups\n", path);
+                exit(2);
             }
+            (void)snprintf(groups[group_count], sizeof groups[0], "%s", line + 9);
+            group_count++;
+        } else if (row_count < ROWS &&
+                   sscanf(line, "%59s %39s %9s %19s %19s", function, atomic, label, op, key) == 5) {
+            char *order = strchr(op, '>');
+            row->order = order ? order_of(order + 1) : -1;
+            if (order)
+                *order = 0;
+            (void)snprintf(row->place, sizeof row->place, "%s/%s/%s/%s", function, atomic, label,
+                           op);
+            strcpy(row->key, key);
+            row_count++;
+            if (key_of(key) < 0) {
+                fprintf(stderr, "explore: %s: no key is called %s\n", path, key);
+                exit(2);
+            }
+        } else {
+            fprintf(stderr, "explore: %s: %s\n", path, line);
+            exit(2);
         }
     }
-    while (wait(NULL) > 0)
-        ;
-    for (int i = 0; i < number_of; i++) {
-        objected += sum->objector[i] > 0;
-        silent += sum->objector[i] == 0;
+    (void)fclose(f);
+}
+static explained *reason_for(const char *place, int order)
+{
+    for (int i = 0; i < row_count; i++)
+        if ((rows[i].order < 0 || rows[i].order == order) && strcmp(rows[i].place, place) == 0)
+            return &rows[i];
+    return NULL;
+}
+
+typedef struct weakening {
+    const x_site *site; /* NULL: several */
+    int order;
+    char name[100], place[160];
+    explained *reason; /* or NULL */
+    uint8_t orders[X_SITES];
+} weakening;
+static weakening *weakenings;
+static int weakening_count;
+static weakening *add_weakening(const x_site *site, int order)
+{
+    weakening *w = &weakenings[weakening_count++];
+    w->site = site;
+    w->order = order;
+    if (site)
+        (void)snprintf(w->place, sizeof w->place, "%s", place_of(site));
+    for (const x_site *each = __start_x_sites; each < __stop_x_sites; each++)
+        w->orders[each->id] = each->order;
+    if (site)
+        w->orders[site->id] = (uint8_t)order;
+    w->reason = site ? reason_for(w->place, order) : NULL;
+    return w;
+}
+/* "place>order place>order ...": all of them together. */
+static weakening *add_group(const char *text)
+{
+    weakening *w = add_weakening(NULL, 0);
+    char copy[1200], *rest = NULL;
+    (void)snprintf(copy, sizeof copy, "%s", text);
+    (void)snprintf(w->name, sizeof w->name, "%s", text);
+    for (char *item = strtok_r(copy, " ,", &rest); item; item = strtok_r(NULL, " ,", &rest)) {
+        char *order = strchr(item, '>');
+        int found = 0;
+        if (order)
+            *order++ = 0;
+        for (const x_site *site = __start_x_sites; site < __stop_x_sites; site++)
+            if (strcmp(place_of(site), item) == 0) {
+                w->orders[site->id] = (uint8_t)(order ? order_of(order) : X_RLX);
+                found++;
+            }
+        if (!found) {
+            fprintf(stderr, "explore: there is no %s\n", item);
+            exit(2);
+        }
     }
-    printf("%d weakened orders: %d caught, %d not; %d accesses are in no scene\n", number_of,
-           objected, silent, unreached);
-    return silent;
+    return w;
+}
+/* All accesses with a label: relaxed, or no longer sequentially consistent. */
+static void add_label(const char *label, bool relaxed, const char *only)
+{
+    bool any = false;
+    weakening *w = add_weakening(NULL, -1);
+    (void)snprintf(w->place, sizeof w->place, "every/*/%s/*", label);
+    (void)snprintf(w->name, sizeof w->name, "every %s %s", label,
+                   relaxed ? "relaxed" : "not sequentially consistent");
+    w->reason = reason_for(w->place, w->order);
+    for (const x_site *site = __start_x_sites; site < __stop_x_sites; site++) {
+        int to = relaxed ? X_RLX : site->order == X_SEQ ? weaker(site, 0) : site->order;
+        if (strcmp(site->label, label) != 0 || to == site->order)
+            continue;
+        w->orders[site->id] = (uint8_t)to;
+        any = true;
+    }
+    weakening_count -= !any || (only && !strstr(w->name, only));
+}
+static bool is_reached(int scene, const weakening *w)
+{
+    for (const x_site *site = __start_x_sites; site < __stop_x_sites; site++)
+        if (w->orders[site->id] != site->order && sum->reached[scene][site->id])
+            return true;
+    return false;
+}
+/* A scene that objects, if one does; else the worst that happened. */
+static x_verdict objector_of(const weakening *w, int *by)
+{
+    x_verdict worst = X_HOLDS;
+    bool explained_ = w->reason != NULL;
+    static const double factor[] = {1, 8, 40}; /* what has no reason is looked at for longer */
+    for (int again = 0; again < (explained_ ? 1 : 3); again++)
+        for (int i = 0; i < SCENES; i++)
+            if (is_reached(i, w)) {
+                x_verdict v = look(&scenes[i], w->orders, factor[again]);
+                if (v > worst) {
+                    worst = v;
+                    *by = i;
+                }
+                if (v == X_OBJECTS || v == X_HANGS)
+                    return v;
+            }
+    return worst;
+}
+static double wall_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+/* budget: seconds in which to begin them, in an order that `draw` decides; 0: all. Returns how many
+ * were begun. */
+static int run_weakenings(int jobs, double budget, uint64_t draw)
+{
+    int running = 0, begun = 0;
+    double end = wall_seconds() + budget;
+    int *order = calloc((size_t)weakening_count + 1, sizeof *order);
+    for (int n = 0; n < weakening_count; n++)
+        order[n] = n;
+    for (int n = weakening_count; budget > 0 && n > 1; n--) {
+        draw = draw * 6364136223846793005u + 1442695040888963407u;
+        int k = (int)((draw >> 33) % (unsigned)n), other = order[n - 1];
+        order[n - 1] = order[k];
+        order[k] = other;
+    }
+    for (; begun < weakening_count && (budget == 0 || wall_seconds() < end); begun++) {
+        int n = order[begun];
+        const weakening *w = &weakenings[n];
+        if (running == jobs) {
+            (void)wait_child(-1, NULL);
+            running--;
+        }
+        leave_if_over();
+        running++;
+        if (new_child(SIGTERM) == 0) {
+            int by = 0;
+            x_verdict v = objector_of(w, &by);
+            sum->verdict[n] = 1 + (int)v;
+            const explained *row = w->reason;
+            printf("%-9s ", v == X_OBJECTS  ? "objects"
+                            : v == X_HANGS  ? "hangs"
+                            : v == X_UNABLE ? "BROKEN"
+                            : row           ? "explained"
+                                            : "SILENT");
+            if (w->site)
+                printf("%-60s %s -> %s: ", w->place, order_names[w->site->order],
+                       order_names[w->order]);
+            else
+                printf("%s: ", w->name);
+            printf("%s\n", v != X_HOLDS ? scenes[by].name : row ? row->key : "nobody");
+            fflush(stdout);
+            _exit(0);
+        }
+    }
+    while (wait_child(-1, NULL) > 0)
+        ;
+    leave_if_over();
+    for (int i = begun; i < weakening_count; i++)
+        sum->verdict[order[i]] = NOT_DRAWN;
+    free(order);
+    return begun;
+}
+/* Each order, each label as a whole, and what the table says to be needed together. Returns how many
+ * have neither an objector nor a reason. */
+static int weaken_all(int jobs, bool new_only, const char *only, const char *together,
+                      double budget, uint64_t draw)
+{
+    int caught = 0, explained_ = 0, unexplained = 0, unreached = 0, stale = 0, nothing = 0;
+    int groups_caught = 0, groups_silent = 0, groups_explained = 0, hung = 0, broken = 0;
+    weakenings = calloc(WEAKENINGS, sizeof *weakenings);
+    if (together)
+        (void)add_group(together);
+    for (const x_site *site = __start_x_sites; !together && site < __stop_x_sites; site++) {
+        bool first = true;
+        for (const x_site *k = __start_x_sites; k < site; k++)
+            first &= strcmp(k->label, site->label) != 0;
+        if (first) {
+            add_label(site->label, false, only);
+            add_label(site->label, true, only);
+        }
+    }
+    for (int i = 0; i < group_count && !together; i++)
+        if (!only || strstr(groups[i], only))
+            add_group(groups[i])->reason = group_rows[i].key[0] ? &group_rows[i] : NULL;
+    for (const x_site *site = __start_x_sites; !together && site < __stop_x_sites; site++)
+        for (int k = 0, order; (order = weaker(site, k)) >= 0; k++)
+            if ((!only || strstr(place_of(site), only)) &&
+                (!new_only || !reason_for(place_of(site), order)))
+                (void)add_weakening(site, order);
+    int begun = run_weakenings(jobs, budget, draw);
+    for (int n = 0; n < weakening_count; n++) {
+        const weakening *w = &weakenings[n];
+        int verdict = sum->verdict[n] - 1;
+        bool objected = verdict == X_OBJECTS || verdict == X_HANGS, reached = false;
+        if (verdict == NOT_DRAWN - 1) {
+            if (w->reason)
+                w->reason->sites++;
+            continue;
+        }
+        hung += verdict == X_HANGS;
+        if (!objected && verdict != X_HOLDS) {
+            broken++;
+            printf("BROKEN  %s%s: it was not explored\n", w->name, w->place);
+            continue;
+        }
+        explained *row = w->reason;
+        for (int i = 0; i < SCENES; i++)
+            reached |= is_reached(i, w);
+        if (row) {
+            row->sites++;
+            row->silent += !objected;
+        }
+        if (!w->site) {
+            groups_caught += objected;
+            groups_silent += !objected && !row;
+            groups_explained += !objected && row;
+            continue;
+        }
+        caught += objected;
+        explained_ += !objected && row;
+        unexplained += !objected && !row;
+        unreached += !reached;
+        if (!objected && row)
+            used_by_key[key_of(row->key)]++;
+        else if (!objected)
+            printf("UNEXPLAINED  %s  %s -> %s%s\n", place_of(w->site), order_names[w->site->order],
+                   order_names[w->order], reached ? "" : " (in no scene)");
+    }
+    for (int i = 0; i < row_count && !only && !together && !new_only && budget == 0; i++) {
+        nothing += rows[i].sites == 0;
+        stale += rows[i].sites > 0 && rows[i].silent == 0;
+        if (rows[i].silent == 0)
+            printf("STALE  %s %s: %s\n", rows[i].place, rows[i].key,
+                   rows[i].sites ? "a scene objects now" : "there is no such access");
+    }
+    for (int i = 0; i < key_count && !together && !new_only; i++)
+        printf("  %-8s %d\n", keys[i], used_by_key[i]);
+    printf("%d sets of orders weakened together: %d caught, %d explained, %d UNEXPLAINED\n",
+           groups_caught + groups_silent + groups_explained, groups_caught, groups_explained,
+           groups_silent);
+    printf("%d weakened orders: %d caught, %d explained, %d UNEXPLAINED; %d of them in no scene; "
+           "%d reasons stale, %d for nothing\n",
+           caught + explained_ + unexplained, caught, explained_, unexplained, unreached, stale,
+           nothing);
+    printf("%d of all those caught hang; %d could NOT BE EXPLORED\n", hung, broken);
+    if (budget > 0)
+        printf("%d of %d weakenings%s were drawn, by -r %llu; `make mutate` has all of them\n",
+               begun, weakening_count, new_only ? " that have no reason" : "",
+               (unsigned long long)draw);
+    return unexplained + groups_silent + nothing + broken;
 }
 
 int main(int argc, char **argv)
 {
     int option, passed = 0, failed = 0;
-    bool weaken = false;
-    while ((option = getopt(argc, argv, "t:s:m")) > 0)
+    int jobs = 2;
+    double when_weakened = 0, budget = 0;
+    uint64_t draw = 1;
+    bool weaken = false, new_only = false, objected = false, hangs = false, unable = false;
+    const char *only = NULL, *together = NULL;
+    while ((option = getopt(argc, argv, "t:s:mj:f:w:uT:b:r:")) > 0)
         if (option == 't')
             seconds = strtod(optarg, NULL);
         else if (option == 's')
             seed = strtoull(optarg, NULL, 0);
         else if (option == 'm')
             weaken = true;
+        else if (option == 'j')
+            jobs = atoi(optarg);
+        else if (option == 'T')
+            when_weakened = strtod(optarg, NULL);
+        else if (option == 'b')
+            budget = strtod(optarg, NULL);
+        else if (option == 'r')
+            draw = strtoull(optarg, NULL, 0);
+        else if (option == 'u')
+            new_only = true;
+        else if (option == 'f')
+            only = optarg;
+        else if (option == 'w')
+            together = optarg;
         else
             return 2;
+    if (weaken || together)
+        read_reasons("tests/orders.txt");
+    static const int endings[] = {SIGTERM, SIGINT, SIGHUP};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        (void)sigaction(endings[i], &(struct sigaction){.sa_handler = on_term}, NULL);
+    remove_old_spaces();
     sum = mmap(NULL, sizeof *sum, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     printf("seed %llu; preemptions/deaths/stale loads at most, and executions:\n",
            (unsigned long long)seed);
@@ -1111,14 +2224,21 @@ int main(int argc, char **argv)
         if (!wanted)
             continue;
         printf("  %-30s ", scenes[i].name);
-        bool bad = objects(&scenes[i], NULL, 0);
-        passed += !bad;
-        failed += bad;
-        if (bad)
-            printf("  %s: FAILED\n", scenes[i].name);
+        x_verdict v = look(&scenes[i], NULL, 1);
+        passed += v == X_HOLDS;
+        failed += v != X_HOLDS;
+        objected |= v == X_OBJECTS;
+        hangs |= v == X_HANGS;
+        unable |= v == X_UNABLE;
+        if (v != X_HOLDS)
+            printf("  %s: FAILED%s\n", scenes[i].name,
+                   v == X_OBJECTS ? ""
+                   : v == X_HANGS ? ": it hangs"
+                                  : ": it could not be explored");
     }
-    if (weaken)
-        (void)weaken_all();
+    seconds = when_weakened > 0 ? when_weakened : seconds;
+    if (weaken || together)
+        failed += weaken_all(jobs, new_only, only, together, budget, draw);
     uint64_t executions = 0, complete = 0;
     for (int i = 0; i < SCENES; i++) {
         executions += sum->executions[i];
@@ -1128,5 +2248,7 @@ int main(int argc, char **argv)
            passed + failed, (unsigned long long)executions, (unsigned long long)sum->deaths,
            (unsigned long long)complete);
     printf("%d passed, %d failed\n", passed, failed);
-    return failed != 0;
+    if (weaken || together || unable || passed + failed == 0)
+        return failed != 0 || passed == 0;
+    return objected ? X_OBJECTS : hangs ? X_HANGS : X_HOLDS;
 }

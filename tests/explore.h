@@ -56,6 +56,7 @@ static int x_sleep(const struct timespec *t);
 static int x_clock(struct timespec *t);
 static uint64_t x_ticks(void);
 static void *x_malloc(size_t bytes);
+static int x_back(int fd, uint64_t at, uint64_t bytes, bool punch);
 
 #define open(...) x_opened(open(__VA_ARGS__))
 #define openat(...) x_opened(openat(__VA_ARGS__))
@@ -67,8 +68,7 @@ static void *x_malloc(size_t bytes);
 #define nanosleep(t, left) x_sleep(t)
 #define clock_gettime(clock, t) x_clock(t)
 #define __builtin_ia32_rdtsc() x_ticks()
-#define posix_fallocate(fd, at, n)                                                                 \
-    ((void)(fd), (void)(at), (void)(n), 0) /* there is always memory, and none is given back */
+#define posix_fallocate(fd, at, n) x_back(fd, (uint64_t)(at), (uint64_t)(n), false)
 #define madvise(p, n, what) 0
 #define HORUS_MALLOC(n) x_malloc(n)
 #define HORUS_FREE(p) ((void)(p))
@@ -96,7 +96,7 @@ enum {
     X_THREADS = 4,
     X_KEPT = 16, /* stores of an atomic that can still be read */
     X_LOCS = 1024,
-    X_CELLS = 16,
+    X_CELLS = 24,
     X_KEYS = 1 << 14,
     X_DEPTH = 1 << 16,
     X_STEPS = 100000,
@@ -108,6 +108,15 @@ enum {
     X_BEFORE = 7 /* what a slot's data say before anybody wrote them */
 };
 enum { X_READY = 1, X_ON_LOCK, X_ON_FUTEX, X_ENDED, X_DIED };
+
+/* How a scene ends: also the exit status of who runs it, where every other one, or a signal, means that
+ * it did not run at all. What cannot be explored says nothing of horus.h. */
+typedef enum x_verdict {
+    X_HOLDS = 0,
+    X_OBJECTS = 3, /* a race, a deadlock, or what the scene says of the end is not so */
+    X_HANGS = 4,   /* it goes on for ever */
+    X_UNABLE = 5   /* the machine has no room for it, or does not know what it asks for */
+} x_verdict;
 
 typedef uint16_t x_view[X_LOCS];
 
@@ -148,10 +157,16 @@ typedef struct x_thread {
 
 typedef struct x_held { /* a byte of a file that is locked */
     uint64_t inode;
-    int fd;
+    uint32_t description;
+    int process;
     uint32_t byte;
     bool shared;
 } x_held;
+typedef struct x_page { /* a mapping that keeps a description, and so its locks */
+    void *at;
+    uint32_t description;
+    bool of_run;
+} x_page;
 
 typedef struct x_bounds {
     int preemptions, deaths, stale;
@@ -167,7 +182,8 @@ typedef struct x_event {
 
 typedef struct x_machine {
     bool running, failed, grew, tracing;
-    bool strict; /* nobody may overwrite a message before all have read it */
+    x_verdict verdict; /* if it failed */
+    bool strict;       /* nobody may overwrite a message before all have read it */
     int current, threads;
     x_thread thread[X_THREADS];
     ucontext_t home;
@@ -193,6 +209,8 @@ typedef struct x_machine {
         int slot; /* -1: unused */
     } cell[X_CELLS];
     uint8_t before[256]; /* what was written while the scene was prepared */
+    uint64_t given_back; /* pages of the first file that have no memory: there is always some */
+    int made;            /* a cell that whoever asks for private memory writes, or 0 */
     /* the world */
     struct {
         uint8_t *base;
@@ -203,9 +221,13 @@ typedef struct x_machine {
     int regions;
     x_held held[192];
     int helds;
+    x_page page[192];
+    int pages;
+    uint32_t descriptions;
     x_view lock_view; /* what the kernel's locks hand on: one for all of them */
     struct {
         int process;
+        uint32_t description;
         bool of_run;
         uint64_t inode;
     } fd[1024];
@@ -219,7 +241,8 @@ typedef struct x_machine {
         size_t statics_bytes, arena_bytes, shared_bytes;
         uint8_t *shared_at;
         x_held held[192];
-        int helds, regions;
+        x_page page[192];
+        int helds, pages, regions;
         uint64_t now;
     } saved;
     /* results */
@@ -236,12 +259,13 @@ extern const x_site __start_x_sites[], __stop_x_sites[];
 
 static void x_switch(int to);
 
-__attribute__((format(printf, 1, 2))) static void x_fail(const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void x_stop(x_verdict verdict, const char *format, ...)
 {
     if (X->failed)
         return;
     va_list args;
     X->failed = true;
+    X->verdict = verdict;
     va_start(args, format);
     (void)vsnprintf(X->why, sizeof X->why, format, args);
     va_end(args);
@@ -250,6 +274,7 @@ __attribute__((format(printf, 1, 2))) static void x_fail(const char *format, ...
         swapcontext(&X->thread[X->current].context, &X->home);
     }
 }
+#define x_fail(...) x_stop(X_OBJECTS, __VA_ARGS__)
 #define X_MUST(cond)                                                                               \
     ((cond) ? (void)0 : x_fail("%s:%d: %s (%s)", __FILE__, __LINE__, #cond, horus_last_error()))
 
@@ -268,7 +293,7 @@ static int x_choose(int options)
     if (options <= 1)
         return 0;
     if (at == X_DEPTH) {
-        x_fail("too many choices");
+        x_stop(X_UNABLE, "too many choices");
         return 0;
     }
     X->depth++;
@@ -285,8 +310,8 @@ static int x_choose(int options)
         X->choice[at].options = (uint16_t)options;
         X->known = at + 1;
     } else if (X->choice[at].options != options) {
-        x_fail("a run was not like the one before it (choice %d: %d options, then %d)", at,
-               X->choice[at].options, options);
+        x_stop(X_UNABLE, "a run was not like the one before it (choice %d: %d options, then %d)",
+               at, X->choice[at].options, options);
         return 0;
     }
     return X->choice[at].chosen;
@@ -377,7 +402,7 @@ static void x_yield(void)
         return;
     X->now += 1000;
     if (++X->steps > X_STEPS)
-        x_fail("it goes on for ever");
+        x_stop(X_HANGS, "it goes on for ever");
     for (int i = 1; i < X->threads; i++) {
         int k = (X->current + i) % X->threads;
         if (x_runs(&X->thread[k])) {
@@ -419,7 +444,7 @@ static void x_die(void)
             x_join(X->lock_view, X->thread[i].view);
         }
     for (int i = 0; i < X->helds;)
-        if (X->fd[X->held[i].fd].process == process)
+        if (X->held[i].process == process)
             X->held[i] = X->held[--X->helds];
         else
             i++;
@@ -430,7 +455,7 @@ static void x_point(bool contended, bool effect)
 {
     int able[X_THREADS], n = 0;
     if (++X->steps > X_STEPS)
-        x_fail("it goes on for ever");
+        x_stop(X_HANGS, "it goes on for ever");
     if (contended && X->left.preemptions > 0)
         for (int i = 1; i < X->threads; i++) {
             int k = (X->current + i) % X->threads;
@@ -530,7 +555,7 @@ static uint16_t *x_view_at(uint32_t index)
 static uint32_t x_keep_view(const uint16_t *view)
 {
     if (X->view_count == X->view_room) {
-        x_fail("too many views");
+        x_stop(X_UNABLE, "too many views");
         return 0;
     }
     memcpy(x_view_at(X->view_count), view, (size_t)x_view_length() * sizeof *view);
@@ -601,9 +626,18 @@ static x_loc *x_loc_of(x_key *k, void *real, int bytes)
     }
     return l;
 }
+static int x_process(void) { return X->running ? X->thread[X->current].process : -1; }
+/* A word of which each process has its own, though all are in this one. */
+static const volatile void *x_private;
+static horusi_a32 x_own_words[X_THREADS + 1];
+static const volatile void *x_own(const volatile void *p)
+{
+    return p == x_private && X->running ? &x_own_words[x_process() + 1] : p;
+}
 uint64_t x_access(const x_site *site, const volatile void *p, int bytes, uint64_t v,
                   uint64_t *expected)
 {
+    p = x_own(p);
     int op = site->op, order = X->order[site->id];
     bool shared, writes = op != X_LOAD;
     if (!X->running)
@@ -674,7 +708,7 @@ static int x_cell(uint32_t slot)
             X->cell[i].value = slot < 256 && X->before[slot] ? X->before[slot] : X_BEFORE;
             return i;
         }
-    x_fail("too many slots");
+    x_stop(X_UNABLE, "too many slots");
     return 0;
 }
 static void x_write_data(uint32_t slot, uint64_t value)
@@ -718,9 +752,21 @@ static void *x_malloc(size_t bytes)
     }
     X->arena_used = at + bytes;
     memset(X->arena + at, 0, bytes);
+    if (X->running && X->made)
+        x_write_data((uint32_t)X->made, 1);
     return X->arena + at;
 }
-static int x_process(void) { return X->running ? X->thread[X->current].process : -1; }
+/* Memory comes, or goes: for pages of the pool. */
+static int x_back(int fd, uint64_t at, uint64_t bytes, bool punch)
+{
+    (void)fd;
+    for (uint64_t page = at / 4096; page < (at + bytes + 4095) / 4096 && page < 64; page++)
+        if (punch)
+            X->given_back |= (uint64_t)1 << page;
+        else
+            X->given_back &= ~((uint64_t)1 << page);
+    return 0;
+}
 static int x_opening = -1; /* the process on whose behalf the set-up opens files */
 static int x_opened(int fd)
 {
@@ -728,21 +774,26 @@ static int x_opened(int fd)
     if (fd >= 0 && fd < 1024 && fstat(fd, &s) == 0) {
         X->fd[fd].inode = s.st_ino;
         X->fd[fd].process = X->running ? x_process() : x_opening;
+        X->fd[fd].description = ++X->descriptions;
         X->fd[fd].of_run = X->saved.statics != NULL;
     }
     return fd;
 }
-static void x_drop_fd(int fd)
+static void x_unlock_all(uint32_t description)
 {
     for (int i = 0; i < X->helds;)
-        if (X->held[i].fd == fd)
+        if (X->held[i].description == description)
             X->held[i] = X->held[--X->helds];
         else
             i++;
 }
 static int x_close(int fd)
 {
-    x_drop_fd(fd);
+    bool kept = fd < 0 || fd >= 1024;
+    for (int i = 0; i < X->pages && !kept; i++)
+        kept = X->page[i].description == X->fd[fd].description;
+    if (!kept)
+        x_unlock_all(X->fd[fd].description);
     if (fd >= 0 && fd < 1024 && !X->fd[fd].of_run && X->saved.statics)
         return 0; /* needed again in the next execution */
     if (fd >= 0 && fd < 1024)
@@ -760,6 +811,10 @@ static void *x_mmap(void *at, size_t bytes, int prot, int flags, int fd, off_t o
         X->region[X->regions].bytes = bytes;
         X->region[X->regions].id = 1 + (uint64_t)s.st_ino % 0xffff;
         X->region[X->regions++].of_run = X->saved.statics != NULL;
+    } else if (m != MAP_FAILED) {
+        if (X->pages == 192)
+            abort(); /* or its locks would vanish unseen */
+        X->page[X->pages++] = (x_page){m, X->fd[fd].description, X->saved.statics != NULL};
     }
     return m;
 }
@@ -767,6 +822,13 @@ static int x_munmap(void *at, size_t bytes)
 {
     if ((uint8_t *)at >= X->arena && (uint8_t *)at < X->arena + X_ARENA)
         return 0;
+    for (int i = 0; i < X->pages; i++)
+        if (X->page[i].at == at) {
+            bool again = !X->page[i].of_run && X->saved.statics;
+            x_unlock_all(X->page[i].description);
+            X->page[i] = X->page[--X->pages];
+            return again ? 0 : munmap(at, bytes);
+        }
     for (int i = 0; i < X->regions; i++)
         if (X->region[i].base == at) {
             if (!X->region[i].of_run && X->saved.statics)
@@ -783,16 +845,18 @@ static int x_clock(struct timespec *t)
     t->tv_nsec = (long)(X->now % 1000000000u);
     return 0;
 }
-static uint64_t x_ticks(void) { return X->now += 50; }
+/* Far enough apart for a stamp of another message to be told from its own. */
+static uint64_t x_ticks(void) { return X->now += 5000; }
 
 static int x_flock(int fd, int command, horusi_flock *l)
 {
     uint64_t inode = X->fd[fd].inode;
+    uint32_t description = X->fd[fd].description;
     if (X->running)
         x_point(true, true);
     for (int i = 0; i < X->helds; i++) {
         x_held *h = &X->held[i];
-        if (h->inode != inode || h->fd == fd || (long long)h->byte < l->start ||
+        if (h->inode != inode || h->description == description || (long long)h->byte < l->start ||
             (long long)h->byte >= l->start + l->len || (h->shared && l->type == F_RDLCK) ||
             l->type == F_UNLCK)
             continue;
@@ -819,18 +883,20 @@ static int x_flock(int fd, int command, horusi_flock *l)
         return 0;
     }
     for (int i = 0; i < X->helds; i++)
-        if (X->held[i].inode == inode && X->held[i].fd == fd &&
+        if (X->held[i].inode == inode && X->held[i].description == description &&
             (long long)X->held[i].byte == l->start) {
             X->held[i] = X->held[--X->helds];
             break;
         }
     if (l->type != F_UNLCK)
-        X->held[X->helds++] = (x_held){inode, fd, (uint32_t)l->start, l->type == F_RDLCK};
+        X->held[X->helds++] =
+            (x_held){inode, description, X->fd[fd].process, (uint32_t)l->start, l->type == F_RDLCK};
     return 0;
 }
 static long x_futex(horusi_a32 *word, int command, uint32_t value, const long *timeout)
 {
     bool shared;
+    word = (horusi_a32 *)(uintptr_t)x_own(word);
     x_key *k = x_find(word, &shared);
     uint32_t *real = x_real(k, word);
     x_thread *t = &X->thread[X->current];
@@ -877,7 +943,7 @@ static long x_futex(horusi_a32 *word, int command, uint32_t value, const long *t
                 X->thread[i].state = X_READY;
         return 0;
     default:
-        x_fail("futex %d is not known here", command);
+        x_stop(X_UNABLE, "futex %d is not known here", command);
         return -1;
     }
 }
@@ -914,9 +980,11 @@ static long x_syscall(long number, ...)
         else
             r = 0;
     } else if (number == SYS_fallocate) {
-        r = 0;
+        (void)va_arg(args, int);
+        uint64_t at = va_arg(args, uint64_t);
+        r = x_back((int)a, at, va_arg(args, uint64_t), true);
     } else {
-        x_fail("system call %ld is not known here", number);
+        x_stop(X_UNABLE, "system call %ld is not known here", number);
     }
     va_end(args);
     return r;
@@ -950,6 +1018,8 @@ static void x_save(uint8_t *shared, size_t shared_bytes)
     memcpy(X->saved.shared, shared, shared_bytes);
     memcpy(X->saved.held, X->held, sizeof X->held);
     X->saved.helds = X->helds;
+    memcpy(X->saved.page, X->page, sizeof X->page);
+    X->saved.pages = X->pages;
     X->saved.regions = X->regions;
     X->saved.now = X->now;
 }
@@ -970,6 +1040,11 @@ static void x_restore(void)
         }
     memcpy(X->held, X->saved.held, sizeof X->held);
     X->helds = X->saved.helds;
+    for (int i = 0; i < X->pages; i++)
+        if (X->page[i].of_run)
+            munmap(X->page[i].at, 4096);
+    memcpy(X->page, X->saved.page, sizeof X->page);
+    X->pages = X->saved.pages;
     X->now = X->saved.now;
     horusi_tid = 0;
 }
@@ -985,6 +1060,7 @@ static void x_execute(const x_scenario *s)
     X->long_slices = 0;
     X->wakes = 0;
     X->traced = 0;
+    X->given_back = 0;
     memset(X->lock_view, 0, sizeof X->lock_view);
     memset(X->cell, 0, sizeof X->cell);
     for (int i = 0; i < X_CELLS; i++)
@@ -1000,13 +1076,14 @@ static void x_execute(const x_scenario *s)
         t->process = s->who[X->threads].process;
         t->mortal = s->who[X->threads].mortal;
         t->state = X_READY;
-        t->tid = 0;
+        t->tid =
+            100 + (uint32_t)(t - X->thread); /* as `begin` says of the handles: the short ways */
         t->saved_errno = 0;
         memset(t->view, 0, sizeof t->view);
     }
     X->running = true;
     X->current = x_choose(X->threads);
-    horusi_tid = 0;
+    horusi_tid = X->thread[X->current].tid;
     swapcontext(&X->home, &X->thread[X->current].context);
     X->running = false;
     horusi_tid = 0;
@@ -1018,7 +1095,7 @@ static void x_execute(const x_scenario *s)
 static void x_kill(int process)
 {
     for (int i = 0; i < X->helds;)
-        if (X->fd[X->held[i].fd].process == process)
+        if (X->held[i].process == process)
             X->held[i] = X->held[--X->helds];
         else
             i++;
@@ -1040,7 +1117,7 @@ static void x_watch(void)
         x_key *k = &X->key[i];
         if (k->key && k->wrote && (k->seen & (k->seen - 1))) {
             if (x_view_length() >= X_LOCS) {
-                x_fail("too many atomics");
+                x_stop(X_UNABLE, "too many atomics");
                 return;
             }
             k->loc = X->locs++;

@@ -3,8 +3,8 @@
 enum { X_RLX, X_ACQ, X_REL, X_ACQREL, X_SEQ };
 enum { X_LOAD, X_STORE, X_ADD, X_XCHG, X_OR, X_AND, X_CAS };
 
-typedef struct x_site { /* one access in the source */
-    const char *label, *function;
+typedef struct x_site {                  /* one access in the source */
+    const char *label, *function, *what; /* what: the expression that names the atomic */
     uint16_t line, id;
     uint8_t op, order;
 } x_site;
@@ -14,7 +14,7 @@ uint64_t x_access(const x_site *site, const volatile void *p, int bytes, uint64_
 #define X_DO(label_, op_, order_, bytes_, p_, v_, expected_)                                       \
     ({                                                                                             \
         __attribute__((section("x_sites"), used, aligned(8))) static const x_site x_site_ = {      \
-            #label_, __func__, __LINE__, __COUNTER__, op_, order_};                                \
+            #label_, __func__, #p_, __LINE__, __COUNTER__, op_, order_};                           \
         x_access(&x_site_, (const volatile void *)(p_), bytes_, v_, expected_);                    \
     })
 #define X_DO32(label, op, order, p, v) ((uint32_t)X_DO(label, op, order, 4, p, (uint32_t)(v), NULL))
@@ -23,8 +23,7 @@ uint64_t x_access(const x_site *site, const volatile void *p, int bytes, uint64_
     ({                                                                                             \
         uint64_t x_expected_ = *(e);                                                               \
         bool x_done_ = X_DO(label, X_CAS, order, (int)sizeof(type), p, v, &x_expected_) != 0;      \
-        if (!x_done_)                                                                              \
-            *(e) = (type)x_expected_;                                                              \
+        *(e) = (type)x_expected_; /* the same if it is done; no branch, as in the original */      \
         x_done_;                                                                                   \
     })
 
@@ -36,6 +35,7 @@ uint64_t x_access(const x_site *site, const volatile void *p, int bytes, uint64_
 #define horusi_st32_seq(label, p, v) ((void)X_DO32(label, X_STORE, X_SEQ, p, v))
 #define horusi_add32_rlx(label, p, v) X_DO32(label, X_ADD, X_RLX, p, v)
 #define horusi_add32_acqrel(label, p, v) X_DO32(label, X_ADD, X_ACQREL, p, v)
+#define horusi_add32_seq(label, p, v) X_DO32(label, X_ADD, X_SEQ, p, v)
 #define horusi_cas32_acqrel(label, p, e, v) X_CAS_OF(uint32_t, label, X_ACQREL, p, e, v)
 #define horusi_cas32_seq(label, p, e, v) X_CAS_OF(uint32_t, label, X_SEQ, p, e, v)
 #define horusi_ld64_rlx(label, p) X_DO64(label, X_LOAD, X_RLX, p, 0)

@@ -85,6 +85,7 @@ static void on_alarm(int signal)
     (void)signal;
     die("somebody blocked for %d s", SECONDS);
 }
+static void on_term(int signal) { die("told to stop by signal %d", signal); }
 #define MUST(cond) ((cond) ? (void)0 : die("%s:%d: %s", __FILE__, __LINE__, #cond))
 #define MUST_OK(call)                                                                              \
     do {                                                                                           \
@@ -842,6 +843,9 @@ static void start(const operation *op)
     victim = -1;
     own_pid = getpid();
     (void)signal(SIGALRM, SIG_DFL);
+    (void)signal(SIGTERM, SIG_DFL);
+    (void)signal(SIGINT, SIG_DFL);
+    (void)signal(SIGHUP, SIG_DFL);
     if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
         die("ptrace is not allowed here: %s", strerror(errno));
     memset(&them, 0, sizeof them);
@@ -1517,10 +1521,17 @@ static void try_operation(const operation *op, size_t quota, unsigned round)
            (unsigned long long)at_calls, (unsigned long long)stops, hindered,
            (unsigned long long)strays);
     fflush(stdout);
-    if (op->flags & SWEEPS && hindered * 4 > stops)
+    /* While a sweeper holds the kernel lock of a dead row, nobody else can tell that the row is dead: a
+     * reliable reader in it counts, and a sender may be told FULL. One that is stopped just there hinders
+     * others for as long as it stands still, which is as documented; but it is a short stretch, so only a
+     * few stops may hit it (0.2 % of 1036 stops in a sweep that joins). */
+    if (op->flags & SWEEPS && hindered > 2 + stops / 20)
         die("a stopped sweeper keeps the dead among the living at %u of %llu steps", hindered,
             (unsigned long long)stops);
-    if (missed * 20 > trace.places)
+    /* The way is not quite the same each time (the clock, which row or slot is free, whether the survivor
+     * was first), so that now and then a process strays and a place of the trace is not met again in three
+     * more tries (0.1 % of the 4149 places of a sweep that joins). More than a few were not tried. */
+    if (missed > 3 + trace.places / 100)
         die("nobody died at %zu of %zu places", missed, trace.places);
     passed += round == 0;
 }
@@ -1545,6 +1556,9 @@ int main(int argc, char **argv)
         else if (c == 's')
             seed = strtoull(optarg, NULL, 10);
     (void)signal(SIGALRM, on_alarm);
+    (void)signal(SIGTERM, on_term);
+    (void)signal(SIGINT, on_term);
+    (void)signal(SIGHUP, on_term);
     (void)snprintf(space, sizeof space, "kill%d", (int)getpid());
     (void)snprintf(space2, sizeof space2, "kill%d.2", (int)getpid());
     board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -1614,6 +1628,8 @@ int main(int argc, char **argv)
             try_sleeping(&sleepings[i]);
     }
     now.operation = "the end";
+    if (passed == 0)
+        die("no operation is called so");
     horus_context_close(us.c);
     MUST(access(homes[0], F_OK) != 0 && access(homes[1], F_OK) != 0);
     for (size_t i = 0; i < PLACES; i++) {

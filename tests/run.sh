@@ -10,7 +10,9 @@ passed=0
 failed=0
 times=()
 skips=() # what this machine cannot run: named at the end
-lie() { ls /dev/shm 2>/dev/null | grep '^horus' | sort; }
+failures=() # said once more at the end, which is all that some readers of a log see
+parts=0
+. tests/left.sh
 before=$(lie) # of programs that have nothing to do with us
 
 # ---- what is needed, installed or named
@@ -62,6 +64,7 @@ part() {
     local name=$1 log="$out/$1.log" begin code line
     shift
     case $name in *"${ONLY:-}"*) ;; *) return ;; esac
+    parts=$((parts + 1))
     begin=$(date +%s.%N)
     timeout "${LIMIT:-900}" "$@" >"$log" 2>&1 </dev/null
     code=$?
@@ -80,7 +83,10 @@ part() {
     fi
     while read -r skip; do skips+=("$name: $skip"); done < <(grep 'skipped: ' "$log")
     case $line in *" 0 failed"|ok) ;; *)
-        grep -E 'FAILED|ERROR|Sanitizer|WARNING: Thread' "$log" | head -n 20
+        failures+=("$name: $line")
+        while read -r fail; do failures+=("$name: ${fail:0:300}"); done < <(
+            grep -E 'FAILED|ERROR|Sanitizer|WARNING: Thread' "$log" | head -n 20)
+        printf '%s\n' "${failures[@]}" | grep "^$name: "
         echo "    the end of $log:"
         tail -n 60 "$log" | sed 's/^/    | /'
         ;;
@@ -96,19 +102,21 @@ plain) cc="gcc -O1 -Werror" ;;
 address) cc="clang -O1 -fsanitize=address -fno-omit-frame-pointer"; export ASAN_OPTIONS=detect_leaks=1 ;;
 undefined) cc="clang -O1 -fsanitize=undefined,float-cast-overflow -fno-sanitize-recover=all" ;;
 thread) cc="clang -O1 -fsanitize=thread"; export TSAN_OPTIONS=halt_on_error=1 ;;
-coverage) cc="gcc -O0 --coverage -DTEST_COVERAGE" ;;
+coverage) cc="gcc -O0 --coverage -fprofile-update=atomic -Dalways_inline=unused -DTEST_COVERAGE" ;; # a branch counts once
 *) echo "SANITIZE: address, undefined, thread or coverage"; exit 2 ;;
 esac
 kills=1000 stops=100
 [ "$mode" = plain ] || { kills=60 stops=10; }
+[ "$mode" = coverage ] && export HORUS_TEST_SECONDS=600
+[ "$mode" = coverage ] && rm -f "$out"/*.gcda "$out"/*.gcno # of another day's code
 
 sources=(tests/test_*.c tests/storm.c)
 [ "$mode" = plain ] && sources+=(tests/kill.c tests/explore.c tests/faults.c)
-[ "$mode" = coverage ] && sources+=(tests/faults.c)
+[ "$mode" = coverage ] && sources+=(tests/explore.c tests/faults.c tests/fuzz/fuzz.c)
 for source in "${sources[@]}"; do
     name=$(basename "$source" .c)
     $cc $flags "$source" -o "$out/$name" >"$out/$name.build" 2>&1 ||
-        { echo "cannot build $source:"; head -n 20 "$out/$name.build"; failed=$((failed + 1)); }
+        { failures+=("$name: cannot be built"); echo "cannot build $source:"; head -n 20 "$out/$name.build"; failed=$((failed + 1)); }
 done
 for source in tests/test_*.c; do
     name=$(basename "$source" .c)
@@ -116,37 +124,55 @@ for source in tests/test_*.c; do
 done
 if [ "$mode" = plain ] || [ "$mode" = coverage ]; then
     gcc -std=gnu11 -O0 -DHORUS_IMPLEMENTATION -x c -c horus.h -o "$out/horus.o" &&
-        nm -u "$out/horus.o" >"$out/horus.names"
+        nm -u "$out/horus.o" >"$out/horus.names" || failures+=("faults: nm finds no names")
     part faults env HORUS_FAULTS_NAMES="$PWD/$out/horus.names" HORUS_TEST_SECONDS=300 "$out/faults"
 fi
 part storm "$out/storm" -k $kills -s $stops
 if [ "$mode" = plain ]; then
     part kill "$out/kill" # -n 300000: every step of every operation
-    part explore "$out/explore" -t 2
+    # all scenes; then orders weakened, as many as 40 s take, others in each run (SEED=n: the same)
+    part explore "$out/explore" -t 1 -m -u -T 0.2 -b "${ORDERS_SECONDS:-40}" -r "${SEED:-$RANDOM}"
+    part explore_mutants python3 tests/explore_mutants.py -t 1
     part spin tests/spin/run.sh
     if i686-linux-gnu-gcc -static -O1 $flags tests/storm.c -o "$out/storm32" >"$out/storm32.build" 2>&1; then
         part storm_32_and_64 "$out/storm" -k 200 -s 20 -o "$PWD/$out/storm32"
     else
         failed=$((failed + 1))
+        failures+=("storm32: cannot be built")
         head "$out/storm32.build"
     fi
     part fuzz tests/fuzz/run.sh -t "${FUZZ_SECONDS:-20}"
     part cross tests/cross.sh
     part readme python3 tests/readme_test.py
     part examples python3 tests/demo_examples_test.py
-    if [ -e tests/demo_test.py ]; then
-        if [ ! -e .venv/ready ]; then
-            python3 -m venv .venv >"$out/venv.log" 2>&1 &&
-                .venv/bin/pip install -q scikit-learn pillow >>"$out/venv.log" 2>&1 && touch .venv/ready
-        fi
-        part demo "$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)" tests/demo_test.py
+    if [ ! -e .venv/ready ]; then
+        python3 -m venv .venv >"$out/venv.log" 2>&1 &&
+            .venv/bin/pip install -q scikit-learn pillow >>"$out/venv.log" 2>&1 && touch .venv/ready
     fi
-    [ -e bench/run.py ] && part bench_smoke env QUICK=1 BENCH_OUT="$PWD/$out" python3 bench/run.py
+    part demo "$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)" tests/demo_test.py
+    part bench_smoke env QUICK=1 BENCH_OUT="$PWD/$out" python3 bench/run.py
+    part coverage env -u ONLY SANITIZE=coverage tests/run.sh # the C tests once more, and what they reach
 fi
-[ "$mode" = coverage ] && python3 tests/coverage.py "$out" --list >"$out/uncovered.txt" && tail -n 1 "$out/uncovered.txt"
-left=$(comm -13 <(echo "$before") <(lie) | tr '\n' ' ')
+if [ "$mode" = coverage ]; then # not the kill harness: it takes no branch that these do not
+    part explore "$out/explore" -t "${EXPLORE_SECONDS:-1}"
+    part fuzz tests/fuzz/run.sh -p "$out/fuzz" -t "${FUZZ_SECONDS:-20}"
+    part coverage python3 tests/coverage.py "$out" 95
+    [ -e "$out/coverage.log" ] && grep -E '^(lines|branches): ' "$out/coverage.log"
+fi
+if [ $parts = 0 ]; then
+    failures+=("no part is called so: ${ONLY:-}")
+    failed=$((failed + 1))
+fi
+if [ "$mode" = plain ]; then
+    for name in explore explore_mutants spin kill coverage; do # what these have to tell
+        figures=$(grep -hE '^[0-9]+ (scenes|weakened|sets|of [0-9]+ weakenings|of all those|mutants|operations)|^(spin|lines|branches): ' \
+            "$out/$name.log" 2>/dev/null)
+        case $name in *"${ONLY:-}"*) [ -n "$figures" ] && echo "$figures" | sed "s/^/    $name: /" ;; esac
+    done
+fi
+left=$(left_behind "$before")
 if [ -n "$left" ]; then
-    echo "left behind in /dev/shm: $left"
+    failures+=("left behind: $left")
     failed=$((failed + 1))
 else
     passed=$((passed + 1))
@@ -157,5 +183,9 @@ if [ ${#skips[@]} -gt 0 ]; then
     echo "---- not run here"
     printf '%s\n' "${skips[@]}"
 fi
+if [ ${#failures[@]} -gt 0 ]; then
+    echo "---- FAILED"
+    printf '%s\n' "${failures[@]}"
+fi
 echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+[ $failed -eq 0 ] && [ ${#failures[@]} -eq 0 ]

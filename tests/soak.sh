@@ -1,12 +1,15 @@
 #!/bin/bash
-# The large configurations of the harnesses, for MINUTES (default 30): every instruction a place to die
-# and storms on one core; interleavings, weakened orders, broken protocols and fuzzing on the other.
-# Ends with the figures of each and N passed, N failed. The logs are in build/soak.
+# The large configurations of the harnesses, for about MINUTES (default 30): every instruction a place
+# to die, coverage and storms on one core; interleavings, weakened orders, broken protocols and fuzzing
+# on the other. What must be whole is not cut to MINUTES: all deaths, all weakened orders, all mutants,
+# coverage. Ends with the figures of each and N passed, N failed. The logs are in build/soak.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 minutes=${MINUTES:-30}
 out=build/soak
 end=$(($(date +%s) + minutes * 60))
+. tests/left.sh
+before=$(lie)
 mkdir -p "$out"
 rm -f "$out"/*.log "$out"/*.result
 for name in kill storm explore; do
@@ -18,9 +21,10 @@ left() { echo $((end - $(date +%s))); }
 run() {
     local name=$1 seconds=$2 code
     shift 2
-    timeout --foreground -k 10 "$seconds" "$@" >"$out/$name.log" 2>&1 </dev/null
+    echo "did not come to an end" >"$out/$name.result"
+    timeout -k 10 "$seconds" "$@" >"$out/$name.log" 2>&1 </dev/null
     code=$?
-    if [ $code = 124 ]; then
+    if [ $code = 124 ] || [ $code = 137 ]; then
         echo "cut off after $seconds s" >"$out/$name.result"
     else
         echo "$code" >"$out/$name.result"
@@ -35,29 +39,39 @@ storms() { # until the time is up, with a new seed each
 }
 {
     run kill $((minutes * 60 + 1800)) "$out/kill" -n 200000
+    run coverage 2400 env SANITIZE=coverage tests/run.sh
+    run checks 2400 tests/fuzz/mutants.sh -t 60
     storms 1001 2
 } &
 {
-    part=$((minutes * 60 / 4))
-    run explore $((3 * part + 60)) "$out/explore" -t "$(echo "scale=1; $part / 40" | bc)"
-    run mutants $((2 * part + 300)) python3 tests/explore_mutants.py -j 1
-    run fuzz $((3 * part + 300)) tests/fuzz/run.sh -j 1 -t $((part / 7))
+    part=$((minutes * 60 / 6))
+    run explore $((3 * part + 60)) "$out/explore" -t "$(echo "scale=1; $part / 70" | bc)"
+    run orders 5400 "$out/explore" -m -t 0.2 -j 1
+    run mutants $((2 * part + 900)) python3 tests/explore_mutants.py -j 1
+    run fuzz $((3 * part + 600)) tests/fuzz/run.sh -j 1 -t $((part / 7))
     storms 1002 2
 } &
 wait
 passed=0 failed=0
 echo "---- soak, $minutes minutes"
+for name in kill explore orders mutants checks fuzz coverage storm1001 storm1002; do
+    [ -e "$out/$name.result" ] || echo "was not run" >"$out/$name.result"
+done
 for result in "$out"/*.result; do
     name=$(basename "$result" .result)
     ended=$(cat "$result")
+    lines=2
     if [ "$ended" = 0 ]; then
         passed=$((passed + 1))
     else
-        failed=$((failed + 1))
+        failed=$((failed + 1)) lines=20
         echo "$name: FAILED ($ended)"
     fi
-    tail -n 2 "$out/$name.log" | sed "s/^/$name: /"
+    case $name in orders | coverage) lines=$((lines + 2)) ;; esac
+    [ -e "$out/$name.log" ] && tail -n $lines "$out/$name.log" | sed "s/^/$name: /"
 done
-ls -d /dev/shm/horus* 2>/dev/null && { echo "left behind in /dev/shm"; failed=$((failed + 1)); }
+[ -e build/coverage/coverage.log ] && sed -n 's/^\(lines\|branches\): /coverage: &/p' build/coverage/coverage.log
+remain=$(left_behind "$before")
+[ -n "$remain" ] && { echo "left behind: $remain"; failed=$((failed + 1)); }
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -51,15 +51,22 @@
 #ifndef TEST_UNDEFINED_SANITIZED
 #define TEST_UNDEFINED_SANITIZED 0
 #endif
-#ifdef TEST_COVERAGE /* a child that ends at once still says what it ran */
-extern void __gcov_dump(void);
-#define _exit(status) (__gcov_dump(), _exit(status))
+#ifdef TEST_COVERAGE /* who ends at once, or is about to be killed, says what it ran so far */
+extern void __gcov_dump(void), __gcov_reset(void);
+#define TEST_SAY_COVERAGE() (__gcov_dump(), __gcov_reset())
+#define _exit(status) (TEST_SAY_COVERAGE(), _exit(status))
+#else
+#define TEST_SAY_COVERAGE() ((void)0)
 #endif
 #ifndef TEST_EMULATED /* built for an emulator of another processor: see tests/cross.sh */
 #define TEST_EMULATED 0
 #endif
 /* How often to repeat what is only made likelier by repeating: less where a step costs more. */
-#define TEST_TIMES(n) (TEST_SANITIZED || TEST_EMULATED ? ((n) + 9) / 10 : (n))
+#if TEST_SANITIZED || TEST_EMULATED || defined TEST_COVERAGE
+#define TEST_TIMES(n) (((n) + 9) / 10)
+#else
+#define TEST_TIMES(n) (n)
+#endif
 
 /* Memory that a test shares with the processes that it forks. */
 typedef struct test_board {
@@ -165,15 +172,11 @@ __attribute__((unused)) static bool test_is_all(const void *data, int byte, size
 
 /* ---- processes */
 
-extern void __gcov_dump(void) __attribute__((weak));
-
 /* Ends a forked process as exit() would, but for the leak check: what was inherited is not lost. */
 __attribute__((noreturn, unused)) static void test_leave(int status)
 {
     horusi_at_exit();
     fflush(NULL);
-    if (__gcov_dump)
-        __gcov_dump();
     _exit(status);
 }
 /* Runs body(arg) in a process of its own. */
@@ -213,6 +216,7 @@ __attribute__((unused)) static void test_sleep_us(long us)
 /* One process says that it has come to a point, another waits for it. */
 __attribute__((unused)) static void test_raise(unsigned flag)
 {
+    TEST_SAY_COVERAGE(); /* now: whoever awaits this may kill us, and half a file is worse than none */
     atomic_fetch_add(&board->flag[flag], 1);
 }
 __attribute__((unused)) static void test_await_count(unsigned flag, uint32_t count)

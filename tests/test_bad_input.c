@@ -158,6 +158,12 @@ TEST(environment_that_is_no_good_is_refused)
     (void)setenv("HORUS_DIR", "", 1);
     CHECK_OK(horus_context_open(&c, &(horus_context_desc){.pool_bytes = MiB}));
     horus_context_close(c);
+    char slashes[HORUS_NAME_BYTES]; /* each takes three bytes of a file's name */
+    for (int i = 0; i < HORUS_NAME_BYTES - 1; i++)
+        slashes[i] = i % 2 ? '/' : 'a';
+    memcpy(slashes + HORUS_NAME_BYTES - 2, "a", 2);
+    FAILS(horus_context_open(&c, &(horus_context_desc){.name = slashes}), HORUS_E_NAME);
+    CHECK_TEXT(horus_last_error(), "too many /");
     static const char *const groups[] = {"-1", "4294967295", "99999999999999999999", "0x", "1 "};
     for (int i = 0; i < 5; i++) { /* no number that could be a group's */
         (void)setenv("HORUS_GROUP", groups[i], 1);
@@ -479,7 +485,7 @@ TEST(depth_maps_and_clouds)
     FAILS(horus_cloud_tensor(NULL, &o.cloud), HORUS_E_ARG);
     FAILS(horus_cloud_release(NULL), HORUS_E_CLOSED);
     FAILS(horus_cloud_point(&o.cloud, 0, NULL, 3), HORUS_E_ARG);
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 7; i++) {
         const horus_depth *d = &bad_depth;
         const horus_cloud *c = &bad_cloud;
         horus_result want = HORUS_E_ARG;
@@ -506,6 +512,10 @@ TEST(depth_maps_and_clouds)
         case 4:
             bad_depth.stride_bytes = 15;
             bad_cloud.fields = 65536;
+            break;
+        case 5:
+            bad_depth.height_px = 0;
+            bad_cloud.fields = 0;
             break;
         default:
             bad_depth.frame.pool = NULL;
@@ -686,6 +696,95 @@ TEST(a_negative_timeout_of_a_send_is_refused)
         horus_topic_close(t);
         horus_topic_close(r);
     }
+    horus_context_close(c);
+}
+
+static void no_topic(void *user, const horus_topic_stats *stats)
+{
+    (void)user, (void)stats;
+    test_failed(__FILE__, __LINE__, "a topic was listed");
+}
+static void child_uses_what_it_inherited(void *arg)
+{
+    horus_topic_stats s;
+    things *o = arg;
+    FAILS(horus_context_topics(o->context, no_topic, &s), HORUS_E_DETACHED);
+}
+TEST(the_topics_of_a_parent_are_not_listed_in_its_child)
+{
+    things o = make();
+    FAILS(horus_context_topics(o.context, NULL, NULL), HORUS_E_ARG);
+    CHECK_JOIN(test_fork(child_uses_what_it_inherited, &o));
+    unmake(&o);
+}
+
+TEST(views_of_nothing_and_receives_into_nothing_say_so)
+{
+    things o = make();
+    horus_info info;
+    horus_image image;
+    horus_depth depth;
+    horus_cloud cloud;
+    CHECK(!horus_cloud_is_xyz(NULL) && !horus_cloud_has_intensity(NULL));
+    CHECK(!horus_cloud_has_color(NULL));
+    JUNK(info);
+    FAILS(horus_topic_receive_image(o.topic, NULL, &info, 0), HORUS_E_ARG);
+    CHECK_ZERO(info);
+    FAILS(horus_topic_receive_image(o.topic, NULL, NULL, 0), HORUS_E_ARG);
+    JUNK(image);
+    CHECK_RESULT(horus_topic_receive_image(o.topic, &image, NULL, 0), HORUS_EMPTY);
+    CHECK_ZERO(image);
+    JUNK(depth);
+    CHECK_RESULT(horus_topic_receive_depth(o.topic, &depth, NULL, 0), HORUS_EMPTY);
+    CHECK_ZERO(depth);
+    JUNK(cloud);
+    CHECK_RESULT(horus_topic_receive_cloud(o.topic, &cloud, NULL, 0), HORUS_EMPTY);
+    CHECK_ZERO(cloud);
+    unmake(&o);
+}
+
+/* Bytes that a message may not have, whatever lies behind them. */
+TEST(a_message_of_more_than_4_gib_is_refused)
+{
+#if SIZE_MAX > UINT32_MAX
+    things o = make();
+    uint8_t byte = 1;
+    FAILS(horus_topic_send(o.topic, &byte, (size_t)1 << 32, 0), HORUS_E_ARG);
+    FAILS(horus_topic_send_typed(o.topic, &horus_cmd_vel_type, &byte, (size_t)1 << 32, 0),
+          HORUS_E_ARG);
+    unmake(&o);
+#endif
+}
+TEST(nothing_is_sent_from_null_by_a_handle_that_has_sent)
+{
+    horus_context *c = join(4 * MiB);
+    horus_topic *t;
+    uint64_t n = 1;
+    REQUIRE_OK(horus_topic_open(&t, "t", &(horus_topic_desc){.context = c}));
+    CHECK_OK(horus_topic_send(t, &n, sizeof n, 0));
+    FAILS(horus_topic_send(t, NULL, sizeof n, 0), HORUS_E_ARG);
+    CHECK_OK(horus_topic_receive(t, &n, sizeof n, NULL, 0));
+    CHECK_RESULT(horus_topic_receive(t, &n, sizeof n, NULL, 0), HORUS_EMPTY);
+    horus_topic_close(t);
+    horus_context_close(c);
+}
+TEST(a_private_context_has_no_other_pools_to_look_for)
+{
+    static _Alignas(64) uint8_t memory[1 << 16];
+    uint8_t wire[HORUS_DESCRIPTOR_BYTES];
+    size_t bytes = sizeof wire;
+    horus_tensor t, got;
+    int64_t shape = 10;
+    horus_context *c =
+        join_desc((horus_context_desc){.memory = memory, .memory_bytes = sizeof memory});
+    REQUIRE_OK(horus_tensor_alloc(&t, pool_of(c), HORUS_U8, 1, &shape, 0));
+    CHECK_OK(horus_tensor_describe(&t, wire, &bytes));
+    ((horusi_wire *)(void *)wire)->pool_id = 12345;
+    JUNK(got);
+    FAILS(horus_tensor_from_descriptor(&got, c, wire, bytes), HORUS_E_NOT_FOUND);
+    CHECK_ZERO(got);
+    CHECK_OK(horus_tensor_release(&t));
+    check_empty(pool_of(c));
     horus_context_close(c);
 }
 

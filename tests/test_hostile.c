@@ -402,3 +402,299 @@ TEST(a_full_directory_and_dead_members_without_end_do_not_hold_up_an_open)
     CHECK(sweeps_seen > 10 && sweeps_seen < 100);
     meddle_with(NULL);
 }
+
+/* ---- entries and descriptors that cannot be */
+
+static horusi_entry *first_entry(horus_topic *t)
+{
+    return horusi_entry_at(t->out->entries, t->out->stride, 0);
+}
+/* A message whose entry says something else than what was sent is lost, and told as lost; the next
+ * one arrives. */
+static void check_passed_over(horus_topic *s, horus_topic *r, uint32_t size, const char *what)
+{
+    static uint8_t buffer[100000];
+    horus_info info;
+    memset(buffer, 0, sizeof buffer);
+    atomic_store_explicit(&first_entry(s)->size, size, memory_order_relaxed);
+    CHECK_OK(send(s, 77));
+    horus_result got = horus_topic_receive(r, buffer, sizeof buffer, &info, 0);
+    uint64_t n;
+    memcpy(&n, buffer, sizeof n);
+    if (got != HORUS_OK || n != 77 || info.lost != 1)
+        test_failed(__FILE__, __LINE__, "%s (%x): %s, %llu, %llu lost", what, (unsigned)size,
+                    test_result_name(got), (unsigned long long)n, (unsigned long long)info.lost);
+}
+TEST(entries_of_no_kind_or_size_are_passed_over)
+{
+    horus_context *c = join(2 * MiB);
+    static const uint32_t kinds[] = {5, 0x7f, 0x81, 0xff, 1, 4, HORUSI_WIRE_BLOB};
+    static const uint32_t sizes[] = {0, 23, 169, 0xffffff, 24};
+    for (int policy = 1; policy <= 3; policy++)
+        for (size_t i = 0; i < 36; i++) {
+            if (kinds[i / 5 % 7] < 5 && i % 5 == 4 && i < 35)
+                continue; /* a frame's, and long enough: see below */
+            horus_topic_desc d = {.capacity = 4, .policy = (horus_policy)policy};
+            char name[] = {(char)('a' + policy), 0};
+            sender = open_in(c, name, d);
+            reader = open_in(c, name, d);
+            CHECK_RESULT(horus_topic_wait(reader, 0), HORUS_EMPTY);
+            CHECK_OK(send(sender, 1));
+            if (i < 35)
+                check_passed_over(sender, reader, kinds[i / 5] << 24 | sizes[i % 5], "a kind");
+            else /* larger than an entry, though the buffer has room */
+                check_passed_over(sender, reader, 90000, "a size");
+            horus_topic_close(reader);
+            horus_topic_close(sender);
+            horus_topic *rest = open_in(c, name, d); /* what a queue's dead message leaves */
+            (void)horus_topic_drain(rest, NULL);
+            horus_topic_close(rest);
+        }
+    check_balanced(pool_of(c));
+    horus_context_close(c);
+}
+TEST(a_large_message_that_is_not_in_its_block_is_passed_over)
+{
+    static uint8_t large[5000];
+    static const uint64_t sizes[] = {0, 9000, 1ull << 32, UINT64_MAX};
+    horus_context *c = join(2 * MiB);
+    for (int i = 0; i < 4; i++) {
+        sender = open_in(c, "t", (horus_topic_desc){.capacity = 4});
+        reader = open_in(c, "t", (horus_topic_desc){0});
+        CHECK_OK(horus_topic_send(sender, large, sizeof large, 0));
+        uint64_t *bytes = (uint64_t *)(void *)((uint8_t *)(first_entry(sender) + 1) + 24);
+        CHECK_EQ(*bytes, 5000);
+        *bytes = sizes[i];
+        check_passed_over(sender, reader, *(uint32_t *)&first_entry(sender)->size, "a large one");
+        horus_topic_close(reader);
+        horus_topic_close(sender);
+    }
+    check_balanced(pool_of(c));
+    horus_context_close(c);
+}
+
+/* A descriptor whose words do not fit its slot is an error that says so, and holds nothing. */
+TEST(descriptors_that_do_not_fit_their_slot_are_refused)
+{
+    horus_context *c = join(4 * MiB);
+    horus_tensor t, no_tensor;
+    horus_image m, no_image;
+    horus_depth d, no_depth;
+    horus_cloud p, no_cloud;
+    int64_t shape[2] = {8, 9};
+    REQUIRE_OK(horus_tensor_alloc(&t, pool_of(c), HORUS_U16, 2, shape, 0));
+    REQUIRE_OK(horus_image_alloc(&m, pool_of(c), 8, 9, HORUS_RGB8, 0));
+    REQUIRE_OK(horus_depth_alloc(&d, pool_of(c), 8, 9, HORUS_F32, 0));
+    REQUIRE_OK(horus_cloud_alloc(&p, pool_of(c), 8, 3, HORUS_F32, 0));
+    /* each 32-bit word of each kind's descriptor behind the name of its slot, and its length */
+    for (uint32_t kind = HORUS_KIND_TENSOR; kind <= HORUS_KIND_CLOUD; kind++)
+        for (uint32_t w = 3; w < 16; w++)
+            for (int v = 0; v < 6; v++) {
+                static const uint32_t bad[] = {0, 1, 0xffffffff, 0x80000000, 0x10000, 0x63636363};
+                sender = open_in(c, "t", (horus_topic_desc){.capacity = 4, .message_bytes = 168});
+                reader = open_in(c, "t", (horus_topic_desc){0});
+                uint32_t used = stats_of(pool_of(c)).used_slots;
+                horus_result r = kind == HORUS_KIND_TENSOR  ? horus_topic_send_tensor(sender, &t, 0)
+                                 : kind == HORUS_KIND_IMAGE ? horus_topic_send_image(sender, &m, 0)
+                                 : kind == HORUS_KIND_DEPTH ? horus_topic_send_depth(sender, &d, 0)
+                                                            : horus_topic_send_cloud(sender, &p, 0);
+                CHECK_OK(r);
+                used += stats_of(pool_of(c)).used_slots - used; /* its ring */
+                horusi_entry *e = first_entry(sender);
+                if (w == 15)
+                    *(uint32_t *)&e->size = kind << 24 | 24;
+                else
+                    ((uint32_t *)(void *)(e + 1))[w] = bad[v];
+                switch (kind) {
+                case HORUS_KIND_TENSOR:
+                    r = horus_topic_receive_tensor(reader, &no_tensor, NULL, 0);
+                    r == HORUS_OK ? (void)horus_tensor_release(&no_tensor) : (void)0;
+                    CHECK_ZERO(no_tensor);
+                    break;
+                case HORUS_KIND_IMAGE:
+                    r = horus_topic_receive_image(reader, &no_image, NULL, 0);
+                    r == HORUS_OK ? (void)horus_image_release(&no_image) : (void)0;
+                    CHECK_ZERO(no_image);
+                    break;
+                case HORUS_KIND_DEPTH:
+                    r = horus_topic_receive_depth(reader, &no_depth, NULL, 0);
+                    r == HORUS_OK ? (void)horus_depth_release(&no_depth) : (void)0;
+                    CHECK_ZERO(no_depth);
+                    break;
+                default:
+                    r = horus_topic_receive_cloud(reader, &no_cloud, NULL, 0);
+                    r == HORUS_OK ? (void)horus_cloud_release(&no_cloud) : (void)0;
+                    CHECK_ZERO(no_cloud);
+                    break;
+                }
+                CHECK(r == HORUS_OK || r == HORUS_E_CORRUPT);
+                if (w == 15)
+                    CHECK_RESULT(r, HORUS_E_CORRUPT);
+                if (w == 6 && bad[v] == 0xffffffff) /* as wide, or as long, as nothing can be */
+                    CHECK_RESULT(r, HORUS_E_CORRUPT);
+                if (w == 6 && bad[v] == 0 && (kind == HORUS_KIND_IMAGE || kind == HORUS_KIND_DEPTH))
+                    CHECK_RESULT(r, HORUS_E_CORRUPT);
+                if (w == 8 && bad[v] == 0 && kind == HORUS_KIND_CLOUD) /* points of no fields */
+                    CHECK_RESULT(r, HORUS_E_CORRUPT);
+                CHECK_EQ(stats_of(pool_of(c)).used_slots, used);
+                horus_topic_close(reader);
+                horus_topic_close(sender);
+            }
+    CHECK_OK(horus_tensor_release(&t));
+    CHECK_OK(horus_image_release(&m));
+    CHECK_OK(horus_depth_release(&d));
+    CHECK_OK(horus_cloud_release(&p));
+    check_balanced(pool_of(c));
+    horus_context_close(c);
+}
+TEST(a_frame_id_without_an_end_ends)
+{
+    horus_context *c = join(2 * MiB);
+    horus_frame f;
+    char id[HORUS_FRAME_ID_BYTES];
+    REQUIRE_OK(horus_frame_alloc(&f, pool_of(c), 100, 0, NULL));
+    memset((void *)pool_of(c)->slot[f.slot].frame_id, 'x', HORUS_FRAME_ID_BYTES);
+    CHECK_OK(horus_frame_get_id(&f, id));
+    CHECK_EQ(strlen(id), HORUS_FRAME_ID_BYTES - 1);
+    CHECK_OK(horus_frame_release(&f));
+    horus_context_close(c);
+}
+
+/* ---- what changes at the very moment that it is used */
+
+static uint32_t countdown;
+static uint64_t other_value;
+static bool narrow; /* 32 bits of it */
+static void change_once(const volatile void *at)
+{
+    if (at != word || countdown == 0 || --countdown > 0)
+        return;
+    if (narrow)
+        *(uint32_t *)word = (uint32_t)other_value;
+    else
+        *word = other_value;
+    hits++;
+}
+static void change_each_time(const volatile void *at)
+{
+    if (at == word) { /* the other value at each look */
+        uint32_t now = *(uint32_t *)word;
+        *(uint32_t *)word = (uint32_t)other_value;
+        other_value = now;
+        hits++;
+    }
+}
+static void change_at(void *at, uint32_t look, uint64_t value, bool narrow_)
+{
+    word = at;
+    countdown = look;
+    other_value = value;
+    narrow = narrow_;
+    hits = 0;
+    meddle_with(change_once);
+}
+TEST(a_topic_that_is_damaged_while_it_is_opened_is_refused_or_replaced)
+{
+    horus_context *c = join(4 * MiB);
+    unsigned met = 0, refused = 0;
+    for (int field = 0; field < 4; field++)
+        for (uint32_t look = 1; look <= 8; look++) {
+            horus_topic *t = NULL;
+            static const uint32_t bad[] = {0, 0, 8, 1u << 24};
+            sender = open_in(c, "t", (horus_topic_desc){.capacity = 4});
+            horusi_topic *shm = sender->shm;
+            horusi_a32 *at = field == 0   ? &shm->max_lanes
+                             : field == 1 ? &shm->max_subs
+                                          : &shm->message_bytes;
+            uint32_t was = *(uint32_t *)at;
+            change_at(at, look, bad[field], true);
+            horus_result r = horus_topic_open(&t, "t", &(horus_topic_desc){.context = c});
+            meddle_with(NULL);
+            met += hits != 0;
+            refused += r != HORUS_OK;
+            CHECK(r == HORUS_OK || r == HORUS_E_CORRUPT);
+            *(uint32_t *)at = was;
+            if (r == HORUS_OK) { /* its entries may be of another size than all others think */
+                uint64_t n = 5, got = 5;
+                CHECK_OK(horus_topic_send(t, &n, sizeof n, 0));
+                if (horus_topic_receive(t, &got, sizeof got, NULL, 0) == HORUS_OK)
+                    CHECK_EQ(got, 5);
+            } else {
+                CHECK(t == NULL);
+                CHECK_TEXT(horus_last_error(), "damaged");
+            }
+            horus_topic_close(t);
+            horus_topic_close(sender);
+        }
+    CHECK(met >= 8);
+    for (int phase = 0; phase < 2; phase++) { /* right when it is found, wrong when it is used */
+        horus_topic *t;
+        sender = open_in(c, "t", (horus_topic_desc){.capacity = 4});
+        uint32_t was = *(uint32_t *)(void *)&sender->shm->max_lanes;
+        word = (uint64_t *)(void *)&sender->shm->max_lanes;
+        other_value = phase ? 0 : was;
+        *(uint32_t *)word = phase ? was : 0;
+        meddle_with(change_each_time);
+        horus_result r = horus_topic_open(&t, "t", &(horus_topic_desc){.context = c});
+        meddle_with(NULL);
+        refused += r == HORUS_E_CORRUPT;
+        CHECK(r == HORUS_OK || strstr(horus_last_error(), "damaged"));
+        *(uint32_t *)word = was;
+        horus_topic_close(t);
+        horus_topic_close(sender);
+    }
+    CHECK(refused > 0);
+    horus_context_close(c);
+}
+/* Somebody else is quicker: takes the place among the handles, or the lane, that we had looked at. */
+TEST(a_place_that_another_takes_first_is_left_to_it)
+{
+    horus_context *c = join(4 * MiB);
+    uint64_t n = 0;
+    horus_topic *first = open_in(c, "t", (horus_topic_desc){.capacity = 4}), *t;
+    horusi_sub *subs = horusi_subs(first->shm, first->max_lanes);
+    uint64_t theirs = horusi_owner(c->incarnation, c->row, HORUSI_SUB_IDLE);
+    CHECK_EQ(first->sub_index, 0);
+    change_at((void *)&subs[1].word, 2, theirs, false);
+    REQUIRE_OK(horus_topic_open(&t, "t", &(horus_topic_desc){.context = c}));
+    meddle_with(NULL);
+    CHECK_EQ(hits, 1);
+    CHECK_EQ(t->sub_index, 2);
+    horusi_lane *lanes = horusi_lanes(first->shm);
+    theirs = horusi_owner(c->incarnation, c->row, HORUSI_LANE_CLAIMED);
+    change_at((void *)&lanes[0].word, 2, theirs, false);
+    CHECK_OK(send(t, 3));
+    meddle_with(NULL);
+    CHECK_EQ(hits, 1);
+    CHECK(t->out->lane == &lanes[1]);
+    CHECK_OK(horus_topic_receive(first, &n, sizeof n, NULL, 0));
+    CHECK_EQ(n, 3);
+    *(uint64_t *)&lanes[0].word = 0;
+    *(uint64_t *)&subs[1].word = 0;
+    horus_topic_close(t);
+    horus_topic_close(first);
+    check_balanced(pool_of(c));
+    horus_context_close(c);
+}
+/* What a publisher that died at the worst moment leaves: an entry that its count does not know. */
+TEST(an_entry_that_is_not_counted_yet_is_neither_skipped_nor_lost)
+{
+    horus_context *c = join(4 * MiB);
+    uint64_t n, count;
+    sender = open_in(c, "t", (horus_topic_desc){.capacity = 8});
+    reader = open_in(c, "t", (horus_topic_desc){0});
+    CHECK_OK(send(sender, 1));
+    *(uint64_t *)&sender->out->lane->head = 0;
+    CHECK_RESULT(horus_topic_skip_to_latest(reader, &count), HORUS_EMPTY);
+    CHECK_EQ(count, 0);
+    CHECK_OK(horus_topic_receive(reader, &n, sizeof n, NULL, 0));
+    CHECK_EQ(n, 1);
+    CHECK_OK(send(sender, 2));
+    *(uint64_t *)&sender->out->lane->head = 1;
+    CHECK_OK(horus_topic_drain(reader, &count));
+    CHECK_EQ(count, 1);
+    CHECK_RESULT(horus_topic_receive(reader, &n, sizeof n, NULL, 0), HORUS_EMPTY);
+    horus_topic_close(reader);
+    horus_topic_close(sender);
+    horus_context_close(c);
+}

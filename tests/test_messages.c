@@ -262,6 +262,10 @@ TEST(append_refuses_what_does_not_fit_and_changes_nothing)
         {100, SIZE_MAX - 3, 1, 1},
         {100, SIZE_MAX, 0, 1},
         {0, 0, 1, 1},
+#if SIZE_MAX > UINT32_MAX /* room enough, but an array has 32 bits for each number */
+        {SIZE_MAX, 40, (size_t)1 << 32, 1},
+        {SIZE_MAX, (size_t)1 << 32, 1, 1},
+#endif
     };
     memset(room, 0x31, sizeof room);
     memcpy(same, room, sizeof room);

@@ -1,11 +1,16 @@
 /* Contexts, pools and frames: who is in, who holds what, and what is left when somebody goes. */
+#define _GNU_SOURCE
 #include <stddef.h>
 static void *counted_malloc(size_t bytes);
 static void counted_free(void *memory);
 #define HORUS_MALLOC(n) counted_malloc(n)
 #define HORUS_FREE(p) counted_free(p)
+#include <dirent.h>
+static DIR *watched_fdopendir(int fd);
+#define fdopendir watched_fdopendir
 #define HORUS_IMPLEMENTATION
 #include "../horus.h"
+#undef fdopendir
 #include "test.h"
 #include <fcntl.h>
 #include <grp.h>
@@ -13,6 +18,7 @@ static void counted_free(void *memory);
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 
 /* The heap, which can be told to fail at the n-th call. */
 static _Atomic long malloc_calls, malloc_fails_at, malloc_live;
@@ -32,6 +38,15 @@ static void counted_free(void *memory)
     if (memory)
         atomic_fetch_sub(&malloc_live, 1);
     free(memory);
+}
+
+/* Where a sweep lists the pools, with the dead row's lock held. */
+static void (*in_a_sweep)(void);
+static DIR *watched_fdopendir(int fd)
+{
+    if (in_a_sweep)
+        in_a_sweep();
+    return fdopendir(fd);
 }
 
 static const char *space_path(const char *file)
@@ -1892,6 +1907,10 @@ static void child_uses_inherited(void *arg)
     CHECK(horus_frame_data(&f, &data, &n) != HORUS_OK);
     CHECK_OK(horus_frame_release(&f)); /* does nothing */
     CHECK_ZERO(f);
+    for (int i = 0; i < 1000; i++) { /* however often */
+        f = in->frame;
+        CHECK_OK(horus_frame_release(&f));
+    }
     horus_topic_close(in->topic);
     horus_context_close(in->context);
     CHECK(test_is_all(in->data, 0x31, 100000)); /* still */
@@ -2018,6 +2037,8 @@ static void child_leaves_a_message(void *arg)
 TEST(a_child_forked_during_a_sweep_keeps_no_lock)
 {
     enum { CHILDREN = 200 };
+    if (!pages_are_kept_from_children())
+        SKIP("MADV_DONTFORK does nothing here (qemu-user passes over it)");
     horus_context *c = join(8 * MiB);
     pthread_t thread;
     pid_t pid[CHILDREN];
@@ -2036,6 +2057,75 @@ TEST(a_child_forked_during_a_sweep_keeps_no_lock)
     horus_context_close(c);
 }
 
+static void forks_and_is_killed(void)
+{
+    pid_t child = fork(); /* as another thread may at that moment */
+    if (child == 0)
+        test_stay();
+    atomic_store(&board->flag[3], (uint32_t)child);
+    (void)kill(getpid(), SIGKILL);
+}
+static void holds_and_stays(void *arg)
+{
+    horus_frame f;
+    (void)arg;
+    REQUIRE_OK(horus_frame_alloc(&f, pool_of(join(0)), 1000, 0, NULL));
+    test_raise(0);
+    test_stay();
+}
+static void sweeps_and_is_killed(void *arg)
+{
+    horus_context *c = join(0);
+    (void)arg;
+    test_raise(1);
+    test_await(2);
+    in_a_sweep = forks_and_is_killed;
+    (void)horus_context_sweep(c, NULL);
+    (void)CHECK(!"killed");
+}
+TEST(a_child_of_a_killed_sweeper_keeps_no_lock)
+{
+    uint32_t rows;
+    if (!pages_are_kept_from_children())
+        SKIP("MADV_DONTFORK does nothing here (qemu-user passes over it)");
+    horus_context *c = join(MiB);
+    pid_t victim = test_fork(holds_and_stays, NULL);
+    test_await(0);
+    pid_t sweeper = test_fork(sweeps_and_is_killed, NULL);
+    test_await(1);
+    test_kill(victim);
+    test_raise(2);
+    (void)test_wait(sweeper);
+    CHECK_OK(horus_context_sweep(c, &rows));
+    CHECK_EQ(rows, 2);
+    check_empty(pool_of(c));
+    (void)kill((pid_t)atomic_load(&board->flag[3]), SIGKILL);
+    horus_context_close(c);
+}
+static void *opens_pools(void *context)
+{
+    char name[16];
+    horus_pool *p;
+    for (int i = 0; i < 20; i++) {
+        (void)snprintf(name, sizeof name, "p%d", i);
+        REQUIRE_OK(
+            horus_pool_open(&p, name, &(horus_pool_desc){.context = context, .pool_bytes = MiB}));
+    }
+    atomic_store(&board->flag[2], 1);
+    return NULL;
+}
+TEST(pools_may_be_opened_while_another_thread_sweeps)
+{
+    pthread_t opener;
+    horus_context *c = join(8 * MiB);
+    CHECK_JOIN(
+        test_fork(child_leaves_a_message, NULL)); /* its row stays, and each sweep takes it */
+    REQUIRE(pthread_create(&opener, NULL, opens_pools, c) == 0);
+    (void)sweep_on(c);
+    (void)pthread_join(opener, NULL);
+    horus_context_close(c);
+}
+
 static horus_topic *late_topic;
 static void close_late(void) { horus_topic_close(late_topic); }
 static void child_exits_with_open_handles(void *arg)
@@ -2050,20 +2140,402 @@ TEST(handles_may_be_closed_by_functions_that_run_at_exit)
     CHECK_JOIN(test_fork(child_exits_with_open_handles, NULL));
 }
 
-TEST(a_process_stays_in_though_its_descriptors_be_closed)
+/* A daemon's habit: closes all that it has not opened, and then opens files of its own, which get
+ * the same numbers. Returns the last of them; what they hold is looked at by users_files_are_whole(). */
+static int close_all_and_reuse(void)
+{
+    int last = -1;
+    for (int i = 3; i < 64; i++)
+        close(i);
+    while (last < 40) {
+        last = memfd_create("user", 0);
+        REQUIRE(last >= 0 && write(last, "of the user", 11) == 11);
+    }
+    return last;
+}
+static void users_files_are_whole(int last)
+{
+    char text[16];
+    struct stat s;
+    for (int i = 3; i <= last; i++) {
+        if (fstat(i, &s) != 0 && errno == EBADF && !CHECK(i == 3)) /* our runner's may be there */
+            continue;
+        CHECK_EQ(s.st_size, 11);
+        CHECK(pread(i, text, 11, 0) == 11 && memcmp(text, "of the user", 11) == 0);
+    }
+}
+static void uses_all_without_descriptors(void *arg)
+{
+    horus_context *c = join(0);
+    horus_context_info info;
+    horus_pool *p = pool_of(c), *named;
+    horus_frame f, g;
+    uint8_t *data;
+    uint64_t freed;
+    uint32_t rows;
+    (void)arg;
+    REQUIRE_OK(
+        horus_pool_open(&named, "named", &(horus_pool_desc){.context = c, .pool_bytes = MiB}));
+    int last = close_all_and_reuse();
+    CHECK_OK(horus_context_sweep(c, &rows));
+    CHECK_EQ(rows, 0);
+    CHECK_OK(horus_context_get_info(c, &info));
+    CHECK_EQ(info.processes, 2);
+    test_raise(1);
+    test_await(2);                /* the others have looked whether we are there */
+    for (int i = 0; i < 2; i++) { /* ranges that need memory, and give it back */
+        REQUIRE_OK(horus_frame_alloc(&f, p, 2 * MiB, 0, (void **)&data));
+        data[2 * MiB - 1] = 1;
+        REQUIRE_OK(horus_frame_alloc(&g, named, MiB / 4, 0, (void **)&data));
+        data[0] = 1;
+        CHECK_OK(horus_frame_release(&f));
+        CHECK_OK(horus_frame_release(&g));
+        CHECK_OK(horus_pool_trim(p, &freed));
+        CHECK(freed >= 2 * MiB);
+        CHECK_OK(horus_pool_trim(named, &freed));
+        CHECK(freed >= MiB / 4);
+    }
+    REQUIRE_OK(
+        horus_pool_open(&named, "late", &(horus_pool_desc){.context = c, .pool_bytes = MiB}));
+    users_files_are_whole(last);
+    horus_context_close(c);
+    users_files_are_whole(last);
+}
+TEST(descriptors_that_were_closed_and_used_again_harm_nobody)
 {
     horus_frame f;
     uint32_t rows = 9;
     void *data;
-    horus_context *a = join(MiB), *b = join(0);
-    REQUIRE_OK(horus_frame_alloc(&f, pool_of(a), 1000, 0, &data));
-    close(a->files.lock_fd); /* as closefrom() in a daemon would */
-    CHECK_OK(horus_context_sweep(b, &rows));
-    CHECK_EQ(rows, 0);
-    CHECK_EQ(stats_of(pool_of(b)).used_slots, 1);
+    horus_context *c = join(8 * MiB);
+    REQUIRE_OK(horus_frame_alloc(&f, pool_of(c), 1000, 0, &data));
+    memset(data, 7, 1000);
+    pid_t child = test_fork(uses_all_without_descriptors, NULL);
+    test_await(1);
+    CHECK_OK(horus_context_sweep(c, &rows));
+    CHECK_EQ(rows, 0);                                                 /* it is alive, */
+    CHECK_EQ(horusi_low(c->pool->rows[c->row].word), HORUSI_ROW_LIVE); /* and we are for it */
+    test_raise(2);
+    CHECK_JOIN(child);
+    CHECK_EQ(stats_of(pool_of(c)).used_slots, 1);
+    CHECK(test_is_all(data, 7, 1000));
     CHECK_OK(horus_frame_release(&f));
-    horus_context_close(a);
-    horus_context_close(b);
+    horus_context_close(c);
+    CHECK(!exists(space_path("")));
+}
+static void leaves_last_without_descriptors(void *arg)
+{
+    (void)arg;
+    horus_context *c = join(MiB);
+    int last = close_all_and_reuse();
+    uint64_t begin = horus_now_ns();
+    horus_context_close(c);
+    CHECK(horus_now_ns() - begin < 900000000u); /* it does not wait for what cannot come */
+    users_files_are_whole(last);
+    CHECK(!exists(space_path("")));
+    c = join(MiB); /* and once more, with nothing in the numbers' places */
+    for (int i = 3; i < 64; i++)
+        close(i);
+    horus_context_close(c);
+    CHECK(!exists(space_path("")));
+}
+TEST(the_last_one_out_removes_everything_though_its_descriptors_be_closed)
+{
+    CHECK_JOIN(test_fork(leaves_last_without_descriptors, NULL));
+}
+static void joins_and_stays(void *arg)
+{
+    (void)arg;
+    (void)join(0);
+    test_raise(0);
+    test_stay();
+}
+/* What can still be done when the files are no more where they were, or others are. */
+static void goes_on_without_files(void *instead)
+{
+    horus_context *c = join(8 * MiB);
+    horus_context_info info;
+    horus_frame f;
+    uint64_t freed;
+    char text[1] = {'x'};
+    if (*(const bool *)instead) { /* others, and in the numbers' places files of the same tmpfs */
+        REQUIRE(unlink(space_path("horus")) == 0);
+        for (int i = 3; i < 64; i++)
+            close(i);
+        for (int i = -1; i < 40;)
+            REQUIRE((i = open(space_path("horus"), O_RDWR | O_CREAT, 0600)) >= 0 &&
+                    pwrite(i, text, 1, 0) == 1);
+    } else {
+        for (int i = 3; i < 64; i++)
+            close(i);
+        REQUIRE(unlink(space_path("horus")) == 0 && rmdir(space_path("")) == 0);
+    }
+    CHECK_OK(horus_context_get_info(c, &info));
+    CHECK_EQ(info.processes, 3); /* nobody is said to be dead because it cannot be told */
+    CHECK_RESULT(horus_context_sweep(c, NULL), HORUS_E_SYSTEM);
+    CHECK_TEXT(horus_last_error(), "horus");
+    CHECK_RESULT(horus_frame_alloc(&f, pool_of(c), 4 * MiB, 0, NULL), HORUS_E_POOL_FULL);
+    CHECK_OK(horus_pool_trim(pool_of(c), &freed));
+    CHECK_EQ(freed, 0);
+    horus_context_close(c);
+    if (*(const bool *)instead) {
+        struct stat s;
+        CHECK(fstat(40, &s) == 0 && s.st_size == 1);
+        REQUIRE(unlink(space_path("horus")) == 0 && rmdir(space_path("")) == 0);
+    }
+}
+TEST(without_descriptors_and_files_what_cannot_be_done_is_an_error)
+{
+    for (int i = 0; i < 2; i++) {
+        bool instead = i == 1;
+        horus_context *a = join(8 * MiB), *b = join(0);
+        CHECK_JOIN(test_fork(goes_on_without_files, &instead));
+        horus_context_close(a);
+        horus_context_close(b);
+    }
+}
+TEST(a_file_system_whose_locks_end_with_the_descriptor_is_refused)
+{
+    if (!small_tmpfs(8192))
+        SKIP("needs root and mount namespaces");
+    char path[4][100], options[400];
+    const char *names[] = {"lower", "upper", "work", "all"};
+    for (int i = 0; i < 4; i++) {
+        (void)snprintf(path[i], sizeof path[i], "%s/%s", small_dir, names[i]);
+        REQUIRE(mkdir(path[i], 0700) == 0);
+    }
+    (void)snprintf(options, sizeof options, "lowerdir=%s,upperdir=%s,workdir=%s", path[0], path[1],
+                   path[2]);
+    if (mount("overlay", path[3], "overlay", 0, options) != 0) {
+        leave_small_tmpfs();
+        SKIP("no overlayfs here");
+    }
+    horus_context *c;
+    horus_context_desc desc = {.dir = path[3], .pool_bytes = MiB};
+    horus_result r = horus_context_open(&c, &desc);
+    if (r == HORUS_OK) { /* a kernel on which a mapping keeps the description: then it is kept */
+        CHECK(horusi_is_locked(c->pool->fd, c->row, 1));
+        horus_context_close(c);
+    } else {
+        CHECK_RESULT(r, HORUS_E_UNSUPPORTED);
+        CHECK_TEXT(horus_last_error(), "tmpfs");
+    }
+    CHECK(rmdir(path[3]) != 0 && errno == EBUSY); /* a mount, and */
+    REQUIRE(umount(path[3]) == 0);
+    CHECK(rmdir(path[1]) == 0); /* nothing in it */
+    leave_small_tmpfs();
+}
+static _Atomic int fork_seconds;
+static void slow_prepare(void)
+{
+    if (atomic_load(&fork_seconds) > 0)
+        test_sleep_us(1000000L * atomic_load(&fork_seconds));
+}
+static void *forks_slowly(void *none)
+{
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(0);
+    CHECK_JOIN(pid);
+    return none;
+}
+TEST(a_sweep_while_another_thread_forks_for_long_says_that_it_was_none)
+{
+    enum { VICTIMS = 6 };
+    pid_t victim[VICTIMS];
+    pthread_t thread;
+    uint32_t rows;
+    REQUIRE(pthread_atfork(slow_prepare, NULL, NULL) == 0); /* first, so that it runs after ours */
+    horus_context *c = join(MiB);
+    for (uint32_t i = 0; i < VICTIMS; i++) {
+        victim[i] = test_fork(joins_and_stays, NULL);
+        test_await_count(0, i + 1);
+    }
+    for (int i = 0; i < VICTIMS; i++)
+        test_kill(victim[i]);
+    atomic_store(&fork_seconds, 3);
+    REQUIRE(pthread_create(&thread, NULL, forks_slowly, NULL) == 0);
+    while (horusi_ld32_rlx(N2, &horusi_fork_lock) == 0)
+        test_sleep_us(100);
+    uint64_t begin = horus_now_ns();
+    CHECK_RESULT(horus_context_sweep(c, &rows), HORUS_E_SYSTEM);
+    CHECK(horus_now_ns() - begin <
+          2500000000u); /* not as long as the fork, nor once for each row */
+    (void)pthread_join(thread, NULL);
+    CHECK_OK(horus_context_sweep(c, &rows));
+    CHECK_EQ(rows, VICTIMS);
+    horus_context_close(c);
+}
+static _Atomic uint32_t handler_forks;
+static void forks_in_a_handler(int signal)
+{
+    int e = errno;
+    pid_t pid = fork();
+    (void)signal;
+    if (pid == 0)
+        _exit(0);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+    atomic_fetch_add(&handler_forks, 1);
+    errno = e;
+}
+TEST(a_handler_may_fork_whatever_it_interrupts)
+{
+    struct sigaction action = {.sa_handler = forks_in_a_handler};
+    struct itimerval often = {{0, 900}, {0, 900}}, never = {{0, 0}, {0, 0}};
+    horus_context *c = join(MiB), *d;
+    CHECK_JOIN(
+        test_fork(child_leaves_a_message, NULL)); /* its row stays, and each sweep takes it */
+    REQUIRE(sigaction(SIGPROF, &action, NULL) == 0 && setitimer(ITIMER_PROF, &often, NULL) == 0);
+    for (uint64_t end = horus_now_ns() + 1000000000u;
+         horus_now_ns() < end || atomic_load(&handler_forks) < 20;) {
+        (void)horus_context_sweep(c, NULL);
+        REQUIRE_OK(horus_context_open(&d, &(horus_context_desc){.name = NULL}));
+        horus_context_close(d);
+    }
+    REQUIRE(setitimer(ITIMER_PROF, &never, NULL) == 0);
+    horus_context_close(c);
+}
+/* chroot() into the test's directory, and back: what a child says of its coverage belongs outside. */
+static int lock_in(void)
+{
+    int outside = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    REQUIRE(outside >= 0 && chroot(test_dir()) == 0 && chdir("/") == 0);
+    return outside;
+}
+static void let_out(int outside)
+{
+    REQUIRE(fchdir(outside) == 0 && chroot(".") == 0);
+    close(outside);
+}
+static void becomes_a_daemon(void *arg)
+{
+    horus_context *c = join(0);
+    horus_topic *t;
+    char byte;
+    (void)arg;
+    REQUIRE_OK(horus_topic_open(&t, "t", &(horus_topic_desc){.context = c}));
+    for (int i = 3; i < 64; i++)
+        close(i);
+    int outside = lock_in(); /* in this order no file is to be found */
+    CHECK_RESULT(horus_topic_receive(t, &byte, 1, NULL, 250000000), HORUS_TIMEOUT);
+    horus_topic_close(t);
+    horus_context_close(c);
+    let_out(outside);
+}
+TEST(what_cannot_be_told_is_not_said_to_be_gone)
+{
+    if (geteuid() != 0)
+        SKIP("only root may chroot()");
+    horus_context *c = join(MiB);
+    CHECK_JOIN(test_fork(becomes_a_daemon, NULL));
+    horus_context_close(c);
+}
+static void meets_another_namespace(void *arg)
+{
+    horus_context *c = join(0);
+    horus_frame f;
+    uint64_t freed;
+    (void)arg;
+    for (int i = 3; i < 64; i++)
+        close(i);
+    test_raise(1);
+    test_await(2); /* meanwhile another one was made at its path */
+    CHECK_RESULT(horus_context_sweep(c, NULL), HORUS_E_SYSTEM);
+    CHECK_RESULT(horus_frame_alloc(&f, pool_of(c), 4 * MiB, 0, NULL), HORUS_E_POOL_FULL);
+    CHECK_OK(horus_pool_trim(pool_of(c), &freed));
+    horus_context_close(c);
+}
+TEST(without_descriptors_another_namespace_at_the_same_path_is_left_alone)
+{
+    horus_frame f;
+    void *data;
+    pid_t child = test_fork(meets_another_namespace, join(8 * MiB)); /* the first is never closed */
+    test_await(1);
+    REQUIRE(unlink(space_path("horus")) == 0 && rmdir(space_path("")) == 0);
+    horus_context *c = join(8 * MiB);
+    REQUIRE_OK(horus_frame_alloc(&f, pool_of(c), 4 * MiB, 0, &data));
+    memset(data, 7, 4 * MiB);
+    test_raise(2);
+    CHECK_JOIN(child);
+    CHECK(exists(space_path("horus")));
+    CHECK_EQ(stats_of(pool_of(c)).used_slots, 1);
+    CHECK(test_is_all(data, 7, 4 * MiB));
+    CHECK_OK(horus_frame_release(&f));
+    horus_context_close(c);
+}
+static void leaves_from_elsewhere(void *arg)
+{
+    struct stat s;
+    const char *name = (const char *)arg;
+    REQUIRE(chdir(test_dir()) == 0);
+    horus_context *c;
+    REQUIRE_OK(horus_context_open(&c, &(horus_context_desc){.dir = "."}));
+    REQUIRE(chdir("/") == 0);
+    CHECK(stat(name, &s) == 0);
+    horus_context_close(c);
+    CHECK(stat(name, &s) != 0);
+}
+TEST(a_namespace_of_a_relative_directory_goes_from_anywhere)
+{
+    char name[300];
+    (void)snprintf(name, sizeof name, "%s", space_path(""));
+    CHECK_JOIN(test_fork(leaves_from_elsewhere, name));
+}
+TEST(the_last_one_out_needs_one_descriptor)
+{
+    struct rlimit limit, was;
+    horus_context *c = join(MiB);
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &was) == 0);
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    limit = was;
+    limit.rlim_cur = (rlim_t)fd + 1; /* the number that is closed now is the last one */
+    REQUIRE(fd >= 0 && close(fd) == 0 && setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    horus_context_close(c);
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &was) == 0);
+    CHECK(!exists(space_path("")));
+}
+TEST(the_dead_are_not_counted_though_nobody_has_swept)
+{
+    horus_context_info info;
+    horus_context *c = join(MiB);
+    pid_t victim = test_fork(joins_and_stays, NULL);
+    test_await(0);
+    CHECK_OK(horus_context_get_info(c, &info));
+    CHECK_EQ(info.processes, 2);
+    test_kill(victim);
+    CHECK_OK(horus_context_get_info(c, &info));
+    CHECK_EQ(info.processes, 1);
+    horus_context_close(c);
+}
+
+static void works_behind_chroot(void *arg)
+{
+    horus_context *c = join(0);
+    horus_frame f;
+    uint32_t rows;
+    (void)arg;
+    test_raise(1);           /* says what it covered, too: before it is inside */
+    int outside = lock_in(); /* no path leads anywhere, /proc neither */
+    test_await(2);
+    CHECK_OK(horus_context_sweep(c, &rows));
+    CHECK_EQ(rows, 1);
+    CHECK_OK(horus_frame_alloc(&f, pool_of(c), 2 * MiB, 0, NULL));
+    CHECK_OK(horus_frame_release(&f));
+    horus_context_close(c);
+    let_out(outside);
+}
+TEST(a_program_may_lock_itself_in_after_joining)
+{
+    if (geteuid() != 0)
+        SKIP("only root may chroot()");
+    horus_context *c = join(8 * MiB);
+    pid_t victim = test_fork(joins_and_stays, NULL), jailed = test_fork(works_behind_chroot, NULL);
+    test_await(0);
+    test_await(1);
+    test_kill(victim);
+    test_raise(2);
+    CHECK_JOIN(jailed);
+    horus_context_close(c);
 }
 
 /* ---- stray writes */
@@ -2500,4 +2972,138 @@ TEST(garbage_in_shared_memory_is_survived)
             (void)closedir(d);
         (void)rmdir(space_path(""));
     }
+}
+
+/* ---- granules that are smaller than a page */
+
+TEST(granules_below_a_page_work_and_show_no_old_pixels)
+{
+    static const uint32_t flags[] = {0, HORUS_PROTECT, HORUS_PREFAULT};
+    for (int i = 0; i < 6; i++) {
+        horus_context *c = join_desc((horus_context_desc){.pool_bytes = 256 << 10,
+                                                          .granule_bytes = i % 2 ? 1024 : 2048,
+                                                          .block_bytes = 64,
+                                                          .flags = flags[i / 2]});
+        horus_frame f;
+        void *data;
+        uint64_t freed = 1;
+        for (uint64_t bytes = 1; bytes <= 20000; bytes = bytes * 3 + 1)
+            for (int k = 0; k < 3; k++) {
+                REQUIRE_OK(horus_frame_alloc(&f, pool_of(c), bytes, 0, &data));
+                CHECK(test_is_all(data, 0, bytes));
+                memset(data, 0x77, bytes);
+                CHECK_OK(horus_frame_release(&f));
+                if (k == 1)
+                    CHECK_OK(horus_pool_trim(pool_of(c), &freed));
+            }
+        check_empty(pool_of(c));
+        REQUIRE_OK(horus_frame_alloc(&f, pool_of(c), 256 << 10, 0, &data));
+        CHECK(test_is_all(data, 0, 256 << 10));
+        CHECK_OK(horus_frame_release(&f));
+        horus_context_close(c);
+    }
+}
+
+/* ---- places */
+
+TEST(without_a_name_the_namespace_is_the_users)
+{
+    char dir[500], want[40];
+    horus_context_info info;
+    (void)snprintf(dir, sizeof dir, "%s/horus.%s.own", test_dir(), test_space);
+    REQUIRE(mkdir(dir, 0700) == 0);
+    for (int k = 0; k < 2; k++) {
+        horus_context *c, *d, *none;
+        if (k == 0)
+            (void)unsetenv("HORUS_NAMESPACE");
+        else
+            (void)setenv("HORUS_NAMESPACE", "", 1); /* as good as none */
+        REQUIRE_OK(horus_context_open(&c, &(horus_context_desc){.dir = dir, .pool_bytes = MiB}));
+        REQUIRE_OK(horus_context_open(&d, &(horus_context_desc){.dir = dir}));
+        CHECK_OK(horus_context_get_info(d, &info));
+        (void)snprintf(want, sizeof want, "user-%u", (unsigned)geteuid());
+        CHECK(strcmp(info.name, want) == 0);
+        (void)snprintf(want, sizeof want, "/horus-%u/horus", (unsigned)geteuid());
+        CHECK_TEXT(info.path, want);
+        CHECK_EQ(info.processes, 2);
+        CHECK_RESULT(horus_context_open(&none, &(horus_context_desc){.dir = dir, .name = ""}),
+                     HORUS_E_NAME);
+        horus_context_close(d);
+        horus_context_close(c);
+    }
+    CHECK(rmdir(dir) == 0);
+}
+
+TEST(without_proc_a_privileged_process_joins_and_sweeps)
+{
+    uint32_t rows;
+    if (geteuid() != 0 || unshare(CLONE_NEWNS) != 0)
+        SKIP("needs root and mount namespaces");
+    REQUIRE(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+    horus_context *first = join(MiB); /* this takes /proc */
+    if (umount2("/proc", MNT_DETACH) != 0)
+        SKIP("/proc cannot be taken away here");
+    horus_context *c = join(0);
+    horus_pool *p;
+    REQUIRE_OK(horus_pool_open(&p, "p", &(horus_pool_desc){.context = c, .pool_bytes = MiB}));
+    pid_t pid = test_fork(child_dies_holding, NULL);
+    test_await(0);
+    CHECK(stats_of(pool_of(c)).used_slots > 0);
+    test_kill(pid);
+    CHECK_OK(horus_context_sweep(c, &rows));
+    CHECK_EQ(rows, 1);
+    check_empty(pool_of(c));
+    check_empty(p);
+    horus_context_close(c);
+    horus_context_close(first);
+    CHECK(mount("proc", "/proc", "proc", 0, NULL) == 0); /* a leak checker reads it at the end */
+}
+
+/* A copy of a file in place of another one. */
+static void copy_file(const char *from, const char *to)
+{
+    static uint8_t bytes[1 << 16];
+    char path[600];
+    (void)snprintf(path, sizeof path, "%s", space_path(from));
+    int a = open(path, O_RDONLY), b = open(space_path(to), O_CREAT | O_TRUNC | O_RDWR, 0600);
+    REQUIRE(a >= 0 && b >= 0);
+    for (ssize_t n; (n = read(a, bytes, sizeof bytes)) > 0;)
+        REQUIRE(write(b, bytes, (size_t)n) == n);
+    close(a);
+    close(b);
+}
+TEST(files_that_changed_their_places_are_refused)
+{
+    horus_pool *p, *q = (horus_pool *)(void *)&p;
+    horus_context *c = join(MiB);
+    REQUIRE_OK(horus_pool_open(&p, "p", &(horus_pool_desc){.context = c, .pool_bytes = MiB}));
+    copy_file("horus", "pool.q"); /* the namespace's own as a pool's */
+    CHECK_RESULT(horus_pool_open(&q, "q", &(horus_pool_desc){.context = c}), HORUS_E_CORRUPT);
+    CHECK(q == NULL);
+    CHECK_TEXT(horus_last_error(), "remove it");
+    copy_file("pool.p", "horus.new");
+    REQUIRE(unlink(space_path("pool.q")) == 0);
+    char name[600];
+    (void)snprintf(name, sizeof name, "%s", space_path("horus.new"));
+    REQUIRE(rename(name, space_path("horus")) == 0); /* a pool's as the namespace's */
+    int fd = open(space_path("horus"), O_RDWR);
+    REQUIRE(fd >= 0 && horusi_lock_byte(fd, F_WRLCK, 5) == 0);
+    check_refused(HORUS_E_CORRUPT, "named pool", "remove it");
+    close(fd);
+    horus_context_close(c);
+    (void)unlink(space_path("pool.p"));
+    (void)unlink(space_path("horus"));
+    (void)rmdir(space_path(""));
+}
+
+TEST(a_pool_of_a_namespace_that_was_removed_is_gone)
+{
+    horus_pool *p = (horus_pool *)(void *)&p;
+    horus_context *c = join(MiB);
+    REQUIRE(unlink(space_path("horus")) == 0 && rmdir(space_path("")) == 0);
+    CHECK_RESULT(horus_pool_open(&p, "p", &(horus_pool_desc){.context = c, .pool_bytes = MiB}),
+                 HORUS_E_GONE);
+    CHECK(p == NULL);
+    CHECK_TEXT(horus_last_error(), "removed");
+    horus_context_close(c);
 }

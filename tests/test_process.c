@@ -3,6 +3,7 @@
 #include "../horus.h"
 #include "test.h"
 #include <fcntl.h>
+#include <pthread.h>
 #include <grp.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -58,6 +59,180 @@ TEST(a_fork_while_threads_work_gives_a_child_that_begins_anew)
     CHECK_OK(horus_context_sweep(c, &rows));
     check_balanced(pool_of(c));
     horus_context_close(c);
+}
+
+/* ---- threads that still work when the process ends */
+
+static horus_context *ending;
+static _Atomic uint64_t turns;
+/* The last one out has removed the file, and threads that are still there may see that. */
+static _Atomic bool last_one;
+static bool is_fine(uint32_t what, horus_result r)
+{
+    return atomic_load(&last_one) &&
+           (what == 1 ? r == HORUS_E_GONE : what == 3 && r == HORUS_E_SYSTEM);
+}
+/* Works on handles of its own until the process is gone. */
+extern void __lsan_disable(void) __attribute__((weak));
+/* Of this thread: it may be in the middle of an open at the end, or be gone with its stack. */
+static void no_leak_check(void)
+{
+    if (__lsan_disable)
+        __lsan_disable();
+}
+static void *works_to_the_end(void *arg)
+{
+    no_leak_check();
+    uint32_t who = (uint32_t)(uintptr_t)arg;
+    horus_topic *t;
+    uint64_t n = who;
+    REQUIRE_OK(horus_topic_open(&t, "busy", &(horus_topic_desc){.context = ending, .capacity = 8}));
+    for (;;) {
+        horus_frame f;
+        horus_result r = HORUS_OK;
+        switch (who % 4) {
+        case 0:
+            r = horus_topic_send(t, &n, sizeof n, 0);
+            break;
+        case 1: /* most of the time it sleeps */
+            r = horus_topic_receive(t, &n, sizeof n, NULL, HORUS_FOREVER);
+            break;
+        case 2:
+            if (horus_frame_alloc(&f, pool_of(ending), 3000, HORUS_UNINIT, NULL) == HORUS_OK)
+                r = horus_frame_release(&f);
+            break;
+        default:
+            r = horus_context_sweep(ending, NULL);
+            break;
+        }
+        if (r != HORUS_OK && !is_fine(who % 4, r))
+            test_failed(__FILE__, __LINE__, "%u: %s", who % 4, test_result_name(r));
+        atomic_fetch_add(&turns, 1);
+    }
+    return NULL;
+}
+typedef struct ending_by {
+    uint32_t how, us;
+} ending_by;
+static void *exits(void *arg)
+{
+    ending_by *e = arg;
+    test_sleep_us(e->us);
+    exit(0);
+}
+static void ends_with_busy_threads(void *arg)
+{
+    ending_by *e = arg;
+    pthread_t thread[6], last;
+    (void)alarm(20); /* or it hangs */
+    REQUIRE_OK(horus_context_open(&ending, NULL));
+    for (uintptr_t i = 0; i < 6; i++) {
+        REQUIRE(pthread_create(&thread[i], NULL, works_to_the_end, (void *)i) == 0);
+        REQUIRE(pthread_detach(thread[i]) == 0);
+    }
+    while (atomic_load(&turns) < 50)
+        test_sleep_us(100);
+    if (e->how == 0) /* as a return from main() */
+        exits(e);
+    REQUIRE(pthread_create(&last, NULL, exits, e) == 0);
+    if (e->how == 1) /* another thread ends it all, while the first is in a call */
+        (void)works_to_the_end((void *)(uintptr_t)1);
+    pthread_exit(NULL); /* the first thread is gone by then */
+}
+TEST(a_process_ends_while_its_threads_work_and_the_next_one_sweeps)
+{
+    no_leak_check(); /* a child whose first thread ends has what it inherited on no stack */
+    horus_context *c = join(8 * MiB);
+    horus_topic *t;
+    horus_frame f;
+    uint32_t rows;
+    uint64_t n;
+    REQUIRE_OK(horus_topic_open(&t, "busy", &(horus_topic_desc){.context = c}));
+    for (uint32_t i = 0; i < (uint32_t)TEST_TIMES(45); i++) {
+        ending_by e = {i % 3, rng() % 3000};
+        CHECK_JOIN(test_fork(ends_with_busy_threads, &e));
+        CHECK_OK(horus_context_sweep(c, &rows));
+        CHECK(rows >= 1); /* more where messages of one before wait for us */
+        check_balanced(pool_of(c));
+        horus_result r;
+        while ((r = horus_topic_receive(t, &n, sizeof n, NULL, 0)) == HORUS_OK)
+            CHECK_EQ(n % 4, 0);
+        CHECK_RESULT(r, HORUS_EMPTY);
+    }
+    horus_topic_close(t);
+    /* all its memory is ours */
+    CHECK_OK(horus_frame_alloc(&f, pool_of(c), stats_of(pool_of(c)).data_bytes, 0, NULL));
+    CHECK_OK(horus_frame_release(&f));
+    horus_context_close(c);
+}
+TEST(the_last_process_ends_while_its_threads_work_and_leaves_nothing)
+{
+    no_leak_check();
+    atomic_store(&last_one, true);
+    for (uint32_t i = 0; i < (uint32_t)TEST_TIMES(15); i++) {
+        ending_by e = {i % 3, rng() % 3000};
+        CHECK_JOIN(test_fork(ends_with_busy_threads, &e));
+    } /* the runner looks for what is left */
+}
+
+static horus_topic *legacy;
+static void *uses_and_ends(void *arg)
+{
+    horus_topic *own;
+    horus_frame f;
+    uint64_t n = 1;
+    (void)arg;
+    REQUIRE_OK(horus_topic_open(&own, "t", &(horus_topic_desc){.context = ending}));
+    REQUIRE_OK(horus_topic_open(&legacy, "t", &(horus_topic_desc){.context = ending}));
+    CHECK_OK(horus_topic_send(own, &n, sizeof n, 0));
+    CHECK_OK(horus_topic_send(legacy, &n, sizeof n, 0));
+    CHECK_OK(horus_frame_alloc(&f, pool_of(ending), 100, 0, NULL));
+    CHECK_OK(horus_frame_release(&f));
+    horus_topic_close(own);
+    pthread_exit(NULL); /* with a handle that is open */
+}
+TEST(a_thread_that_ends_leaves_its_handle_to_another)
+{
+    pthread_t thread;
+    uint64_t n, sum = 0;
+    ending = join(8 * MiB);
+    for (int i = 0; i < 20; i++) {
+        REQUIRE(pthread_create(&thread, NULL, uses_and_ends, NULL) == 0);
+        REQUIRE(pthread_join(thread, NULL) == 0);
+        n = 2;
+        CHECK_OK(horus_topic_send(legacy, &n, sizeof n, 0));
+        while (horus_topic_receive(legacy, &n, sizeof n, NULL, 0) == HORUS_OK)
+            sum += n;
+        CHECK_EQ(sum, 4 * (uint64_t)(i + 1)); /* its own, the other's, and ours */
+        horus_topic_close(legacy);
+    }
+    check_balanced(pool_of(ending));
+    horus_context_close(ending);
+}
+
+/* Functions that run at exit after the library has left: calls say so, and do no harm. */
+static horus_topic *late;
+static void uses_late(void)
+{
+    uint64_t n = 1;
+    if (horus_topic_send(late, &n, sizeof n, 0) != HORUS_E_DETACHED ||
+        horus_topic_receive(late, &n, sizeof n, NULL, 0) != HORUS_E_DETACHED)
+        atomic_fetch_add(&board->failures, 1);
+    horus_topic_close(late);
+}
+static void exits_with_a_late_function(void *arg)
+{
+    uint64_t n = 1;
+    (void)arg;
+    (void)atexit(uses_late);
+    REQUIRE_OK(horus_topic_open(&late, "t", NULL));
+    CHECK_OK(horus_topic_send(late, &n, sizeof n, 0));
+    CHECK_OK(horus_topic_receive(late, &n, sizeof n, NULL, 0));
+    exit(0);
+}
+TEST(functions_that_run_late_at_exit_find_the_handle_detached)
+{
+    CHECK_JOIN(test_fork(exits_with_a_late_function, NULL));
 }
 
 TEST(nothing_is_open_after_exec)

@@ -512,22 +512,23 @@ TEST(frames_beyond_eight_go_but_the_messages_between_them_stay)
 TEST(an_evicted_frame_hides_none_of_the_messages_around_it)
 {
     horus_context *c = join(16 * MiB);
-    horus_topic *s = open_in(c, "t", (horus_topic_desc){.message_bytes = 64}),
-                *r = open_in(c, "t", (horus_topic_desc){0}); /* 1024 messages, 8 of them large */
-    static uint8_t large[1000];
+    horus_topic *s = open_in(c, "t", (horus_topic_desc){0}),
+                *r = open_in(c, "t", (horus_topic_desc){0}); /* 1024 messages, 8 of them frames */
+    horus_tensor got;
     uint64_t n;
     horus_info info;
     for (uint64_t i = 1; i <= 1024; i++)
         CHECK_OK(send(s, i));
     for (int i = 0; i < 9; i++)
-        CHECK_OK(horus_topic_send(s, large, sizeof large, 0)); /* 1025 goes as the ninth comes */
+        send_frame(s, c, 1000, i); /* 1025 goes as the ninth comes */
     for (uint64_t i = 10; i <= 1024; i++) {
         CHECK_OK(receive(r, &n, &info));
         CHECK_EQ(n, i);
         CHECK_EQ(info.lost, i == 10 ? 9 : 0);
     }
     for (uint64_t i = 1026; i <= 1033; i++) {
-        CHECK_OK(horus_topic_receive(r, large, sizeof large, &info, 0));
+        CHECK_OK(horus_topic_receive_tensor(r, &got, &info, 0));
+        CHECK_OK(horus_tensor_release(&got));
         CHECK_EQ(info.sequence, i);
         CHECK_EQ(info.lost, i == 1026);
     }
@@ -1086,6 +1087,7 @@ TEST(a_message_of_a_type_has_its_size)
     CHECK_RESULT(horus_topic_send(v, room, size - 1, 0), HORUS_E_SIZE);
     CHECK_OK(horus_topic_send(v, room, size, 0));
     CHECK_OK(horus_topic_send(v, room, size + 100, 0)); /* variable fields behind */
+    CHECK_OK(horus_topic_send_typed(u, &horus_wheel_v_type, room, size + 100, 0));
     CHECK_RESULT(horus_topic_send(t, room, 0, 0), HORUS_E_ARG);
     CHECK_RESULT(horus_topic_send(u, room, 0, 0), HORUS_E_ARG);
     CHECK_EQ(topic_stats(t).sent, 1);
@@ -1585,6 +1587,9 @@ TEST(what_a_dead_consumer_had_claimed_is_delivered_again_and_marked)
     CHECK_EQ(n, 5);
     test_kill(pid);
     CHECK_OK(horus_context_sweep(c, NULL));
+    horus_topic_stats stats;
+    CHECK_OK(horus_topic_get_stats(s, &stats));
+    CHECK_EQ(stats.pending, 2); /* the one given back, too */
     CHECK_OK(receive(s, &n, &info));
     CHECK_EQ(n, 3);
     CHECK(info.redelivered);
@@ -2118,6 +2123,163 @@ TEST(a_message_survives_that_its_publisher_had_no_time_to_count)
     horus_context_close(c);
 }
 
+TEST(a_small_frame_of_who_does_not_protect_is_got_by_who_does)
+{
+    horus_context *a = join(4 * MiB), *b = join_desc((horus_context_desc){.flags = HORUS_PROTECT});
+    horus_topic *w = open_in(a, "t", (horus_topic_desc){0});
+    horus_topic *r = open_in(b, "t", (horus_topic_desc){0});
+    horus_tensor out, in;
+    REQUIRE_OK(horus_tensor_alloc(&out, pool_of(a), HORUS_U8, 1, (const int64_t[]){100}, 0));
+    memset(out.data, 3, 100);
+    CHECK_OK(horus_topic_send_tensor(w, &out, 0));
+    REQUIRE_OK(horus_topic_receive_tensor(r, &in, NULL, 0));
+    CHECK(test_is_all(in.data, 3, 100)); /* it shares its page: that one is left as it is */
+    CHECK_OK(horus_tensor_release(&in));
+    CHECK_OK(horus_tensor_release(&out));
+    horus_topic_close(r);
+    horus_topic_close(w);
+    check_balanced(pool_of(a));
+    horus_context_close(a);
+    horus_context_close(b);
+}
+TEST(large_messages_stay_as_long_as_small_ones_and_frames_are_few)
+{
+    horus_context *c = join(64 * MiB);
+    horus_topic_desc desc = {.message_bytes = 128};
+    horus_topic *w = open_in(c, "t", desc), *r = open_in(c, "t", desc);
+    uint8_t large[1000];
+    horus_topic_stats s;
+    for (int i = 0; i < 1100; i++) {
+        memset(large, i, sizeof large);
+        CHECK_OK(horus_topic_send(w, large, sizeof large, 0));
+    }
+    for (int i = 1100 - 1024; i < 1100; i++) {
+        REQUIRE_OK(horus_topic_receive(r, large, sizeof large, NULL, 0));
+        CHECK(test_is_all(large, (uint8_t)i, sizeof large));
+    }
+    CHECK_NOTHING(r);
+    CHECK_OK(horus_topic_get_stats(w, &s));
+    CHECK_EQ(s.capacity, 1024);
+    for (int i = 0; i < 20; i++) /* a ring that carries frames keeps 8 pool blocks */
+        send_frame(w, c, 1000, i);
+    horus_tensor got;
+    uint64_t n = 0;
+    while (horus_topic_receive_tensor(r, &got, NULL, 0) == HORUS_OK) {
+        CHECK_OK(horus_tensor_release(&got));
+        n++;
+    }
+    CHECK_EQ(n, 8);
+    horus_topic_close(w);
+    horus_topic_close(r);
+    check_balanced(pool_of(c));
+    horus_context_close(c);
+}
+/* Wants all memory, so that what only lingers goes. Returns how many frames there were. */
+static int take_all(horus_pool *p, horus_frame *f, int most)
+{
+    int n = 0;
+    while (n < most && horus_frame_alloc(&f[n], p, 60000, 0, NULL) == HORUS_OK)
+        n++;
+    return n;
+}
+TEST(a_ring_that_is_over_stays_for_who_has_a_message_of_it)
+{
+    enum { MOST = 200 };
+    horus_context *c = join(2 * MiB), *d = join(0);
+    horus_topic_desc desc = {.policy = HORUS_QUEUE, .capacity = 4};
+    horus_topic *r = open_in(c, "t", desc), *w = open_in(d, "t", desc);
+    horus_frame f[MOST];
+    horus_topic_stats s;
+    CHECK_OK(send(w, 1));
+    CHECK_GETS(r, 1);
+    horus_topic_close(w);
+    horus_context_close(d);
+    int n = take_all(pool_of(c), f, MOST);
+    CHECK(n > 10 && n < MOST); /* all memory was wanted, so the ring's publisher's lane has gone */
+    CHECK_OK(horus_topic_get_stats(r, &s));
+    CHECK_EQ(r->in_count, 1); /* or ack would write to memory that is somebody else's */
+    CHECK_OK(horus_topic_ack(r));
+    CHECK_OK(horus_topic_get_stats(r, &s));
+    CHECK_EQ(r->in_count, 0);
+    while (n > 0)
+        CHECK_OK(horus_frame_release(&f[--n]));
+    horus_topic_close(r);
+    check_empty(pool_of(c));
+    horus_context_close(c);
+}
+TEST(what_is_left_in_a_ring_that_is_over_is_pending)
+{
+    enum { MOST = 200 };
+    horus_context *c = join(2 * MiB), *d = join(0);
+    horus_topic_desc desc = {.capacity = 4};
+    horus_topic *r = open_in(c, "t", desc), *w = open_in(d, "t", desc);
+    horus_frame f[MOST];
+    horus_topic_stats s;
+    CHECK_NOTHING(r);
+    for (uint64_t i = 0; i < 3; i++)
+        CHECK_OK(send(w, i));
+    CHECK_GETS(r, 0); /* r holds the ring from here on */
+    horus_topic_close(w);
+    horus_context_close(d);
+    int n = take_all(pool_of(c), f, MOST);
+    CHECK_OK(horus_topic_get_stats(r, &s));
+    CHECK_EQ(s.pending, 2);
+    CHECK(r->in_count == 1 && r->in[0].gone);
+    CHECK_GETS(r, 1);
+    CHECK_GETS(r, 2);
+    CHECK_NOTHING(r);
+    while (n > 0)
+        CHECK_OK(horus_frame_release(&f[--n]));
+    horus_topic_close(r);
+    check_empty(pool_of(c));
+    horus_context_close(c);
+}
+TEST(what_is_pending_in_a_queue_is_what_nobody_has)
+{
+    horus_context *c = join(4 * MiB);
+    horus_topic_desc desc = {.policy = HORUS_QUEUE};
+    horus_topic *w = open_in(c, "t", desc), *a = open_in(c, "t", desc), *b = open_in(c, "t", desc);
+    horus_topic *all[] = {w, a, b};
+    horus_topic_stats s;
+    for (uint64_t i = 0; i < 5; i++)
+        CHECK_OK(send(w, i));
+    CHECK_GETS(a, 0);
+    CHECK_GETS(b, 1);
+    for (int i = 0; i < 3; i++) {
+        CHECK_OK(horus_topic_get_stats(all[i], &s));
+        CHECK_EQ(s.pending, 3);
+    }
+    for (int i = 0; i < 3; i++)
+        horus_topic_close(all[i]);
+    horus_context_close(c);
+}
+TEST(a_reader_that_never_finds_a_topic_empty_keeps_no_ring_that_is_over)
+{
+    for (int policy = HORUS_OVERWRITE; policy <= HORUS_QUEUE; policy++) {
+        horus_context *c = join(4 * MiB);
+        horus_topic_desc desc = {.policy = (horus_policy)policy, .capacity = 2};
+        horus_topic *r = open_in(c, "t", desc);
+        uint64_t most = 0;
+        for (uint64_t i = 0; i < 40;
+             i++) { /* publishers come and go; each time one message is got */
+            horus_context *d = join(0);
+            horus_topic *w = open_in(d, "t", desc);
+            CHECK_OK(send(w, i));
+            horus_topic_close(w);
+            horus_context_close(d);
+            horus_topic_stats s; /* looking at the figures counts as looking, too */
+            if (i % 2)
+                CHECK_OK(horus_topic_get_stats(r, &s));
+            CHECK_GETS(r, i);
+            uint64_t used = stats_of(pool_of(c)).used_slots;
+            most = used > most ? used : most;
+        }
+        CHECK(most <= 6); /* the topic, two rings that the last messages are in, and one more */
+        horus_topic_close(r);
+        check_balanced(pool_of(c));
+        horus_context_close(c);
+    }
+}
 TEST(one_newer_message_does_not_drop_the_last_one_of_a_publisher_that_left)
 {
     horus_context *c = join(4 * MiB), *d = join(0);
@@ -3078,6 +3240,99 @@ TEST(a_damaged_size_of_entries_is_not_believed)
         t->shm->message_bytes = was;
     }
     free(data);
+    horus_topic_close(t);
+    horus_context_close(c);
+}
+
+/* ---- types whose variable part is deeper, and sizes at the limit */
+
+#define INNER_FIELDS(F, A, S, N, V, W) F(u64, timestamp_ns) V(u8, bytes)
+HORUS_MESSAGE(inner, "Inner", "inner", INNER_FIELDS)
+#define OUTER_FIELDS(F, A, S, N, V, W) F(u32, number) N(inner, one) F(u32, after)
+HORUS_MESSAGE(outer, "Outer", "outer", OUTER_FIELDS)
+#define VAST_FIELDS(F, A, S, N, V, W) A(u8, fixed, 65300) V(u8, more)
+HORUS_MESSAGE(vast, "Vast", "vast", VAST_FIELDS)
+TEST(a_message_is_variable_if_one_inside_it_is)
+{
+    horus_context *c = join(4 * MiB);
+    horus_topic *t = open_in(c, "t", (horus_topic_desc){.type = &horus_outer_type});
+    union {
+        horus_outer m;
+        uint8_t room[400];
+    } u, v;
+    size_t n = sizeof u.m;
+    horus_info info;
+    memset(&u, 0, sizeof u);
+    u.m.number = 9;
+    REQUIRE_OK(horus_message_append(&u, sizeof u, &n, &u.m.one.bytes, "hello", 6, 1));
+    CHECK_OK(horus_topic_send(t, &u, n, 0));
+    REQUIRE_OK(horus_topic_receive(t, &v, sizeof v, &info, 0));
+    CHECK_EQ(info.size, n);
+    CHECK(memcmp(&u, &v, n) == 0);
+    CHECK_RESULT(horus_topic_send(t, &u, sizeof u.m - 1, 0), HORUS_E_SIZE);
+    horus_topic_close(t);
+    horus_context_close(c);
+}
+TEST(a_type_near_the_inline_limit_travels_inline_up_to_it)
+{
+    static union {
+        horus_vast m;
+        uint8_t room[70000];
+    } u, v;
+    horus_context *c = join(16 * MiB);
+    horus_topic *t = open_in(c, "t", (horus_topic_desc){.type = &horus_vast_type, .capacity = 2});
+    horus_topic_stats s;
+    horus_info info;
+    CHECK_OK(horus_topic_get_stats(t, &s));
+    CHECK_EQ(s.message_bytes, HORUS_MAX_INLINE);
+    for (size_t n = sizeof u.m; n < 66000; n += 99) { /* across the limit */
+        memset(&u, (int)n & 0xff, sizeof u);
+        CHECK_OK(horus_topic_send(t, &u, n, 0));
+        REQUIRE_OK(horus_topic_receive(t, &v, sizeof v, &info, 0));
+        CHECK_EQ(info.size, n);
+        CHECK(memcmp(&u, &v, n) == 0);
+    }
+    horus_topic_close(t);
+    horus_context_close(c);
+}
+
+/* ---- a reader on the heels of a publisher of millions a second */
+
+TEST(a_reader_on_the_heels_of_a_fast_publisher_rests_and_misses_nothing)
+{
+    horus_context *c = join(4 * MiB);
+    horus_topic *s = open_in(c, "t", (horus_topic_desc){.capacity = 64}),
+                *r = open_in(c, "t", (horus_topic_desc){0});
+    uint64_t n;
+    for (uint64_t i = 0; i < 200; i++) {
+        CHECK_OK(send(s, i)); /* at one and the same instant, all of them */
+        *(uint64_t *)&horusi_entry_at(s->out->entries, s->out->stride, (uint32_t)(i % 64))->stamp =
+            1000000;
+        CHECK_GETS(r, i);
+        if (i >= 20) {
+            CHECK(r->streak >= HORUSI_STREAK);
+            CHECK_NOTHING(r); /* it rests, once */
+            CHECK_EQ(r->streak, HORUSI_STREAK - 1);
+            CHECK_NOTHING(r);
+            CHECK_EQ(r->streak, HORUSI_STREAK - 1);
+        }
+    }
+    CHECK_RESULT(receive(r, &n, NULL), HORUS_EMPTY);
+    horus_topic_close(r);
+    horus_topic_close(s);
+    horus_context_close(c);
+}
+
+TEST(a_private_context_waits_for_longer_than_a_slice)
+{
+    horus_context *c =
+        join_desc((horus_context_desc){.flags = HORUS_PRIVATE, .pool_bytes = 4 * MiB});
+    horus_topic *t = open_in(c, "t", (horus_topic_desc){0});
+    uint64_t n, begin = horus_now_ns();
+    CHECK_RESULT(horus_topic_receive(t, &n, sizeof n, NULL, 250000000), HORUS_TIMEOUT);
+    CHECK(horus_now_ns() - begin >= 250000000);
+    CHECK_OK(send(t, 1));
+    CHECK_GETS(t, 1);
     horus_topic_close(t);
     horus_context_close(c);
 }

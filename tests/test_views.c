@@ -562,6 +562,50 @@ TEST(a_wrapped_image_must_be_copied_before_it_is_sent)
     horus_context_close(c);
 }
 
+/* Views of own memory that nobody else can see. */
+TEST(no_view_of_own_memory_is_sent_or_described)
+{
+    static float numbers[12];
+    uint8_t wire[HORUS_DESCRIPTOR_BYTES];
+    size_t bytes = sizeof wire;
+    horus_context *c = join(4 * MiB);
+    horus_topic *t = open_in(c, "t", (horus_topic_desc){0});
+    horus_tensor x = {.data = numbers, .shape = {12}, .strides_bytes = {4}, .ndim = 1}, same;
+    horus_depth d = {.data = numbers,
+                     .width_px = 4,
+                     .height_px = 3,
+                     .stride_bytes = 16,
+                     .scale = 1,
+                     .dtype = HORUS_F32};
+    horus_cloud p = {.data = numbers, .point_count = 4, .fields = 3, .dtype = HORUS_F32};
+    CHECK_RESULT(horus_topic_send_tensor(t, &x, 0), HORUS_E_ARG);
+    CHECK_TEXT(horus_last_error(), "copy()");
+    CHECK_RESULT(horus_tensor_describe(&x, wire, &bytes), HORUS_E_ARG);
+    CHECK_EQ(bytes, 0);
+    CHECK_RESULT(horus_topic_send_depth(t, &d, 0), HORUS_E_ARG);
+    CHECK_TEXT(horus_last_error(), "copy()");
+    CHECK_RESULT(horus_topic_send_cloud(t, &p, 0), HORUS_E_ARG);
+    CHECK_TEXT(horus_last_error(), "copy()");
+    CHECK(!x.readonly && !d.readonly && !p.readonly);
+    CHECK_RESULT(horus_topic_peek(t, NULL, 0, NULL), HORUS_EMPTY);
+    /* read-only where its owner says so, and so are views of it */
+    d.readonly = p.readonly = true;
+    CHECK_RESULT(horus_depth_set(&d, 0, 0, 1), HORUS_E_READONLY);
+    CHECK(numbers[0] == 0);
+    CHECK_OK(horus_depth_tensor(&same, &d));
+    CHECK(same.readonly && same.data == numbers && same.frame.pool == NULL);
+    CHECK_OK(horus_cloud_tensor(&same, &p));
+    CHECK(same.readonly && same.data == numbers && same.frame.pool == NULL);
+    horus_image m;
+    REQUIRE_OK(horus_image_wrap(&m, numbers, 3, 4, 12, HORUS_MONO32F));
+    m.readonly = true;
+    CHECK_OK(horus_image_tensor(&same, &m));
+    CHECK(same.readonly && same.data == numbers && same.frame.pool == NULL);
+    horus_topic_close(t);
+    check_empty(pool_of(c));
+    horus_context_close(c);
+}
+
 TEST(a_frame_of_another_namespace_is_not_sent)
 {
     char other[80];
@@ -640,6 +684,23 @@ TEST(depth_is_read_and_written_in_metres)
     horus_context_close(c);
 }
 
+TEST(statistics_of_a_row_of_any_length_reach_its_end)
+{
+    horus_context *c = private_context();
+    for (uint32_t w = 4090; w<12300; w += w % 4096> 4 ? 1 : w % 4096 == 4 ? 4080 : 1) {
+        horus_depth d;
+        horus_depth_stats s;
+        REQUIRE_OK(horus_depth_alloc(&d, pool_of(c), w, 1, HORUS_F32, 0));
+        ((float *)d.data)[0] = 1;
+        ((float *)d.data)[w - 1] = 3;
+        CHECK_OK(horus_depth_statistics(&d, &s));
+        CHECK_EQ(s.valid, 2);
+        CHECK(s.min_m == 1 && s.max_m == 3 && s.mean_m == 2);
+        CHECK_OK(horus_depth_release(&d));
+    }
+    horus_context_close(c);
+}
+
 TEST(statistics_skip_what_is_no_measurement)
 {
     horus_context *c = private_context();
@@ -714,6 +775,30 @@ TEST(statistics_of_a_large_map_are_exact_enough)
 
 /* ---- clouds */
 
+TEST(a_cloud_without_points_travels)
+{
+    horus_context *c = join(8 * MiB);
+    horus_cloud m, copy, got;
+    horus_tensor v;
+    horus_topic *t = open_in(c, "none", (horus_topic_desc){.type = &horus_cloud_type});
+    REQUIRE_OK(horus_cloud_alloc(&m, pool_of(c), 0, 4, HORUS_F32, 0));
+    CHECK_OK(horus_cloud_copy(&copy, &m, pool_of(c)));
+    CHECK_EQ(copy.point_count, 0);
+    CHECK_OK(horus_cloud_tensor(&v, &m));
+    CHECK_EQ(v.shape[0], 0);
+    CHECK_EQ(horus_tensor_numel(&v), 0);
+    CHECK_OK(horus_tensor_release(&v));
+    CHECK_OK(horus_topic_send_cloud(t, &m, HORUS_NO_WAIT));
+    REQUIRE_OK(horus_topic_receive_cloud(t, &got, NULL, HORUS_NO_WAIT));
+    CHECK_EQ(got.point_count, 0);
+    CHECK_EQ(got.fields, 4);
+    CHECK_OK(horus_cloud_release(&got));
+    CHECK_OK(horus_cloud_release(&copy));
+    CHECK_OK(horus_cloud_release(&m));
+    horus_topic_close(t);
+    horus_context_close(c);
+}
+
 TEST(clouds_have_any_number_of_fields)
 {
     horus_context *c = private_context();
@@ -760,7 +845,6 @@ TEST(clouds_have_any_number_of_fields)
     CHECK_RESULT(horus_cloud_point(&m, 0, v, 3), HORUS_E_TYPE);
     CHECK_TEXT(horus_last_error(), "int16");
     CHECK_OK(horus_cloud_release(&m));
-    CHECK_RESULT(horus_cloud_alloc(&m, pool_of(c), 0, 3, HORUS_F32, 0), HORUS_E_ARG);
     CHECK_RESULT(horus_cloud_alloc(&m, pool_of(c), 1, 0, HORUS_F32, 0), HORUS_E_ARG);
     CHECK_RESULT(horus_cloud_alloc(&m, pool_of(c), 1, 65536, HORUS_F32, 0), HORUS_E_ARG);
     CHECK_RESULT(horus_cloud_alloc(&m, pool_of(c), 1, 3, (horus_dtype)13, 0), HORUS_E_ARG);
@@ -972,6 +1056,51 @@ TEST(slices_are_those_of_numpy)
     CHECK_ZERO(s);
     CHECK_OK(horus_tensor_release(&scalar));
     check_empty(pool_of(c));
+    horus_context_close(c);
+}
+
+TEST(a_view_that_runs_backwards_is_not_contiguous)
+{
+    static float numbers[4] = {1, 2, 3, 4};
+    horus_tensor t = {.data = numbers + 3, .shape = {4}, .strides_bytes = {-4}, .ndim = 1}, copy;
+    horus_context *c = private_context();
+    CHECK(!horus_tensor_is_contiguous(&t));
+    REQUIRE_OK(horus_tensor_copy(&copy, &t, pool_of(c)));
+    CHECK(horus_tensor_is_contiguous(&copy));
+    for (int i = 0; i < 4; i++)
+        CHECK(((float *)copy.data)[i] == 4 - i);
+    CHECK_OK(horus_tensor_release(&copy));
+    horus_context_close(c);
+}
+TEST(a_copy_without_a_pool_goes_where_the_original_is)
+{
+    horus_context *c = private_context();
+    horus_tensor t, t2;
+    horus_image m = image(c, 4, 4, HORUS_MONO8), m2;
+    horus_depth d, d2;
+    horus_cloud p, p2;
+    int64_t shape = 5;
+    REQUIRE_OK(horus_tensor_alloc(&t, pool_of(c), HORUS_U8, 1, &shape, 0));
+    REQUIRE_OK(horus_depth_alloc(&d, pool_of(c), 4, 4, HORUS_U16, 0));
+    REQUIRE_OK(horus_cloud_alloc(&p, pool_of(c), 4, 3, HORUS_F32, 0));
+    REQUIRE_OK(horus_tensor_copy(&t2, &t, NULL));
+    REQUIRE_OK(horus_image_copy(&m2, &m, NULL));
+    REQUIRE_OK(horus_depth_copy(&d2, &d, NULL));
+    REQUIRE_OK(horus_cloud_copy(&p2, &p, NULL));
+    CHECK(t2.frame.pool == pool_of(c) && m2.frame.pool == pool_of(c));
+    CHECK(d2.frame.pool == pool_of(c) && p2.frame.pool == pool_of(c));
+    CHECK_EQ(stats_of(pool_of(c)).used_slots, 8);
+    horus_context *other = private_context(); /* and with one, there */
+    REQUIRE_OK(horus_depth_copy(&d2, &d, pool_of(other)));
+    REQUIRE_OK(horus_cloud_copy(&p2, &p, pool_of(other)));
+    CHECK(d2.frame.pool == pool_of(other) && p2.frame.pool == pool_of(other));
+    CHECK_EQ(stats_of(pool_of(other)).used_slots, 2);
+    double value;
+    CHECK_RESULT(horus_image_pixel(&m, 3, 4, &value, 1), HORUS_E_ARG); /* below the last row */
+    CHECK_RESULT(horus_image_pixel(&m, 4, 3, &value, 1), HORUS_E_ARG);
+    int64_t vast[2] = {(int64_t)1 << 40, (int64_t)1 << 23}; /* elements that can be counted only */
+    CHECK_RESULT(horus_tensor_reshape(&t2, &t, 2, vast), HORUS_E_SIZE);
+    horus_context_close(other);
     horus_context_close(c);
 }
 
@@ -1303,6 +1432,30 @@ static void *delete_there(void *arg)
     m->deleter(m);
     return NULL;
 }
+TEST(own_memory_is_exported_as_it_is)
+{
+    static float numbers[6] = {1, 2, 3, 4, 5, 6};
+    horus_tensor t = {.data = numbers, .shape = {2, 3}, .strides_bytes = {12, 4}, .ndim = 2};
+    horus_dl_managed *plain;
+    horus_dl_managed_versioned *versioned;
+    REQUIRE_OK(horus_dlpack_export(&plain, &t));
+    REQUIRE_OK(horus_dlpack_export_versioned(&versioned, &t));
+    CHECK(plain->dl_tensor.data == numbers && versioned->dl_tensor.data == numbers);
+    CHECK_EQ(versioned->flags, 0);
+    void (*delete_plain)(horus_dl_managed *) = plain->deleter;
+    void (*delete_versioned)(horus_dl_managed_versioned *) = versioned->deleter;
+    delete_plain(plain);
+    delete_versioned(versioned);
+    delete_plain(NULL); /* as free() takes it */
+    delete_versioned(NULL);
+    t.readonly = true;
+    REQUIRE_OK(horus_dlpack_export_versioned(&versioned, &t));
+    CHECK_EQ(versioned->flags, 1);
+    versioned->deleter(versioned);
+    CHECK_RESULT(horus_dlpack_export(&plain, &t), HORUS_E_READONLY);
+    CHECK(numbers[0] == 1 && numbers[5] == 6);
+}
+
 TEST(an_export_keeps_its_frame_until_its_deleter_runs_on_any_thread)
 {
     horus_context *c = join(8 * MiB);
@@ -1583,6 +1736,16 @@ TEST(pictures_of_16_bit_and_float_images_span_their_range)
     CHECK_EQ(p[2], 0);
     CHECK_EQ(p[3], 0);
     stbi_image_free(p);
+    f[0] = 0.5f; /* the highest first, and one below 0: no usual range */
+    f[1] = 0;
+    f[2] = -0.5f;
+    f[3] = -0.25f;
+    p = written(&m, "png", 1);
+    CHECK_EQ(p[0], 255);
+    CHECK_EQ(p[1], 128);
+    CHECK_EQ(p[2], 0);
+    CHECK_EQ(p[3], 64);
+    stbi_image_free(p);
     for (int x = 0; x < 4; x++)
         f[x] = NAN;
     p = written(&m, "png", 1);
@@ -1652,6 +1815,18 @@ TEST(pictures_of_depth_show_near_as_bright_and_nothing_as_black)
             CHECK(p[x] < p[x - 1] && p[x] > 0); /* far is dark, not black */
         stbi_image_free(p);
     }
+    /* one depth everywhere has no range: all of it is near */
+    horus_depth flat;
+    int w, h, n;
+    REQUIRE_OK(horus_depth_alloc(&flat, pool_of(c), 2, 1, HORUS_F32, 0));
+    CHECK_OK(horus_depth_set(&flat, 0, 0, 3));
+    REQUIRE_OK(horus_depth_write(&flat, picture("png")));
+    uint8_t *p = stbi_load(picture("png"), &w, &h, &n, 1);
+    REQUIRE(p != NULL);
+    CHECK_EQ(p[0], 255);
+    CHECK_EQ(p[1], 0);
+    stbi_image_free(p);
+    CHECK_OK(horus_depth_release(&flat));
     pictures_end();
     horus_context_close(c);
 }
@@ -1675,6 +1850,12 @@ TEST(a_picture_that_cannot_be_written_says_why)
     CHECK_RESULT(horus_image_write(&m, "/nonexistent/dir/p.png"), HORUS_E_SYSTEM);
     CHECK_TEXT(horus_last_error(), "/nonexistent/dir/p.png");
     CHECK_RESULT(horus_image_write(&m, "/nonexistent/dir/p.jpg"), HORUS_E_SYSTEM);
+    horus_image huge = m; /* nothing of it is read */
+    huge.frame.pool = NULL;
+    huge.width_px = huge.height_px = 40000;
+    huge.stride_bytes = 120000;
+    CHECK_RESULT(horus_image_write(&huge, picture("png")), HORUS_E_SIZE);
+    CHECK_TEXT(horus_last_error(), "2 GiB");
     CHECK_OK(horus_image_release(&m));
     pictures_end();
     horus_context_close(c);

@@ -17,6 +17,8 @@ static void fuzz_step(const volatile void *at);
     (fuzz_step(p), atomic_fetch_add_explicit(p, v, memory_order_relaxed))
 #define horusi_add32_acqrel(label, p, v)                                                           \
     (fuzz_step(p), atomic_fetch_add_explicit(p, v, memory_order_acq_rel))
+#define horusi_add32_seq(label, p, v)                                                              \
+    (fuzz_step(p), atomic_fetch_add_explicit(p, v, memory_order_seq_cst))
 #define horusi_cas32_acqrel(label, p, expected, v)                                                 \
     (fuzz_step(p), atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_acq_rel,   \
                                                            memory_order_acquire))

@@ -57,3 +57,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     chosen->run(&in);
     return 0;
 }
+#ifdef TEST_COVERAGE /* without libFuzzer: runs the files that are named */
+void __sanitizer_print_stack_trace(void);
+void __sanitizer_print_stack_trace(void) {}
+int main(int argc, char **argv)
+{
+    static uint8_t data[1 << 16];
+    (void)LLVMFuzzerInitialize(&argc, &argv);
+    for (int i = 1; i < argc; i++) {
+        FILE *f = fopen(argv[i], "rb");
+        if (!f)
+            return 1;
+        size_t bytes = fread(data, 1, sizeof data, f);
+        (void)fclose(f);
+        (void)LLVMFuzzerTestOneInput(data, bytes);
+    }
+    return 0;
+}
+#endif

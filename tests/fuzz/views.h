@@ -175,7 +175,7 @@ static void dlpack_seeds(void)
             put(&o, 4, 2);
         for (unsigned i = 0; i < 9; i++) {
             put(&o, k == 3 && i == 1 ? 0 : k == 9 ? 180 + i : 2 + i % 3, 1);
-            put(&o, k == 2 ? 0xff - i : 20 >> i, 1);
+            put(&o, k == 2 ? 0xff - i : 20u >> i, 1);
         }
         put(&o, k == 8 ? UINT64_MAX - 7 : 512, 8);
         save_seed(&o, names[k]);
@@ -403,7 +403,8 @@ static void target_views(input *in)
         roi = roi < 100000 ? roi : 100000;
         bytes = (uint8_t *)malloc((size_t)roi + 1);
         MUST(bytes);
-        (void)horus_image_roi(&m, x, y, rw, rh, bytes, (size_t)roi);
+        if (horus_image_roi(&m, x, y, rw, rh, bytes, (size_t)roi) == HORUS_OK)
+            MUST((uint64_t)x + rw <= m.width_px && (uint64_t)y + rh <= m.height_px);
         (void)horus_image_copy_from(&m, bytes, (size_t)roi);
         free(bytes);
         if (horus_image_copy(&n, &m, NULL) == HORUS_OK) {

@@ -6,7 +6,7 @@
 #     run.sh [-l] [word]     -l: the large configurations too (up to 12 GB, an hour); word: only such models
 #
 # A configuration passes if the search found no error, was cut short by nothing, and saw states; a mutant if
-# the search found an error.
+# the search found an assertion that does not hold, or a state where nobody can go on.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 large=0
@@ -63,7 +63,13 @@ check() {
         elif [ "${n:-0}" -eq 0 ] || [ -z "$errors" ]; then
             result="no states"
         elif [ "$kind" = mutant ]; then
-            [ "$errors" -gt 0 ] && result=caught || result="NOT CAUGHT"
+            if [ "$errors" = 0 ]; then
+                result="NOT CAUGHT"
+            elif grep -qE '^pan:1: (assertion violated|invalid end state)' log; then
+                result=caught
+            else # out of its own bounds, say
+                result="ERROR: $(grep -m 1 '^pan:1:' log)"
+            fi
         elif [ "$errors" -gt 0 ]; then
             result="ERROR: $(grep -m 1 '^pan:1:' log)"
         fi
