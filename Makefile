@@ -1,7 +1,8 @@
 # horus: every developer command. `make help` lists them.
 CC ?= gcc
 .DEFAULT_GOAL := help
-.PHONY: help check test demo asan ubsan tsan coverage mutate fuzz soak bench clean
+PYTHON ?= python3
+.PHONY: help check test python demo asan ubsan tsan coverage mutate fuzz soak bench clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -11,6 +12,11 @@ check: ## the quick gate: warnings, symbols, contents list, format (under a minu
 
 test: ## everything; installs what it needs (as root or with INSTALL=1), ends with N passed, N failed
 	@tests/run.sh
+
+python: ## the CPython module horus for PYTHON (python3), here, by one gcc command
+	gcc -O2 -shared -fPIC -DHORUS_PYTHON_IMPLEMENTATION -x c horus_python.h \
+	    -o horus$(shell $(PYTHON) -c 'import sysconfig as s; print(s.get_config_var("EXT_SUFFIX"))') \
+	    -I$(shell $(PYTHON) -c 'import sysconfig as s; print(s.get_path("include"))')
 
 asan: ## the C tests under AddressSanitizer
 	@SANITIZE=address tests/run.sh

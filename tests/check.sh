@@ -96,6 +96,15 @@ for cc in gcc clang; do
     try "$cc gnu11, API first" $cc -std=gnu11 $W -I. -fsyntax-only "$work/api_first.c"
     try "$cc gnu11, after system headers" $cc -std=gnu11 $W -I. -fsyntax-only "$work/late.c"
 done
+if python3 -c 'import os, sysconfig as s; exit(not os.path.exists(s.get_path("include") + "/Python.h"))'; then
+    include=$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')
+    for cc in gcc clang; do
+        try "$cc the Python module" $cc -std=gnu11 -O0 $W -fsyntax-only -DHORUS_PYTHON_IMPLEMENTATION \
+            -isystem "$include" -x c horus_python.h
+    done
+else
+    echo "check: no Python.h: the Python module is not compiled here"
+fi
 for cxx in g++ clang++; do
     try "$cxx API as C++11" $cxx -std=c++11 $WXX -fsyntax-only -I. "$work/api.cpp"
 done
@@ -113,7 +122,7 @@ try "one error for a late include" sh -c \
 for tag in $(sed -n '1,12p' horus.h | grep -o '>>[a-z]*' | sort -u); do
     try "contents $tag" sh -c "[ \$(grep -c -- '--- $tag\b' horus.h) -eq 1 ]"
 done
-for header in horus.h; do
+for header in horus.h horus_python.h; do
     there=$(grep -o -- '--- >>[a-z]*' $header | cut -c5- | sort)
     told=$(sed -n '1,16p' $header | grep -v -- '---' | grep -o '>>[a-z]*' | sort -u)
     # what is told elsewhere in those lines, as a cross reference, is a section as well
@@ -121,7 +130,7 @@ for header in horus.h; do
 done
 
 if command -v clang-format >/dev/null; then
-    try "format" sh -c "clang-format --dry-run -Werror horus.h \$(ls tests/*.c tests/*.h tests/fuzz/*.[ch] examples/*.c bench/*.c 2>/dev/null)"
+    try "format" sh -c "clang-format --dry-run -Werror horus.h horus_python.h \$(ls tests/*.c tests/*.h tests/fuzz/*.[ch] examples/*.c bench/*.c 2>/dev/null)"
 else
     echo "check: clang-format is missing: apt-get install -y clang-format"
     exit 1

@@ -1,0 +1,16 @@
+"""pip install .: the module from the two headers, and its types as horus-stubs."""
+import os
+import re
+
+from setuptools import Extension, setup
+
+with open("horus.h") as file:
+    version = ".".join(re.findall(r"#define HORUS_VERSION_\w+ (\d+)", file.read()))
+os.makedirs("build", exist_ok=True)
+source = os.path.join("build", "horus_module.c")  # setuptools takes no .h as a source
+with open(source, "w") as file:
+    file.write('#define HORUS_PYTHON_IMPLEMENTATION\n#include "horus_python.h"\n')
+setup(version=version,
+      ext_modules=[Extension("horus", [source], include_dirs=["."], depends=["horus.h", "horus_python.h"],
+                             extra_compile_args=["-O2"])],
+      packages=["horus-stubs"], package_data={"horus-stubs": ["*.pyi"]}, py_modules=[])

@@ -1,0 +1,158 @@
+"""Python processes killed after every instruction of a send, a receive, a release and an alloc.
+
+A child of fork joins, stops itself, is stepped by ptrace for N instructions of one operation and killed. The
+survivor then finds whole messages or none, can go on, and after a sweep the books balance. POINTS=40 instructions
+of each operation are tried, spread evenly from a random start (SEED); LARGE=1: every single one."""
+import ctypes
+import gc
+import os
+import signal
+import sys
+import time
+import unittest
+
+import horus
+import numpy as np
+
+POINTS = int(os.environ.get("POINTS", "40"))
+SEED = int(os.environ.get("SEED", time.time_ns() % 2**32))
+LARGE = bool(os.environ.get("LARGE"))
+PTRACE_TRACEME, PTRACE_CONT, PTRACE_KILL, PTRACE_SINGLESTEP, PTRACE_SETOPTIONS, EXITKILL = 0, 7, 8, 9, 0x4200, 0x100000
+libc = ctypes.CDLL(None, use_errno=True)
+ptrace = libc.ptrace
+ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+ptrace.restype = ctypes.c_long
+NAME = f"pykill.{os.getpid()}"
+
+
+def child(operation):
+    """Prepares, stops, works, stops."""
+    frames = horus.Topic(horus.Image, name=NAME + ".frames", capacity=2, history=1)
+    values = horus.Topic(NAME + ".values", capacity=4, history=1)
+    typed = horus.Topic(horus.CmdVel, name=NAME + ".typed", capacity=4)
+    image = horus.Image(16, 16)
+    image.fill(5)
+    value = {"n": 77, "list": [1.5, "text"], "b": b"x" * 40}
+    command = horus.CmdVel(3.0, 4.0)
+    spare = horus.Image(16, 16)
+    view = spare.to_numpy()
+    work = {
+        "send frame": lambda: frames.send(image),
+        "receive frame": lambda: frames.recv(),
+        "send value": lambda: values.send(value),
+        "receive value": lambda: values.recv(),
+        "send message": lambda: typed.send(command),
+        "alloc": lambda: horus.Image(16, 16),
+        "release": lambda: spare.release(),
+        "export": lambda: image.__dlpack__(),
+        "close": lambda: frames.close(),
+    }[operation]
+    gc.disable()
+    pid = os.getpid()
+    stop = signal.SIGSTOP
+    kill = os.kill
+    kill(pid, stop)
+    work()
+    kill(pid, stop)
+    os._exit(0)
+
+
+class Killed(unittest.TestCase):
+    def start(self, operation):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                ptrace(PTRACE_TRACEME, 0, None, None)
+                child(operation)
+            finally:
+                os._exit(3)
+        _, status = os.waitpid(pid, 0)
+        if not os.WIFSTOPPED(status):
+            self.fail(f"{operation}: the child could not prepare")
+        ptrace(PTRACE_SETOPTIONS, pid, None, EXITKILL)
+        return pid
+
+    def step(self, pid, most):
+        """Steps until the child stops itself again; how many steps, at most `most`."""
+        for n in range(most):
+            if ptrace(PTRACE_SINGLESTEP, pid, None, None) != 0:
+                raise OSError(ctypes.get_errno(), "ptrace")
+            _, status = os.waitpid(pid, 0)
+            if not os.WIFSTOPPED(status):
+                self.fail(f"the child ended, status {status:x}")
+            if os.WSTOPSIG(status) == signal.SIGSTOP:
+                return n
+        return most
+
+    def kill(self, pid):
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+    def look(self, where):
+        """What a survivor sees."""
+        horus.sweep()
+        while True:
+            frame = self.frames.recv()
+            if frame is None:
+                break
+            self.assertTrue((frame.to_numpy() == 5).all(), where)
+        frame = None
+        for value in self.values.recv_all():
+            self.assertIn(value, ({"n": 77, "list": [1.5, "text"], "b": b"x" * 40}, {"n": 1}), where)
+        for command in self.typed.recv_all():
+            self.assertEqual((command.linear, command.angular), (3.0, 4.0), where)
+        audit = horus.audit()
+        self.assertTrue(audit["balanced"], (where, audit))
+        self.assertEqual(audit["leaked"], 0, where)
+        mine = horus.Image(16, 16)
+        mine.fill(5)
+        for _ in range(self.frames.capacity):  # as many newer messages let go of what the dead had sent
+            self.assertTrue(self.frames.send(mine), where)
+            self.assertIsNotNone(self.frames.recv(), where)
+        for _ in range(self.values.capacity):
+            self.values.send({"n": 1})
+        for _ in range(self.typed.capacity):
+            self.typed.send(horus.CmdVel(3.0, 4.0))
+        mine = None
+        horus.sweep()
+        for topic in (self.frames, self.values, self.typed):
+            topic.recv_all()  # a reader lets go of the rings that are over when it next looks
+        used = horus.audit()["slots"]
+        self.used = self.used or used
+        self.assertEqual(used, self.used, (where, "slots are lost"))
+
+    def test_killed_at_every_instruction(self):
+        self.frames = horus.Topic(horus.Image, name=NAME + ".frames", capacity=2)
+        self.values = horus.Topic(NAME + ".values", capacity=4)
+        self.typed = horus.Topic(horus.CmdVel, name=NAME + ".typed", capacity=4)
+        self.used = 0  # slots in use, known from the first look on
+        self.look("before")
+        np.zeros(1)
+        deaths, counts = 0, {}
+        for index, operation in enumerate(("send frame", "receive frame", "send value", "receive value", "send message",
+                                           "alloc", "release", "export", "close")):
+            pid = self.start(operation)
+            steps = self.step(pid, 10**6)
+            self.kill(pid)
+            self.look((operation, "all"))
+            counts[operation] = steps
+            self.assertGreater(steps, 200, operation)
+            stride = 1 if LARGE else max(1, steps // POINTS)
+            for n in range((SEED + index) % stride, steps, stride):
+                pid = self.start(operation)
+                self.step(pid, n)
+                self.kill(pid)
+                deaths += 1
+                self.look((operation, n, "SEED", SEED))
+            self.values.recv_all()
+        print(f"SEED={SEED}: {len(counts)} operations, {sum(counts.values())} instructions, {deaths} deaths: {counts}",
+              file=sys.stderr)
+        for topic in (self.frames, self.values, self.typed):
+            topic.close()
+        horus.sweep()
+        gc.collect()
+        self.assertTrue(horus.audit()["balanced"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,104 @@
+"""No operation leaks: memory, reference counts and slots are flat after many of each.
+LARGE=1 makes a million of each."""
+import copy
+import gc
+import os
+import pickle
+import sys
+import unittest
+
+import horus
+import numpy as np
+
+MANY = 1_000_000 if os.environ.get("LARGE") else 2 * int(os.environ.get("ROUNDS", "10000"))
+NUMPY = tuple(int(n) for n in np.__version__.split(".")[:2])
+
+
+def rss():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+@unittest.skipIf("libasan" in os.environ.get("LD_PRELOAD", ""), "AddressSanitizer keeps what is freed")
+class Leaks(unittest.TestCase):
+    def flat(self, name, operation, watched, many=MANY, loose=0):
+        for _ in range(min(many, 3000)):
+            operation()
+        gc.collect()
+        references = [sys.getrefcount(o) for o in watched]
+        slots = horus.TensorPool().stats()["allocated_slots"]
+        before = rss()
+        for _ in range(many):
+            operation()
+        gc.collect()
+        for o, n in zip(watched, references):  # the interpreter itself takes a None here and there
+            self.assertLess(abs(sys.getrefcount(o) - n), 1 + many // 100, (name, type(o)))
+        self.assertLessEqual(horus.TensorPool().stats()["allocated_slots"], slots + loose, name)
+        self.assertLess(rss() - before, max(300_000, many // 4), name)
+
+    def test_operations(self):
+        image, tensor = horus.Image(8, 8), horus.Tensor([4, 4])
+        array = np.zeros((8, 8, 3), np.uint8)
+        data = bytes(192)
+        topic, typed = horus.Topic("leaks"), horus.Topic(horus.CmdVel, name="leaks.typed")
+        command = horus.CmdVel(1.0, 2.0)
+        value = {"x": 1.0, "list": [1, 2, "three", b"4", None], "deep": {"y": True}}
+
+        def failing(call, *args):
+            try:
+                call(*args)
+            except (TypeError, ValueError, IndexError, RuntimeError, OSError, MemoryError, OverflowError):
+                return
+            raise AssertionError("it did not fail")
+
+        def send_recv(t, m):
+            t.send(m)
+            t.recv()
+        operations = {
+            "Image": lambda: horus.Image(8, 8), "Image.empty": lambda: horus.Image.empty(height=8, width=8),
+            "to_numpy": image.to_numpy, "to_numpy copy": lambda: image.to_numpy(copy=True),
+            "asarray": lambda: np.asarray(image), "memoryview": lambda: memoryview(image),
+            "interface": lambda: image.__array_interface__, "dlpack": image.__dlpack__,
+            "dlpack versioned": lambda: image.__dlpack__(max_version=(1, 0)),
+            "dlpack copy": lambda: image.__dlpack__(max_version=(1, 0), copy=True),
+            "from_numpy": lambda: horus.Image.from_numpy(array), "from_bytes": lambda: horus.Image.from_bytes(data, 8, 8),
+            "from_dlpack": lambda: horus.Tensor.from_dlpack(tensor), "copy": image.copy,
+            "pixel": lambda: image.pixel(1, 1), "set_pixel": lambda: image.set_pixel(1, 1, [1, 2, 3]),
+            "fill": lambda: image.fill([1, 2, 3]), "roi": lambda: image.roi(0, 0, 2, 2),
+            "copy_from": lambda: image.copy_from(data), "repr": lambda: repr(image),
+            "frame_id": lambda: (image.set_frame_id("front"), image.frame_id),
+            "as_tensor": image.as_tensor, "reshape": lambda: tensor.reshape(2, 8), "slice": lambda: tensor.slice(0, 2),
+            "index": lambda: tensor[1:, 0], "store": lambda: tensor.__setitem__(0, 1.0), "shape": lambda: tensor.shape,
+            "add": lambda: tensor + 1, "in place": lambda: tensor.__iadd__(1), "compare": lambda: tensor == 1,
+            "sum": lambda: tensor.sum(dim=0), "astype": lambda: tensor.astype("int8"), "tolist": tensor.tolist,
+            "pickle": lambda: pickle.loads(pickle.dumps(image)), "deepcopy": lambda: copy.deepcopy(image),
+            "descriptor": lambda: horus.Tensor.from_descriptor(1, tensor.to_descriptor()),
+            "stats": lambda: horus.TensorPool().stats(), "with": lambda: horus.Image(2, 2).__enter__().__exit__(),
+            "send frame": lambda: send_recv(topic, image), "send dict": lambda: send_recv(topic, value),
+            "send array": lambda: send_recv(topic, array), "send message": lambda: send_recv(topic, command),
+            "send typed": lambda: send_recv(typed, command), "send dict as typed": lambda: send_recv(typed, {"linear": 1}),
+            "empty": topic.recv, "has_msg": topic.has_msg, "recv_all": lambda: (topic.send(1), topic.recv_all()),
+            "read_latest": lambda: (topic.send(1), topic.read_latest()), "topic stats": topic.stats,
+            "message": lambda: horus.Odometry(x=1.0), "message repr": lambda: repr(command),
+            "bad image": lambda: failing(horus.Image, 0, 1), "bad keyword": lambda: failing(lambda: horus.Image(1, 1, x=1)),
+            "bad value": lambda: failing(topic.send, {"a": [1, object()]}),
+            "bad type": lambda: failing(typed.send, image), "bad index": lambda: failing(tensor.__getitem__, 9),
+            "bad shape": lambda: failing(tensor.view, [3, 3]), "bad array": lambda: failing(horus.Image.from_numpy, np.zeros(3)),
+        }
+        if NUMPY >= (1, 23):
+            operations["from_dlpack by NumPy"] = lambda: np.from_dlpack(tensor)
+        watched = [image, tensor, array, data, topic, command, value, None, True, horus.Image, horus.CmdVel]
+        for name, operation in operations.items():
+            with self.subTest(name):
+                self.flat(name, operation, watched)
+
+    def test_topics_come_and_go(self):
+        def open_close():
+            with horus.Topic("leaks.come") as t:
+                t.send(1)
+                t.recv()
+        self.flat("topics", open_close, [], MANY // 20, loose=64)  # rings stay until a row's limit
+
+
+if __name__ == "__main__":
+    unittest.main()

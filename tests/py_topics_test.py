@@ -1,0 +1,497 @@
+"""Topics in Python: every kind of message, policies, waits, threads, processes, errors."""
+import collections
+import gc
+import math
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+import horus
+import numpy as np
+
+VALUES = [None, True, False, 0, -1, 2**63 - 1, -2**63, 2**64 - 1, 1.5, -0.0, math.inf, "", "text", "ü" * 5000,
+          b"", b"bytes" * 1000, [], [1, [2, [3]]], {}, {"a": {"b": [1.0, None]}}, list(range(5000)), "z" * 3_000_000]
+
+
+class Cam:
+    """A class of a user."""
+
+
+class Named:
+    __topic_name__ = "my.named"
+
+
+class Messages(unittest.TestCase):
+    def setUp(self):
+        self.topic = horus.Topic(f"test.{self.id().split('.')[-1]}")
+
+    def tearDown(self):
+        self.topic.close()
+
+    def test_dynamic_values(self):
+        for value in VALUES:
+            self.assertIs(self.topic.send(value), True)
+            self.assertTrue(self.topic.has_msg())
+            got = self.topic.recv()
+            self.assertEqual(got, value)
+            self.assertIs(type(got), type(value))
+        self.topic.send(math.nan)
+        self.assertTrue(math.isnan(self.topic.recv()))
+        self.topic.send((1, 2))
+        self.assertEqual(self.topic.recv(), [1, 2])
+        for scalar in (np.float32(1.5), np.int16(-3), np.bool_(True), np.uint64(2**64 - 1)):
+            self.topic.send({"v": scalar})
+            self.assertEqual(self.topic.recv(), {"v": scalar.item()})
+        self.assertIsNone(self.topic.recv())
+
+    def test_what_cannot_be_sent(self):
+        cyclic = []
+        cyclic.append(cyclic)
+        for value, error, place in ((object(), TypeError, "object"), ({"a": [1, {2}]}, TypeError, "['a'][1]"),
+                                    ([2**64], OverflowError, "[0]"), (cyclic, ValueError, ""),
+                                    ({"s": "\ud800"}, ValueError, "['s']"), (1j, TypeError, "complex")):
+            with self.assertRaises(error) as caught:
+                self.topic.send(value)
+            self.assertIn(place, str(caught.exception))
+        self.assertIsNone(self.topic.recv())
+
+    def test_arrays(self):
+        for source in (np.arange(12.0).reshape(3, 4), np.arange(20, dtype="u1")[::2], np.zeros((0, 3), "f4"),
+                       np.asfortranarray(np.arange(6).reshape(2, 3)), np.array(5.0), np.zeros(10**6, bool)):
+            self.topic.send(source)
+            got = self.topic.recv()
+            self.assertIs(type(got), np.ndarray)
+            self.assertEqual((got.shape, got.dtype), (source.shape, source.dtype))
+            self.assertTrue((got == source).all())
+            self.assertFalse(got.flags.writeable)
+        with self.assertRaises(TypeError):
+            self.topic.send(np.array(["text"]))
+
+    def test_frames_of_every_kind(self):
+        frames = [horus.Image(4, 5, "bgr8"), horus.PointCloud(7, 4), horus.DepthImage(3, 2, "mm"),
+                  horus.Tensor([2, 3, 4], "int16")]
+        for frame in frames:
+            frame.frame_id, frame.timestamp_ns = "lens", 77
+            frame.to_numpy()[:] = 3
+            self.assertTrue(self.topic.send(frame))
+        self.topic.send({"after": 1})
+        for frame in frames:
+            got = self.topic.recv()
+            self.assertIs(type(got), type(frame))
+            self.assertEqual((got.frame_id, got.timestamp_ns, got.dtype, got.nbytes),
+                             ("lens", 77, frame.dtype, frame.nbytes))
+            self.assertEqual(got.to_numpy().__array_interface__["data"][0],
+                             frame.to_numpy().__array_interface__["data"][0])
+            self.assertTrue(got.readonly and frame.readonly)
+        self.assertEqual(self.topic.recv(), {"after": 1})
+        self.topic.send(horus.PointCloud(0))
+        self.assertEqual(self.topic.recv().to_numpy().shape, (0, 3))
+
+    def test_a_view_of_a_tensor_travels(self):
+        tensor = horus.Tensor.from_numpy(np.arange(24).reshape(4, 6))
+        self.topic.send(tensor.slice(1, 3))
+        self.assertEqual(self.topic.recv().tolist(), np.arange(24).reshape(4, 6)[1:3].tolist())
+
+    def test_latest_and_all(self):
+        for i in range(5):
+            self.topic.send(i)
+        self.assertEqual(self.topic.pending_count(), 5)
+        self.assertEqual(self.topic.read_latest(), 4)
+        self.assertIsNone(self.topic.read_latest())
+        for i in range(3):
+            self.topic.send(i)
+        self.assertEqual(self.topic.recv_all(), [0, 1, 2])
+        self.assertEqual(self.topic.recv_all(), [])
+        self.assertEqual(self.topic.missed_count(), 0)
+
+    def test_loss_is_counted(self):
+        with horus.Topic("lossy", capacity=4) as t:
+            t.send(0)
+            t.recv()
+            for i in range(1, 11):
+                t.send(i)
+            self.assertEqual(t.recv_all(), [7, 8, 9, 10])
+            self.assertEqual(t.missed_count(), 6)
+
+    def test_history(self):
+        for i in range(5):
+            self.topic.send(i)
+        with horus.Topic(self.topic.name, history=2) as late, horus.Topic(self.topic.name) as later:
+            self.assertEqual(late.recv_all(), [3, 4])
+            self.assertEqual(later.recv_all(), [])
+
+    def test_policies(self):
+        with horus.Topic("rel", policy="reliable", capacity=2) as a, horus.Topic("rel") as b:
+            b.recv()
+            self.assertEqual([a.send(i) for i in range(3)], [True, True, False])
+            self.assertEqual((a.policy, b.policy, a.dropped_count()), ("reliable", "reliable", 1))
+            begin = time.monotonic()
+            with self.assertRaises(TimeoutError) as caught:
+                a.send_blocking(9, timeout_s=0.05)
+            self.assertIsInstance(caught.exception, horus.Error)
+            self.assertGreater(time.monotonic() - begin, 0.04)
+            self.assertFalse(a.send(9, timeout=0.01))
+            threading.Timer(0.1, b.recv).start()
+            self.assertTrue(a.send(9, timeout=5))
+            with self.assertRaises(ValueError):
+                horus.Topic("rel", policy="queue")
+        with horus.Topic("jobs", policy="queue") as put, horus.Topic("jobs") as one, horus.Topic("jobs") as two:
+            for i in range(6):
+                put.send(i)
+            got = sorted([one.recv(), two.recv(), one.recv(), two.recv(), one.recv(), two.recv()])
+            self.assertEqual(got, list(range(6)))
+            self.assertTrue(one.ack())
+            self.assertIsNone(one.recv())
+
+    def test_names_and_types(self):
+        for what, name, generic in ((horus.Image, "image", False), (horus.PointCloud, "pointcloud", False),
+                                    ("Image", "image", False), ("camera.rgb", "camera.rgb", True),
+                                    (Cam, "cam", True), (Named, "my.named", True)):
+            with horus.Topic(what) as t:
+                self.assertEqual((t.name, t.is_generic()), (name, generic))
+        with horus.Topic(horus.Image, 4, "front") as t:
+            self.assertEqual((t.name, t.endpoint, t.capacity, t.is_network_topic), ("front", "front", 4, False))
+        with horus.Topic(horus.Image, name="back") as t:
+            self.assertEqual((t.name, t.endpoint), ("back", None))
+        for bad in (int, 5, None, 1.5):
+            with self.assertRaises(TypeError):
+                horus.Topic(bad)
+        for bad in ("", "a b", "../x", "/a", "x" * 97, "a\0b"):
+            with self.assertRaises(ValueError):
+                horus.Topic(bad)
+        for bad in ({"capacity": 0}, {"capacity": -1}, {"policy": "best"}, {"history": -1}):
+            with self.assertRaises(ValueError):
+                horus.Topic("bad.option", **bad)
+
+    def test_typed_topics_refuse_others(self):
+        with horus.Topic(horus.Image, name="typed") as t:
+            for wrong in (horus.PointCloud(3), {"a": 1}, np.zeros(3), "text"):
+                with self.assertRaises(TypeError):
+                    t.send(wrong)
+            with self.assertRaises(TypeError):
+                horus.Topic(horus.DepthImage, name="typed")
+
+    def test_closed(self):
+        self.topic.close()
+        self.topic.close()
+        for use in (lambda: self.topic.send(1), self.topic.recv, self.topic.stats, self.topic.has_msg):
+            with self.assertRaises(RuntimeError) as caught:
+                use()
+            self.assertIn("closed", str(caught.exception))
+        self.assertIn("closed", repr(self.topic))
+
+    def test_timeouts(self):
+        begin = time.monotonic()
+        self.assertIsNone(self.topic.recv(timeout=0.05))
+        self.assertGreater(time.monotonic() - begin, 0.04)
+        self.assertFalse(self.topic.wait(0.01))
+        self.assertIsNone(self.topic.recv(0))
+        for bad in (-1, math.nan, -0.001):
+            with self.assertRaises(ValueError):
+                self.topic.recv(timeout=bad)
+        with self.assertRaises(TypeError):
+            self.topic.recv(timeout="soon")
+        self.topic.send(1)
+        self.assertTrue(self.topic.wait(math.inf))
+        self.assertEqual(self.topic.recv(math.inf), 1)
+
+    def test_wait_for_many(self):
+        with horus.Topic("many.b") as other:
+            self.assertIsNone(horus.wait([self.topic, other], 0.01))
+            threading.Timer(0.1, lambda: other.send("here")).start()
+            self.assertIs(horus.wait([self.topic, other], timeout=5), other)
+            self.assertEqual(other.recv(), "here")
+        for bad in ([], [self.topic] * 65):
+            with self.assertRaises(ValueError):
+                horus.wait(bad)
+        with self.assertRaises(TypeError):
+            horus.wait([1])
+
+
+class Capacity(unittest.TestCase):
+    """What capacity says is what stays."""
+    def kept(self, topic, messages):
+        for m in messages:
+            self.assertTrue(topic.send(m))
+        return topic.recv_all()
+
+    def test_messages_of_every_size(self):
+        for size in (1, 100, 150, 200, 1000, 5000):
+            with horus.Topic(f"capacity.{size}") as t:
+                self.assertEqual(t.capacity, 1024)
+                got = self.kept(t, ["%d " % i + "x" * size for i in range(2000)])
+                self.assertEqual((t.capacity, len(got)), (1024, 1024), size)
+                self.assertEqual([int(m.split()[0]) for m in got], list(range(976, 2000)))
+                self.assertEqual(t.missed_count(), 976)
+
+    def test_message_classes(self):
+        big = horus.message("Bulky", timestamp_ns="uint64", number="uint32", data="uint8[70000]")
+        for cls, name, messages in (
+                (horus.CmdVel, "capacity.small", [horus.CmdVel(i, 0) for i in range(1500)]),
+                (horus.LaserScan, "capacity.scan", [horus.LaserScan(ranges=[i] * 2000) for i in range(1500)]),
+                (horus.JointState, "capacity.joints", [horus.JointState(names=["j"] * 100) for i in range(1500)]),
+                (big, "capacity.big", [big(number=i) for i in range(1100)])):
+            with horus.Topic(cls, name=name) as t:
+                said = t.capacity
+                got = self.kept(t, messages)
+                self.assertEqual((t.capacity, said, len(got)), (1024, 1024, 1024), name)
+                self.assertEqual(got, messages[-1024:])
+
+    def test_frames_stay_few(self):
+        for frame in (horus.Image(2, 2), np.zeros(100)):
+            with horus.Topic("capacity.mixed" + type(frame).__name__) as t:
+                self.assertEqual(len(self.kept(t, ["x" * 500] * 20)), 20)
+                self.kept(t, [frame] * 20)
+                self.assertEqual(len(self.kept(t, [frame] * 20)), 8)
+        with horus.Topic(horus.Image, name="capacity.image") as t:
+            self.assertEqual((t.capacity, len(self.kept(t, [horus.Image(2, 2)] * 20)), t.capacity), (8, 8, 8))
+        with horus.Topic(horus.Image, 20, name="capacity.images") as t:
+            self.assertEqual((t.capacity, len(self.kept(t, [horus.Image(2, 2)] * 30))), (20, 20))
+        with horus.Topic("capacity.asked", 3) as t:
+            self.assertEqual((t.capacity, len(self.kept(t, ["x" * 500] * 20))), (3, 3))
+            self.assertEqual(t.stats()["capacity"], 3)
+
+    def test_reliable_counts_to_it(self):
+        with horus.Topic("capacity.reliable", policy="reliable") as put, horus.Topic("capacity.reliable") as get:
+            get.recv()
+            self.assertEqual([put.send("x" * 3000) for _ in range(1025)], [True] * 1024 + [False])
+
+    def test_large_ones_are_bounded_by_the_pool(self):
+        most = horus.TensorPool().stats()["pool_size"] // 8
+        with horus.Topic("capacity.bytes") as t:
+            n = most // (4 << 20) + 3
+            if n > 200:
+                n = 200
+            got = self.kept(t, [bytes(4 << 20)] * n)
+            self.assertGreater(len(got), 0)
+            self.assertLessEqual(len(got) * (4 << 20), most)
+
+    def test_queue_pending_on_every_handle(self):
+        with horus.Topic("capacity.queue", policy="queue") as put, horus.Topic("capacity.queue") as one, \
+                horus.Topic("capacity.queue") as two:
+            for i in range(6):
+                put.send(i)
+            self.assertEqual([t.pending_count() for t in (put, one, two)], [6, 6, 6])
+            self.assertEqual([one.recv() for _ in range(4)], [0, 1, 2, 3])
+            self.assertEqual([t.pending_count() for t in (put, one, two)], [2, 2, 2])
+            self.assertEqual(two.stats()["pending"], 2)
+            self.assertEqual(two.recv_all(), [4, 5])
+            self.assertEqual([t.pending_count() for t in (put, one, two)], [0, 0, 0])
+            with horus.Topic("capacity.queue") as late:
+                put.send("x" * 1000)
+                self.assertEqual([t.pending_count() for t in (put, one, two, late)], [1, 1, 1, 1])
+                self.assertEqual(late.recv_all(), ["x" * 1000])
+
+
+class Threads(unittest.TestCase):
+    def test_one_topic_from_many_threads(self):
+        n, each = 8, 2000
+        topic = horus.Topic("threads.many", capacity=n * each)
+        got = []
+
+        def receive():
+            while len(got) < n * each:
+                try:
+                    value = topic.recv(timeout=5)
+                except horus.ClosedError:
+                    return
+                if value is not None:
+                    got.append(value)
+        readers = [threading.Thread(target=receive) for _ in range(2)]
+        writers = [threading.Thread(target=lambda k=k: [topic.send([k, i]) for i in range(each)]) for k in range(n)]
+        for t in readers + writers:
+            t.start()
+        for t in writers:
+            t.join()
+        while len(got) < n * each and any(r.is_alive() for r in readers):
+            time.sleep(0.01)
+        topic.close()
+        for t in readers:
+            t.join()
+        self.assertEqual(len(got), n * each)
+        self.assertEqual(collections.Counter(k for k, _ in got), {k: each for k in range(n)})
+
+    def test_a_send_reaches_a_thread_that_waits_on_the_same_topic(self):
+        topic = horus.Topic("threads.same")
+        got = []
+        thread = threading.Thread(target=lambda: got.extend(topic.recv(timeout=10) for _ in range(3)))
+        thread.start()
+        for i in range(3):
+            time.sleep(0.05)
+            topic.send(i)
+        thread.join(20)
+        self.assertEqual(got, [0, 1, 2])
+
+    def test_close_under_a_waiting_thread(self):
+        topic = horus.Topic("threads.close")
+        outcome = []
+
+        def receive():
+            try:
+                outcome.append(topic.recv(timeout=30))
+            except RuntimeError as error:
+                outcome.append(str(error))
+        thread = threading.Thread(target=receive)
+        thread.start()
+        time.sleep(0.1)
+        begin = time.monotonic()
+        topic.close()
+        thread.join(20)
+        self.assertLess(time.monotonic() - begin, 10)
+        self.assertIn("closed", outcome[0])
+
+    def test_a_message_that_changes_while_its_send_waits(self):
+        with horus.Topic(horus.CmdVel, name="threads.changes", policy="reliable", capacity=1) as put, \
+                horus.Topic(horus.CmdVel, name="threads.changes") as get:
+            get.recv()
+            put.send(horus.CmdVel(0, 0))
+            message = horus.CmdVel(1, 1)
+            thread = threading.Thread(target=put.send, args=(message, 20))
+            thread.start()
+            time.sleep(0.3)
+            message.linear = message.angular = 2
+            self.assertEqual(get.recv(timeout=10), horus.CmdVel(0, 0))
+            self.assertEqual(get.recv(timeout=10), horus.CmdVel(1, 1))
+            thread.join()
+
+    def test_a_busy_thread_beside_a_wait(self):
+        topic = horus.Topic("threads.busy")
+        stop = []
+        busy = threading.Thread(target=lambda: [None for _ in iter(lambda: bool(stop), True)])
+        busy.start()
+        try:
+            for i in range(20):
+                topic.send(i)
+                self.assertEqual(topic.recv(timeout=10), i)
+            self.assertIsNone(topic.recv(timeout=0.01))
+        finally:
+            stop.append(1)
+            busy.join()
+
+    def test_ctrl_c_ends_a_wait(self):
+        topic = horus.Topic("threads.ctrlc")
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+        self.addCleanup(signal.signal, signal.SIGINT, before)
+        threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        begin = time.monotonic()
+        with self.assertRaises(KeyboardInterrupt):
+            topic.recv(timeout=30)
+        self.assertLess(time.monotonic() - begin, 10)
+        topic.send(5)
+        self.assertEqual(topic.recv(), 5)
+
+    def test_a_signal_that_another_thread_got(self):
+        topic = horus.Topic("threads.signal")
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
+
+        def interrupt():
+            time.sleep(0.2)
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+            time.sleep(0.5)
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        begin = time.monotonic()
+        with self.assertRaises(KeyboardInterrupt):
+            topic.recv(timeout=20)
+        self.assertLess(time.monotonic() - begin, 10)
+        thread.join()
+
+    def test_iteration_ends_with_close(self):
+        topic = horus.Topic("threads.iterate")
+        for i in range(3):
+            topic.send(i)
+        threading.Timer(0.2, topic.close).start()
+        self.assertEqual(list(topic), [0, 1, 2])
+
+
+def echo(name, count):
+    with horus.Topic(name + ".to") as to, horus.Topic(name + ".back") as back:
+        back.send("ready")
+        for _ in range(count):
+            message = to.recv(timeout=30)
+            back.send({"got": message if not isinstance(message, horus.Image) else int(message.to_numpy().sum())})
+
+
+class Processes(unittest.TestCase):
+    def run_echo(self, method):
+        name = "echo." + method
+        context = multiprocessing.get_context(method)
+        with horus.Topic(name + ".to") as to, horus.Topic(name + ".back") as back:
+            child = context.Process(target=echo, args=(name, 3))
+            child.start()
+            self.assertEqual(back.recv(timeout=60), "ready")
+            image = horus.Image(10, 10)
+            image.fill(2)
+            for message, want in ((1, 1), ({"k": [1]}, {"k": [1]}), (image, 600)):
+                to.send(message)
+                self.assertEqual(back.recv(timeout=60), {"got": want})
+            child.join(60)
+            self.assertEqual(child.exitcode, 0)
+
+    def test_spawn(self):
+        self.run_echo("spawn")
+
+    def test_fork(self):
+        self.run_echo("fork")
+
+    def test_a_topic_that_waits_while_its_process_forks(self):
+        """The child has no thread that waits: there, close() closes at once and the handle works."""
+        topic, done = horus.Topic("fork.waits"), []
+        closing = horus.Topic("fork.closing")
+        threads = [threading.Thread(target=lambda: done.append(topic.recv(timeout=60)))]
+        threads[0].start()
+        time.sleep(0.3)
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                code = 2 * (topic.send("from the child") is not True)
+                topic.close()
+                code += 4 * ("closed" not in repr(topic))
+                again = horus.Topic("fork.waits")
+                code += 8 * (again.send("again") is not True)
+                again.close()
+            finally:
+                os._exit(code)
+        self.assertEqual(os.waitpid(child, 0)[1] >> 8, 0)
+        threads[0].join(60)
+        self.assertEqual(done, ["from the child"])
+        closing.close()
+        topic.close()
+
+    def test_no_resource_tracker_noise(self):
+        done = subprocess.run([sys.executable, "-X", "dev", "-c",
+                               "import horus, multiprocessing as m\n"
+                               "def f():\n t = horus.Topic('noise'); t.send(horus.Image(9, 9))\n"
+                               "if __name__ == '__main__':\n"
+                               " p = m.get_context('fork').Process(target=f); p.start(); p.join()\n"
+                               " t = horus.Topic('noise', history=1); assert t.recv() is not None\n"],
+                              capture_output=True, text=True, timeout=120)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_a_killed_publisher_leaves_its_messages(self):
+        child = subprocess.Popen([sys.executable, "-c",
+                                  "import horus, time\n"
+                                  "t = horus.Topic('killed')\n"
+                                  "i = horus.Image(30, 30); i.fill(6); t.send(i); t.send('last')\n"
+                                  "print('sent', flush=True); time.sleep(60)"], stdout=subprocess.PIPE)
+        with horus.Topic("killed") as t:
+            self.assertEqual(child.stdout.readline(), b"sent\n")
+            child.kill()
+            child.wait()
+            child.stdout.close()
+            horus.sweep()
+            self.assertTrue((t.recv(timeout=1).to_numpy() == 6).all())
+            self.assertEqual(t.recv(timeout=1), "last")
+        gc.collect()
+        self.assertTrue(horus.audit()["balanced"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,247 @@
+"""The Python module's tests, with every CPython from 3.9 on that is found; ends with N passed, N failed.
+
+    python3 tests/python_test.py            build/python/<version> gets a module and a virtual environment each
+    VERSION=3.11 python3 tests/python_test.py  one version; FRAMEWORKS=0: without those of the interop matrix
+
+Each version runs the tests that need NumPy alone; one that has their wheels also the frameworks'; one runs
+all once more with the module built for AddressSanitizer."""
+import concurrent.futures
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+BUILD = os.path.join(ROOT, "build", "python")
+PLAIN = ["py_frames_test", "py_topics_test", "py_leaks_test", "py_codec_test",
+         "py_messages_test", "py_scheduler_test"]
+FRAMEWORKS = ["numpy", "ml_dtypes", "jax", "tensorflow-cpu", "opencv-python-headless", "onnxruntime", "onnx",
+              "msgpack", "hypothesis"]
+TORCH = ["torch==2.13.0+cpu", "torch==2.13.0", "torch"]  # the first that can be had
+NAMESPACE = f"py.test.{os.getpid()}"
+passed = failed = 0
+
+
+def run(command, log, **kw):
+    env = {**os.environ, "HORUS_NAMESPACE": NAMESPACE, **kw.pop("env", {})}
+    with open(log, "w") as file:
+        return subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=env, cwd=ROOT,
+                              stdin=subprocess.DEVNULL, **kw).returncode
+
+
+def interpreters():
+    """The newest of each minor version: {(3, 11): path}."""
+    names = glob.glob(os.path.join(os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv")), "versions", "*",
+                                   "bin", "python"))
+    names += [p for n in range(9, 16) for p in [shutil.which(f"python3.{n}")] if p] + [sys.executable]
+    found = {}
+    for name in names:
+        code = ("import sys, sysconfig, os; print(*sys.version_info[:3], sys.implementation.name, "
+                "os.path.exists(os.path.join(sysconfig.get_path('include'), 'Python.h')), "
+                "sysconfig.get_config_var('Py_GIL_DISABLED') or 0)")
+        said = subprocess.run([name, "-c", code], capture_output=True, text=True).stdout.split()
+        if len(said) != 6 or said[3] != "cpython" or said[4] != "True" or int(said[1]) < 9 or said[0] != "3":
+            continue
+        key = (int(said[0]), int(said[1]), int(said[5]))
+        if key not in found or found[key][0] < int(said[2]):
+            found[key] = (int(said[2]), name)
+    return {key: path for key, (_, path) in sorted(found.items())}
+
+
+def build(python, folder, flags=()):
+    """The module, by README's line."""
+    os.makedirs(folder, exist_ok=True)
+    ask = "import sysconfig as s; print(s.get_config_var('EXT_SUFFIX'), s.get_path('include'))"
+    suffix, include = subprocess.check_output([python, "-c", ask], text=True).split()
+    for old in glob.glob(os.path.join(folder, "horus.*.so")):
+        os.unlink(old)
+    return run(["gcc", "-O2", "-shared", "-fPIC", *flags, "-DHORUS_PYTHON_IMPLEMENTATION", "-x", "c",
+                "horus_python.h", "-o", os.path.join(folder, "horus" + suffix), "-I" + include],
+               folder + ".build.log")
+
+
+def environment(python, folder, packages):
+    """A virtual environment with these packages. Returns its interpreter, or None."""
+    ready = os.path.join(folder, "ready")
+    if not os.path.exists(ready):
+        log = folder + ".pip.log"
+        if run([python, "-m", "venv", folder], log) or \
+           run([os.path.join(folder, "bin", "pip"), "install", "-q", *packages], log):
+            return None
+        with open(ready, "w") as file:
+            file.write(" ".join(packages))
+    return os.path.join(folder, "bin", "python")
+
+
+def tests(label, python, module, names, env=None, options=()):
+    global passed, failed
+    for name in names:
+        if not os.path.exists(os.path.join(HERE, name + ".py")):
+            continue
+        log = os.path.join(BUILD, f"{label}.{name}.log".replace(" ", "_"))
+        begin = time.time()
+        try:
+            code = run([python, *options, os.path.join(HERE, name + ".py"), "-v"], log, timeout=900,
+                       env=dict({"PYTHONPATH": module,  # versions run beside each other
+                                 "HORUS_NAMESPACE": f"{NAMESPACE}.{label.replace(' ', '-')}"}, **(env or {})))
+        except subprocess.TimeoutExpired:
+            code = "no end after 900 s"
+        with open(log, errors="replace") as file:
+            text = file.read()
+        ran = re.search(r"^Ran (\d+) tests?", text, re.M)
+        bad = sum(int(n) for n in re.findall(r"(?:failures|errors)=(\d+)", text.splitlines()[-1] if text else ""))
+        n = int(ran.group(1)) if ran else 0
+        skipped = re.findall(r"skipped ['\"](.*)['\"]$", text, re.M)
+        if not ran or (code != 0 and bad == 0):
+            bad += 1
+        passed += max(n - bad - len(skipped), 0)
+        failed += bad
+        print(f"{time.time() - begin:7.1f} s  {label:22} {name:18} {n - bad - len(skipped)} passed, {bad} failed")
+        for why in sorted(set(skipped)):
+            print(f"skipped: {label} {name}: {why}")
+        for line in re.findall(r"^python fuzzing: seed .*", text, re.M):
+            print("    " + line)
+        for line in re.findall(r"^not run here: .*", text, re.M):
+            print(f"skipped: {label} {name}: {line}")
+        if bad:
+            print("    " + "\n    ".join(text.splitlines()[-60:]))
+        sys.stdout.flush()
+
+
+def readme(python, folder):
+    """README's Python programs run, and its gcc line makes the module."""
+    with open(os.path.join(ROOT, "README.md")) as file:
+        text = file.read()
+    for i, program in enumerate(re.findall(r"```python\n(.*?)```", text, re.S)):
+        log = os.path.join(BUILD, f"readme{i}.log")
+        step(f"README's program {i + 1}", run([python, "-c", program], log, env={"PYTHONPATH": folder}) == 0, log)
+    line = re.search(r"^    (gcc [^\n]*PYTHON[^\n]*\\\n[^\n]*)$", text, re.M).group(1)
+    place = os.path.join(BUILD, "readme")
+    shutil.rmtree(place, ignore_errors=True)
+    os.makedirs(place)
+    for name in ("horus.h", "horus_python.h"):
+        os.symlink(os.path.join(ROOT, name), os.path.join(place, name))
+    config = os.path.join(os.path.dirname(os.path.realpath(python)), "python3-config")
+    line = line.replace("python3-config", config if os.path.exists(config) else "python3-config")
+    log = os.path.join(BUILD, "readme.gcc.log")
+    step("README's gcc line", run(["bash", "-c", f"cd {place} && {line} && '{python}' -c 'import horus; "
+                                   "print(horus.__version__, horus.Image(2, 2))'"], log) == 0, log)
+
+
+def packaging(python):
+    """pip install . gives the module and its types, and type checkers find them."""
+    folder = os.path.join(BUILD, "pip")
+    log = folder + ".log"
+    venv = environment(python, folder, ["numpy", "mypy", "setuptools"])
+    if not step("pip install .: the environment", venv, folder + ".pip.log"):
+        return
+    copy = os.path.join(BUILD, "source")
+    shutil.rmtree(copy, ignore_errors=True)
+    os.makedirs(copy)
+    for name in ("horus.h", "horus_python.h", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "horus-stubs"):
+        (shutil.copytree if os.path.isdir(os.path.join(ROOT, name)) else shutil.copy)(
+            os.path.join(ROOT, name), os.path.join(copy, name))
+    if not step("pip install .", run([folder + "/bin/pip", "install", "-q", "--force-reinstall", "--no-deps", copy],
+                                     log) == 0, log):
+        return
+    step("the installed module", run([venv, "-I", "-c", "import horus; horus.Image(2, 2)"], log) == 0, log)
+    step("the stubs are those of the module",
+         run([venv, os.path.join(ROOT, "horus-stubs", "generate.py"), "--check"], log) == 0, log)
+    mypy = [venv, "-m", "mypy", "--strict", "--cache-dir", os.path.join(BUILD, "mypy")]
+    step("mypy accepts what is right", run(mypy + ["tests/py_types.py"], log) == 0, log)
+    run(mypy + ["tests/py_types_bad.py"], log)
+    with open(log) as file:
+        lines = {int(n) for n in re.findall(r"py_types_bad.py:(\d+): error", file.read())}
+    step("mypy refuses what is wrong", lines == {4, 5, 6, 7, 8}, log)
+
+
+def drop_in(python, folder):
+    """The same names, signatures and results as the package whose programs run on this module."""
+    venv = os.path.join(BUILD, "package")
+    theirs = environment(python, venv, ["horus-robotics==0.4.1", "numpy"])
+    if theirs is None:
+        print("skipped: py_dropin_test: horus-robotics 0.4.1 cannot be installed")
+        return
+    tests("drop-in", python, folder, ["py_dropin_test"], env={"PACKAGE_PYTHON": theirs})
+
+
+def step(label, ok, log):
+    global passed, failed
+    if ok:
+        passed += 1
+        return True
+    failed += 1
+    print(f"{label}: FAILED")
+    if os.path.exists(log):
+        with open(log, errors="replace") as file:
+            print("    " + "\n    ".join(file.read().splitlines()[-30:]))
+    return False
+
+
+def main():
+    os.makedirs(BUILD, exist_ok=True)
+    found = interpreters()
+    if not found:
+        print("no CPython 3.9 or newer with its headers was found")
+        return 1
+    only = os.environ.get("VERSION", "")
+    if only and only not in [f"{k[0]}.{k[1]}" + ("t" if k[2] else "") for k in found]:
+        print(f"VERSION={only}: not found here")
+        return 1
+    home = next((k for k in ((3, 11, 0), (3, 12, 0), (3, 10, 0), (3, 13, 0)) if k in found), next(iter(found)))
+    pip = None
+    whole = os.path.join(BUILD, "frameworks")
+    if os.environ.get("FRAMEWORKS", "1") != "0" and not os.path.exists(whole + "/ready"):
+        script = "\n".join([f"'{found[home]}' -m venv '{whole}' && '{whole}/bin/pip' install -q " + " ".join(FRAMEWORKS),
+                            " || ".join(f"'{whole}/bin/pip' install -q '{t}'" for t in TORCH) +
+                            f" && echo ok > '{whole}/ready'"])
+        pip = subprocess.Popen(["sh", "-c", script], stdout=open(whole + ".pip.log", "w"), stderr=subprocess.STDOUT)
+    def version_of(key):
+        python = found[key]
+        version = f"{key[0]}.{key[1]}" + ("t" if key[2] else "")
+        if only and version != only:
+            return
+        label = "python" + version
+        folder = os.path.join(BUILD, version)
+        venv = os.path.join(BUILD, "venv" + version)
+        if step(f"{label}: the module", build(python, folder) == 0, folder + ".build.log") and \
+           step(f"{label}: NumPy", environment(python, venv, ["numpy"]), venv + ".pip.log"):
+            tests(label, os.path.join(venv, "bin", "python"), folder, PLAIN, options=["-X", "dev"],
+                  env={} if key == home else {"ROUNDS": "1000"})
+        if key == home:
+            readme(os.path.join(venv, "bin", "python"), folder)
+            packaging(python)
+            drop_in(os.path.join(venv, "bin", "python"), folder)
+            tests("killed", os.path.join(venv, "bin", "python"), folder, ["py_kill_test"])
+            tests("fuzz", os.path.join(venv, "bin", "python"), folder, ["py_fuzz_test"])
+            asan = os.path.join(BUILD, "asan")
+            library = subprocess.check_output(["gcc", "-print-file-name=libasan.so"], text=True).strip()
+            if step("address sanitizer: the module",
+                    build(python, asan, ["-fsanitize=address", "-g"]) == 0, asan + ".build.log"):
+                tests("asan", os.path.join(venv, "bin", "python"), asan, PLAIN,
+                      env={"LD_PRELOAD": os.path.realpath(library), "PYTHONMALLOC": "malloc",
+                           "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1"})
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:  # home first: it takes longest
+        for done in [pool.submit(version_of, key) for key in sorted(found, key=lambda k: k != home)]:
+            done.result()
+    if os.environ.get("FRAMEWORKS", "1") == "0":
+        print("skipped: the frameworks, as asked")
+    elif not only or only == f"{home[0]}.{home[1]}":
+        if step("frameworks: installation", pip is None or pip.wait() == 0, whole + ".pip.log"):
+            tests("frameworks", whole + "/bin/python", os.path.join(BUILD, f"{home[0]}.{home[1]}"),
+                  ["py_interop_test", "py_together_test", "py_examples_test", "py_pages_test"] +
+                  [n for n in PLAIN if n not in ("py_leaks_test", "py_scheduler_test")])  # seen above, with this Python
+    left = [f for f in os.listdir("/dev/shm") if NAMESPACE in f]
+    if left:
+        print("left behind in /dev/shm:", *left)
+    step("nothing is left in /dev/shm", not left, "")
+    print(f"{passed} passed, {failed} failed")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
