@@ -85,7 +85,7 @@ part() {
     case $line in *" 0 failed"|ok) ;; *)
         failures+=("$name: $line")
         while read -r fail; do failures+=("$name: ${fail:0:300}"); done < <(
-            grep -E 'FAILED|ERROR|Sanitizer|WARNING: Thread' "$log" | head -n 20)
+            grep -E "^tests/[^ ]*:[0-9]+: |FAILED|ERROR|Sanitizer|WARNING: Thread" "$log" | grep -v "skipped: " | head -n 20)
         printf '%s\n' "${failures[@]}" | grep "^$name: "
         echo "    the end of $log:"
         tail -n 60 "$log" | sed 's/^/    | /'

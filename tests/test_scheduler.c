@@ -474,7 +474,7 @@ TEST(real_rates_count_every_phase)
         horus_node_stats st = stats_at(s, i);
         CHECK_EQ(st.ticks, p[i].ticks);
         CHECK_EQ(st.ticks + st.skipped, implied(hz[i], 1, 1500 * ms));
-        CHECK(st.ticks > 10);
+        CHECK_TIMELY(st.ticks > 10);
         for (uint64_t k = 0; k < p[i].ticks; k++) {
             CHECK_EQ(p[i].due[k] - p[i].start, p[i].phase[k] * second / hz[i]);
             CHECK(p[i].now[k] >= p[i].due[k]);
@@ -650,7 +650,8 @@ TEST(signals_end_the_run_if_asked_for)
     }
     /* not asked for, or ignored by the program (nohup): left alone */
     own_handler = 0;
-    horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){0});
+    fake f = {.now = 1};
+    horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){0});
     REQUIRE_OK(horus_scheduler_add(
         s, &(horus_node_desc){
                .name = "n", .tick = raise_in_tick, .rate_num = 1000, .user = &number[0]}));
@@ -658,7 +659,7 @@ TEST(signals_end_the_run_if_asked_for)
     CHECK_EQ(own_handler, 1);
     CHECK_OK(horus_scheduler_close(s));
     (void)signal(SIGINT, SIG_IGN);
-    s = open_with(c, NULL, (horus_scheduler_desc){.flags = HORUS_SIGNALS});
+    s = open_with(c, &f, (horus_scheduler_desc){.flags = HORUS_SIGNALS});
     REQUIRE_OK(horus_scheduler_add(
         s, &(horus_node_desc){
                .name = "n", .tick = raise_in_tick, .rate_num = 1000, .user = &number[0]}));
@@ -1152,15 +1153,16 @@ TEST(the_watchdog_acts_while_a_tick_runs)
             CHECK_RESULT(horus_scheduler_run(s, (int64_t)(400 * ms)),
                          policy == HORUS_MISS_STOP ? HORUS_E_LIMIT : HORUS_OK);
             horus_node_stats st = stats_at(s, 0);
-            CHECK(st.watchdog_misses >= 1);
+            CHECK_TIMELY(st.watchdog_misses >= 1);
             CHECK(st.budget_misses >= st.watchdog_misses);
             CHECK(compute || told[HORUS_EVENT_BUDGET] == st.budget_misses); /* each once */
             if (policy == HORUS_MISS_SAFE_MODE) {
-                CHECK(st.safe_entries >= 1 && st.safe_entries <= st.budget_misses);
+                CHECK_TIMELY(st.safe_entries >= 1);
+                CHECK(st.safe_entries <= st.budget_misses + st.deadline_misses);
                 CHECK(st.recoveries <= st.safe_entries);
                 CHECK_EQ(st.ticks + st.skipped, 40);
             } else
-                CHECK_EQ(p.ticks, 3);
+                CHECK_TIMELY(p.ticks == 3);
             CHECK_OK(horus_scheduler_close(s));
         }
     horus_context_close(c);
@@ -1189,10 +1191,10 @@ TEST(the_watchdog_sees_a_deadline_alone_at_any_period)
                                                              .on_miss = HORUS_MISS_SAFE_MODE}));
         CHECK_OK(horus_scheduler_run(s, (int64_t)(200 * ms)));
         horus_node_stats st = stats_at(s, 0);
-        CHECK(st.watchdog_misses >= 1);
+        CHECK_TIMELY(st.watchdog_misses >= 1);
         CHECK(st.deadline_misses >= st.watchdog_misses);
         CHECK_EQ(st.budget_misses, 0);
-        CHECK(st.safe_entries >= 1);
+        CHECK_TIMELY(st.safe_entries >= 1);
         CHECK_EQ(st.ticks + st.skipped, 20);
         CHECK_OK(horus_scheduler_close(s));
     }
@@ -1585,12 +1587,10 @@ TEST(compute_nodes_do_not_delay_ordered_ones)
     }
     CHECK_OK(horus_scheduler_run(s, (int64_t)second));
     CHECK_EQ(stats_at(s, 0).ticks + stats_at(s, 0).skipped, 1000);
-    CHECK(
-        p.ticks >
-        500); /* of 1000: the machine may be busy, but five sleeps of 60 ms, thrice, are not felt */
+    CHECK_TIMELY(p.ticks > 500); /* of 1000: five sleeps of 60 ms, thrice, are not felt */
     for (uint32_t i = 1; i < 4; i++) {
         CHECK_EQ(stats_at(s, i).ticks + stats_at(s, i).skipped, 5);
-        CHECK(q[i - 1].ticks >= 2);
+        CHECK_TIMELY(q[i - 1].ticks >= 2);
         CHECK_EQ(q[i - 1].shutdowns, 1);
     }
     CHECK_OK(horus_scheduler_close(s));
@@ -1650,7 +1650,8 @@ TEST(a_node_on_a_topic_ticks_when_there_is_a_message)
     (void)pthread_join(thread, NULL);
     CHECK_EQ(l.got, 200);
     CHECK_EQ(l.wrong, 0);
-    CHECK(l.ticks <= 200 && l.ticks >= 10);
+    CHECK(l.ticks <= 200);
+    CHECK_TIMELY(l.ticks >= 10);
     horus_node_stats st = stats_at(s, 1);
     CHECK_EQ(st.ticks, l.ticks);
     CHECK_EQ(st.rate_num, 0);
@@ -1707,10 +1708,11 @@ TEST(a_node_on_a_topic_pauses_comes_back_and_ends)
     static const unsigned ticks[] = {3, 1, 1}, inits[] = {3, 2, 1}, failures[] = {3, 2, 1};
     for (uint32_t i = 0; i < 3; i++) {
         horus_node_stats st = stats_at(s, i);
+        CHECK_EQ(p[i].shutdowns, st.ticks);
+        if (!CHECK_TIMELY(st.failures == failures[i]))
+            continue; /* the run was over before */
         CHECK_EQ(st.ticks, ticks[i]);
         CHECK_EQ(p[i].inits, inits[i]);
-        CHECK_EQ(p[i].shutdowns, ticks[i]);
-        CHECK_EQ(st.failures, failures[i]);
         CHECK_EQ(st.restarts, i == 0 ? 2 : 0);
         CHECK_EQ(st.state, i < 2 ? HORUS_NODE_FAILED : HORUS_NODE_IDLE);
     }
@@ -1836,7 +1838,8 @@ TEST(a_topic_that_cannot_be_waited_for_is_a_failure)
     add_probe(s, &q, (horus_node_desc){.name = "b", .on_topic = in});
     CHECK_OK(horus_scheduler_run(s, (int64_t)(300 * ms)));
     uint64_t failures = stats_at(s, 0).failures + stats_at(s, 1).failures;
-    CHECK(failures >= 1 && failures < 100); /* and it is not tried in a spin */
+    CHECK_TIMELY(failures >= 1);
+    CHECK(failures < 100); /* and it is not tried in a spin */
     CHECK_EQ(p.ticks + q.ticks, 0);
     CHECK_OK(horus_scheduler_close(s));
     s = open_with(c, NULL, (horus_scheduler_desc){0});
@@ -1948,7 +1951,7 @@ TEST(real_time_is_asked_for_and_what_was_refused_is_told)
     printf("real time: wanted %u, got %u; %s\n", can.wanted, can.got,
            can.degradations[0] ? can.degradations : "nothing refused");
     CHECK_EQ(stats_at(s, 0).ticks + stats_at(s, 0).skipped, 50);
-    CHECK(p.ticks > 0 && q.ticks > 0);
+    CHECK_TIMELY(p.ticks > 0 && q.ticks > 0);
     (void)pthread_getschedparam(pthread_self(), &policy_after, &after); /* given back */
     (void)sched_getaffinity(0, sizeof cores_after, &cores_after);
     CHECK_EQ(policy_after, policy);
@@ -2022,7 +2025,7 @@ static void run_without_rights(void *arg)
         } else
             CHECK_EQ(can.got & HORUS_CAN_FIFO, HORUS_CAN_FIFO);
         if (!strict)
-            CHECK(p.ticks > 0);
+            CHECK_TIMELY(p.ticks > 0);
         CHECK_OK(horus_scheduler_close(s));
     }
     horus_context_close(c);
@@ -2225,7 +2228,8 @@ TEST(a_deterministic_run_is_the_same_each_time)
                                       .budget_ns = 1000}));
         uint64_t begin = horus_now_ns();
         CHECK_OK(horus_scheduler_run(s, (int64_t)(3 * second)));
-        CHECK(TEST_SANITIZED || horus_now_ns() - begin < 3 * second); /* it waits for nothing */
+        CHECK_TIMELY(TEST_SANITIZED ||
+                     horus_now_ns() - begin < 3 * second); /* it waits for nothing */
         for (uint32_t k = 0; k < 3; k++) {
             CHECK_EQ(n[k], 3 * hz[k]);
             CHECK_EQ(stats_at(s, k).budget_misses, 0);
@@ -2430,17 +2434,17 @@ TEST(a_tick_that_ends_its_thread_is_a_failure_of_its_node_alone)
     CHECK_OK(horus_scheduler_run(s, (int64_t)(100 * ms)));
     CHECK(p.ticks > 50 || stats_at(s, 0).skipped > 0);
     CHECK_EQ(stats_at(s, 0).ticks + stats_at(s, 0).skipped, 100);
-    CHECK_EQ(q.ticks, 3);
+    bool ended = CHECK_TIMELY(q.ticks == 3); /* or the run was over before the third */
     for (uint32_t i = 1; i < 3; i++) {
-        CHECK_EQ(stats_at(s, i).state, HORUS_NODE_FAILED);
+        CHECK(!ended || stats_at(s, i).state == HORUS_NODE_FAILED);
         CHECK_EQ(stats_at(s, i).ticks + stats_at(s, i).skipped, 10);
-        CHECK_EQ(stats_at(s, i).failures, i == 1);
+        CHECK_EQ(stats_at(s, i).failures, ended && i == 1);
         CHECK_EQ(stats_at(s, i).running_since_ns, 0);
     }
     CHECK_EQ(p.shutdowns + q.shutdowns + r.shutdowns, 3);
     CHECK_OK(horus_scheduler_run(s, (int64_t)(20 * ms))); /* and begins anew */
     CHECK_EQ(stats_at(s, 1).ticks, q.ticks);
-    CHECK(q.ticks > 3);
+    CHECK_TIMELY(q.ticks > 3);
     CHECK_OK(horus_scheduler_close(s));
     /* the caller's own thread: the run ends with it */
     pthread_t thread;
@@ -2457,8 +2461,8 @@ TEST(a_tick_that_ends_its_thread_is_a_failure_of_its_node_alone)
     horus_scheduler_stats st;
     CHECK_OK(horus_scheduler_get_stats(s, &st, NULL, 0, NULL));
     CHECK(!st.running);
-    CHECK_EQ(st.end, HORUS_END_FAILURE);
-    CHECK_EQ(q.ticks, 3);
+    if (CHECK_TIMELY(q.ticks == 3))
+        CHECK_EQ(st.end, HORUS_END_FAILURE);
     CHECK_EQ(p.shutdowns + q.shutdowns + r.shutdowns, 3);
     CHECK_OK(horus_scheduler_run(s, (int64_t)(10 * ms))); /* not busy */
     CHECK_OK(horus_scheduler_close(s));
@@ -2485,8 +2489,8 @@ TEST(a_tick_that_ends_its_thread_stops_the_run_if_that_is_fatal)
     add_probe(s, &q, (horus_node_desc){.name = "listens", .tick = exits_at_once, .on_topic = in});
     CHECK_OK(horus_topic_send(out, "x", 1, HORUS_NO_WAIT));
     CHECK_OK(horus_scheduler_run(s, (int64_t)(30 * ms))); /* of that node alone */
-    CHECK_EQ(stats_at(s, 1).state, HORUS_NODE_FAILED);
-    CHECK_EQ(stats_at(s, 1).failures, 1);
+    if (CHECK_TIMELY(stats_at(s, 1).failures == 1))
+        CHECK_EQ(stats_at(s, 1).state, HORUS_NODE_FAILED);
     CHECK_EQ(stats_at(s, 1).skipped, 0);
     CHECK_EQ(q.shutdowns, 1);
     add_probe(s, &r,
@@ -2581,7 +2585,7 @@ TEST(steps_begin_and_end_nodes_once_and_their_phases_go_on)
             CHECK_EQ(p[i].shutdowns, 0);
             CHECK_EQ(stats_at(s, (size_t)i).skipped, 0);
         }
-        CHECK(horusi_now() - began < second / 2); /* nothing is waited for */
+        CHECK_TIMELY(horusi_now() - began < second / 2); /* nothing is waited for */
         order_count = 0;
         CHECK_OK(horus_scheduler_run(s, logical ? (int64_t)ms : 0)); /* ends what steps began */
         CHECK_EQ(p[0].inits, 1);
@@ -2691,7 +2695,7 @@ TEST(a_step_does_not_pay_for_the_one_before)
 static horus_result tick_that_looks_at_its_mask(void *user, horus_tick *t)
 {
     sigset_t *mask = (sigset_t *)user;
-    (void)t;
+    horus_scheduler_stop(t->scheduler);
     return pthread_sigmask(SIG_BLOCK, NULL, mask) == 0 ? HORUS_OK : HORUS_E_SYSTEM;
 }
 TEST(threads_take_no_signals_but_their_own_faults)
@@ -2699,12 +2703,13 @@ TEST(threads_take_no_signals_but_their_own_faults)
     horus_context *c = join(8 * MiB);
     horus_scheduler *s;
     sigset_t mask;
+    (void)sigemptyset(&mask);
     REQUIRE_OK(horus_scheduler_open(&s, &(horus_scheduler_desc){.context = c, .name = "s"}));
     REQUIRE_OK(horus_scheduler_add(s, &(horus_node_desc){.name = "beside",
                                                          .tick = tick_that_looks_at_its_mask,
                                                          .user = &mask,
                                                          .compute = true}));
-    CHECK_OK(horus_scheduler_run(s, (int64_t)ms));
+    CHECK_OK(horus_scheduler_run(s, 30 * (int64_t)second)); /* until it has looked */
     CHECK(sigismember(&mask, SIGINT) == 1 && sigismember(&mask, SIGPROF) == 1);
     CHECK(sigismember(&mask, SIGSEGV) == 0 && sigismember(&mask, SIGBUS) == 0);
     CHECK(sigismember(&mask, SIGILL) == 0 && sigismember(&mask, SIGFPE) == 0);
@@ -2729,7 +2734,8 @@ TEST(a_binding_is_told_when_a_thread_ends_and_may_look_now_and_then)
     s->thread_ends = a_thread_ends;
     s->look = looks;
     CHECK_OK(horus_scheduler_run(s, 350 * (int64_t)ms));
-    CHECK(looked >= 1 && looked <= 3);        /* on the thread that called run */
+    CHECK_TIMELY(looked >= 1); /* on the thread that called run */
+    CHECK(looked <= 3);
     CHECK_EQ(atomic_load(&threads_ended), 2); /* the worker and the watchdog */
     CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);
@@ -2821,9 +2827,10 @@ TEST(a_rate_that_another_thread_sets_counts_soon)
     CHECK_OK(horus_scheduler_run(s, (int64_t)second));
     (void)pthread_join(thread, NULL);
     CHECK_EQ(p[0].ticks + stats_at(s, 0).skipped, 100);
-    CHECK(p[0].ticks > 20); /* some 70 after the change, on a machine of its own */
+    CHECK_TIMELY(p[0].ticks > 20); /* some 70 after the change */
     CHECK_EQ(p[1].ticks + p[2].ticks, 0);
-    CHECK(stats_at(s, 2).skipped > 80 && stats_at(s, 2).skipped <= 100);
+    CHECK_TIMELY(stats_at(s, 2).skipped > 80);
+    CHECK(stats_at(s, 2).skipped <= 100);
     CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);
 }
