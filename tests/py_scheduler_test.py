@@ -16,6 +16,8 @@ import weakref
 import horus
 import numpy  # not in the first tick
 
+from timely import timely
+
 logging.getLogger("horus").addHandler(logging.NullHandler())
 LARGE = os.environ.get("LARGE") == "1"
 HANG = 120  # seconds after which a child hangs
@@ -74,6 +76,7 @@ class Phases(unittest.TestCase):
         self.assertAlmostEqual(a[299][4], 299 / 30, places=8)
         self.assertAlmostEqual(a[299][3], 1 / 30, places=8)
 
+    @timely
     def test_steps(self):
         log = []
         s = horus.Scheduler(tick_rate=100)
@@ -155,6 +158,7 @@ class Phases(unittest.TestCase):
         self.assertEqual(log, ["init " + n for n in names] + names + names + ["end " + n for n in names[::-1]])
         self.assertEqual([s.get_node_info(n) for n in ("first", "late", "none")], [-1, 5, None])
 
+    @timely
     def test_rate(self):
         rate = horus.Rate(200)
         begin = time.monotonic()
@@ -409,6 +413,7 @@ class Callbacks(unittest.TestCase):
                 horus.run(horus.Node("n", tick, shutdown=lambda n: log.append(1)), duration=9)
         self.assertEqual(log, [1, 1])
 
+    @timely
     def test_misses(self):
         def slow(node):
             ticks.append(node.info.tick_count())
@@ -429,8 +434,6 @@ class Callbacks(unittest.TestCase):
                     if on_miss != "stop" or s.get_node_stats("s")["budget_misses"] == 0:
                         s.tick_once()
             stats = s.get_node_stats("s")
-            if stats["budget_misses"] > 1:
-                continue  # something else held it up
             self.assertEqual(stats["budget_misses"], 1)
             self.assertEqual(len(ticks), 2 if on_miss == "stop" else 10 - expected)
             self.assertEqual(stats["skipped"], expected)
@@ -462,6 +465,7 @@ class Callbacks(unittest.TestCase):
 
 
 class Threads(unittest.TestCase):
+    @timely
     def test_compute_nodes_do_not_delay_the_others(self):
         threads = set()
 
@@ -479,6 +483,7 @@ class Threads(unittest.TestCase):
         self.assertEqual(stats["total_ticks"] + stats["skipped"], 30)
         self.assertGreater(s.get_node_stats("control")["total_ticks"], 60)
 
+    @timely
     def test_a_topic_wakes_a_node(self):
         got, outside = [], []
 
@@ -504,6 +509,7 @@ class Threads(unittest.TestCase):
         self.assertEqual(woken.subscribers(), ["frames"])
         self.assertIsNone(woken.recv("frames"))  # afterwards it is anybody's
 
+    @timely
     def test_async_nodes_share_a_loop(self):
         loops, log = set(), []
 
@@ -547,6 +553,7 @@ class Threads(unittest.TestCase):
         self.assertLess(time.monotonic() - begin, 20)
         self.assertEqual(s.status(), "stopped")
 
+    @timely
     def test_run_within_run_and_beside_it(self):
         log = []
 
@@ -766,6 +773,7 @@ time.sleep(0.2)
 print("end")
 """), "end\n")
 
+    @timely
     def test_a_forked_child_runs_what_it_inherited(self):
         ticks = []
         s = horus.Scheduler()
