@@ -31,6 +31,7 @@ if [ "$mode" = plain ]; then
     want arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf
     want qemu-aarch64 qemu-user
     want musl-gcc musl-tools
+    ls /usr/i686-linux-gnu/lib/libc.a >/dev/null 2>&1 || need+=(libc6-dev-i386-cross)
     ls /usr/aarch64-linux-gnu/lib/libc.a >/dev/null 2>&1 || need+=(libc6-dev-arm64-cross)
     ls /usr/arm-linux-gnueabihf/lib/libc.a >/dev/null 2>&1 || need+=(libc6-dev-armhf-cross)
     [ -e /usr/include/stb/stb_image_write.h ] || need+=(libstb-dev)
