@@ -2,7 +2,7 @@
 CC ?= gcc
 .DEFAULT_GOAL := help
 PYTHON ?= python3
-.PHONY: help check test python demo asan ubsan tsan coverage mutate fuzz soak bench clean
+.PHONY: help check test python demo asan tsan coverage mutate fuzz soak bench clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -18,11 +18,8 @@ python: ## the CPython module horus for PYTHON (python3), here, by one gcc comma
 	    -o horus$(shell $(PYTHON) -c 'import sysconfig as s; print(s.get_config_var("EXT_SUFFIX"))') \
 	    -I$(shell $(PYTHON) -c 'import sysconfig as s; print(s.get_path("include"))')
 
-asan: ## the C tests under AddressSanitizer
+asan: ## the C tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@SANITIZE=address tests/run.sh
-
-ubsan: ## the C tests under UndefinedBehaviorSanitizer
-	@SANITIZE=undefined tests/run.sh
 
 tsan: ## the C tests under ThreadSanitizer
 	@SANITIZE=thread tests/run.sh
