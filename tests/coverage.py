@@ -1,6 +1,6 @@
 """Merges what gcov says of horus.h in all test programs: lines and branches ever taken.
 
-    python3 tests/coverage.py directory-with-gcda [least share of branches, percent]
+    python3 tests/coverage.py directory-with-gcda [least share of branches, percent [most unexplained]]
 
 Writes uncovered.txt there: every branch and line that no test takes, by function; those that
 tests/uncovered.txt explains are marked by "=". Nothing is left out of the count. A program whose own
@@ -10,7 +10,8 @@ tests/uncovered.txt knows no line numbers: a function at the margin, below it a 
 its source ("*": all of the function), below that why no test takes it. What is no longer in horus.h
 is an error, and so is a branch that nothing explains, and a row that explains nothing because all its
 branches are taken: the list can neither outlive the code nor hide what is new. "~ " before a piece, and
-"*": chance decides it, so that some runs have nothing to explain."""
+"*": chance decides it, so that some runs have nothing to explain. What chance decides is not all known:
+so many unexplained branches (default 0; tests/run.sh allows 4) are named, and pass."""
 import collections
 import glob
 import gzip
@@ -75,6 +76,7 @@ def explanations():
 def main():
     directory = os.path.abspath(sys.argv[1])
     least = float(sys.argv[2]) if len(sys.argv) > 2 else 0
+    allowed = int(sys.argv[3]) if len(sys.argv) > 3 else 0
     programs, spoilt, lines, where, vectors = measure(directory)
     if not lines:
         print("no data")
@@ -132,9 +134,13 @@ def main():
     print(f"branches: {taken} of {len(branches)} taken ({share:.1f} %), {explained} explained, "
           f"{len(branches) - taken - explained} unexplained")
     print(f"{by_chance} explanations are left to chance, {idle} of them had nothing to explain")
-    for n, which in sorted(missing.items()):
-        if n not in reasons:
-            wrong.append(f"no reason for {where[n]}: {source[n - 1].strip()} ({len(which)} of its branches)")
+    bare = [f"no reason for {where[n]}: {source[n - 1].strip()} ({len(which)} of its branches)"
+            for n, which in sorted(missing.items()) if n not in reasons]
+    if len(branches) - taken - explained > allowed:
+        wrong += bare
+    else:
+        for text in bare:
+            print("by chance, perhaps:", text)
     for text in wrong:
         print("FAILED: tests/uncovered.txt:", text)
     for name in spoilt:

@@ -172,7 +172,7 @@ fi
 if [ "$mode" = coverage ]; then # not the kill harness: it takes no branch that these do not
     part explore "$out/explore" -t "${EXPLORE_SECONDS:-1}"
     part fuzz tests/fuzz/run.sh -p "$out/fuzz" -t "${FUZZ_SECONDS:-20}"
-    part coverage python3 tests/coverage.py "$out" 95
+    part coverage python3 tests/coverage.py "$out" 95 "${UNEXPLAINED:-4}"
     [ -e "$out/coverage.log" ] && grep -E '^(lines|branches): ' "$out/coverage.log"
 fi
 if [ $parts = 0 ]; then
