@@ -1,4 +1,5 @@
-/* camera: publishes rgb8 frames on the topic "camera", written in place by whatever makes them.
+/* camera: publishes rgb8 frames on the topic "camera", written in place by whatever makes them: a
+ * node of a scheduler.
  *
  *     gcc -O2 -I.. camera.c -o camera -lm     in this directory; --images needs libstb-dev
  *
@@ -16,14 +17,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #if __has_include(<linux/videodev2.h>)
@@ -47,11 +46,11 @@
 enum { MAX_PHOTOS = 32, MAX_BUFFERS = 4 };
 
 /* Where frames come from: fill() writes one. It may wait for the hardware; *time_ns, now at the
- * call, becomes the time of exposure. */
+ * call, becomes the time of exposure. False: there is none, and errno says why. */
 typedef struct source {
     const char *name;
     uint32_t width_px, height_px;
-    bool paced; /* the hardware sets the pace */
+    double rate_hz;
     bool (*fill)(struct source *source, const horus_image *img, uint64_t *time_ns);
     FILE *truth;
     uint8_t *floor; /* scene: what does not move */
@@ -67,13 +66,6 @@ typedef struct source {
         size_t bytes;
     } buffers[MAX_BUFFERS];
 } source;
-
-static volatile sig_atomic_t stopping;
-static void on_signal(int number)
-{
-    (void)number;
-    stopping = 1;
-}
 
 static float clampf(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
 static float least(float a, float b) { return a < b ? a : b; }
@@ -386,7 +378,7 @@ static int control(int fd, unsigned long request, void *arg)
     int r;
     do {
         r = ioctl(fd, request, arg);
-    } while (r < 0 && errno == EINTR && !stopping);
+    } while (r < 0 && errno == EINTR);
     return r;
 }
 
@@ -407,8 +399,12 @@ static void yuyv_to_rgb(const uint8_t *in, uint8_t *out, uint32_t width)
 static bool v4l2_fill(source *src, const horus_image *img, uint64_t *time_ns)
 {
     struct v4l2_buffer buffer = {.type = V4L2_BUF_TYPE_VIDEO_CAPTURE, .memory = V4L2_MEMORY_MMAP};
-    if (control(src->fd, VIDIOC_DQBUF, &buffer) != 0 || buffer.index >= MAX_BUFFERS)
+    if (ioctl(src->fd, VIDIOC_DQBUF, &buffer) != 0) /* EINTR: perhaps it is to stop */
         return false;
+    if (buffer.index >= MAX_BUFFERS) {
+        errno = ERANGE;
+        return false;
+    }
     if (buffer.flags & V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC)
         *time_ns = (uint64_t)buffer.timestamp.tv_sec * 1000000000 +
                    (uint64_t)buffer.timestamp.tv_usec * 1000;
@@ -427,6 +423,7 @@ static bool v4l2_open(source *src, const char *device)
     struct v4l2_format format = {.type = V4L2_BUF_TYPE_VIDEO_CAPTURE};
     struct v4l2_requestbuffers request = {
         .count = MAX_BUFFERS, .type = V4L2_BUF_TYPE_VIDEO_CAPTURE, .memory = V4L2_MEMORY_MMAP};
+    struct v4l2_streamparm pace = {.type = V4L2_BUF_TYPE_VIDEO_CAPTURE};
     src->fd = open(device, O_RDWR | O_CLOEXEC);
     if (src->fd < 0)
         return false;
@@ -453,7 +450,11 @@ static bool v4l2_open(source *src, const char *device)
     }
     src->name = device;
     src->fill = v4l2_fill;
-    src->paced = true;
+    /* The hardware sets the pace. Ticks that are a little faster wait for the frame, and now and then
+     * one is left out; were they slower, frames would wait for them in the driver. */
+    const struct v4l2_fract *period = &pace.parm.capture.timeperframe;
+    if (control(src->fd, VIDIOC_G_PARM, &pace) == 0 && period->numerator && period->denominator)
+        src->rate_hz = 1.01 * period->denominator / period->numerator;
     src->width_px = format.fmt.pix.width & ~1u;
     src->height_px = format.fmt.pix.height;
     src->step_bytes = format.fmt.pix.bytesperline;
@@ -469,23 +470,37 @@ static bool v4l2_open(source *src, const char *device)
 
 /* ---- the program */
 
-/* Tells whoever watches that this process lives, and how many frames it has sent. */
-static void beat(horus_topic *topic, uint64_t count)
+static horus_topic *camera;
+
+static horus_result send_frame(void *user, horus_tick *t)
 {
-    horus_heartbeat h = {.timestamp_ns = horus_now_ns(),
-                         .node_name = "camera",
-                         .node_id = (uint32_t)getpid(),
-                         .sequence = count,
-                         .alive = 1};
-    horus_topic_send(topic, &h, sizeof h, HORUS_NO_WAIT);
+    source *src = user;
+    horus_image img;
+    uint64_t exposed_ns = t->now_ns;
+    horus_result r =
+        horus_image_alloc(&img, NULL, src->width_px, src->height_px, HORUS_RGB8, HORUS_UNINIT);
+    if (r != HORUS_OK) {
+        fprintf(stderr, "camera: dropped a frame: %s\n", horus_last_error());
+        return HORUS_OK;
+    }
+    if (src->fill(src, &img, &exposed_ns)) {
+        horus_frame_set_id(&img.frame, src->name);
+        horus_frame_set_time(&img.frame, exposed_ns);
+        if (horus_topic_send_image(camera, &img, HORUS_NO_WAIT) != HORUS_OK)
+            fprintf(stderr, "camera: %s\n", horus_last_error());
+    } else if (errno != EINTR) {
+        fprintf(stderr, "camera: %s gives no more frames: %s\n", src->name, strerror(errno));
+        r = HORUS_E_CLOSED;
+    }
+    horus_image_release(&img);
+    return r;
 }
 
 int main(int argc, char **argv)
 {
-    static source src = {.width_px = 960, .height_px = 540};
+    static source src = {.width_px = 960, .height_px = 540, .rate_hz = 30};
     const char *images = NULL, *truth = NULL;
     bool scene = false;
-    double fps = 30;
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (!strcmp(argv[i], "--scene"))
@@ -494,7 +509,7 @@ int main(int argc, char **argv)
             images = argv[++i];
         else if (!strcmp(argv[i], "--truth") && *value)
             truth = argv[++i];
-        else if (!strcmp(argv[i], "--fps") && (fps = atof(value)) > 0.01)
+        else if (!strcmp(argv[i], "--fps") && (src.rate_hz = atof(value)) > 0.01)
             i++;
         else if (!strcmp(argv[i], "--size") &&
                  sscanf(value, "%ux%u", &src.width_px, &src.height_px) == 2 &&
@@ -505,58 +520,29 @@ int main(int argc, char **argv)
                                    "[--fps 30] [--truth FILE]\n"),
                    2;
     }
-    struct sigaction action = {.sa_handler = on_signal};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
-
     if (images ? !photos_open(&src, images)
                : (scene || !v4l2_open(&src, "/dev/video0")) && !scene_open(&src))
         return 2;
     if (truth && !(src.truth = fopen(truth, "a")))
         return fprintf(stderr, "camera: cannot write %s: %s\n", truth, strerror(errno)), 2;
 
-    horus_topic *topic = NULL, *heartbeat = NULL;
-    if (horus_topic_open(&topic, "camera", &(horus_topic_desc){.type = &horus_image_type}) != 0 ||
-        horus_topic_open(&heartbeat, "heartbeat",
-                         &(horus_topic_desc){.type = &horus_heartbeat_type}) != 0)
+    horus_scheduler *scheduler;
+    if (horus_topic_open(&camera, "camera", &(horus_topic_desc){.type = &horus_image_type}) != 0 ||
+        horus_scheduler_open(
+            &scheduler, &(horus_scheduler_desc){.name = "camera", .flags = HORUS_SIGNALS}) != 0 ||
+        horus_scheduler_add(scheduler, &(horus_node_desc){.name = "camera",
+                                                          .tick = send_frame,
+                                                          .user = &src,
+                                                          .rate_hz = src.rate_hz,
+                                                          .on_failure = HORUS_FAILURE_FATAL}) != 0)
         return fprintf(stderr, "camera: %s\n", horus_last_error()), 1;
     printf("camera: %s, %u x %u rgb8\n", src.name, src.width_px, src.height_px);
     fflush(stdout);
 
-    uint64_t count = 0, period_ns = (uint64_t)(1e9 / fps), next_ns = horus_now_ns(), beat_ns = 0;
-    while (!stopping) {
-        horus_image img;
-        uint64_t now = horus_now_ns(), exposed_ns = now;
-        horus_result r =
-            horus_image_alloc(&img, NULL, src.width_px, src.height_px, HORUS_RGB8, HORUS_UNINIT);
-        if (r != HORUS_OK) {
-            fprintf(stderr, "camera: dropped a frame: %s\n", horus_last_error());
-        } else if (src.fill(&src, &img, &exposed_ns)) {
-            horus_frame_set_id(&img.frame, src.name);
-            horus_frame_set_time(&img.frame, exposed_ns);
-            if (horus_topic_send_image(topic, &img, HORUS_NO_WAIT) == HORUS_OK)
-                count++;
-            else
-                fprintf(stderr, "camera: %s\n", horus_last_error());
-        } else if (!stopping) {
-            fprintf(stderr, "camera: %s gives no more frames\n", src.name);
-            stopping = 1;
-        }
-        horus_image_release(&img);
-        if (now - beat_ns >= 100000000) {
-            beat_ns = now;
-            beat(heartbeat, count);
-        }
-        if (src.paced)
-            continue;
-        next_ns += period_ns;
-        if (next_ns < now)
-            next_ns = now; /* it was stopped, or the machine is slow: no burst to catch up */
-        struct timespec until = {(time_t)(next_ns / 1000000000), (long)(next_ns % 1000000000)};
-        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
-    }
-    horus_topic_close(topic);
-    horus_topic_close(heartbeat);
-    return 0;
+    horus_result r = horus_scheduler_run(scheduler, HORUS_FOREVER);
+    if (r < 0)
+        fprintf(stderr, "camera: %s\n", horus_last_error());
+    horus_scheduler_close(scheduler);
+    horus_topic_close(camera);
+    return r < 0;
 }

@@ -1,5 +1,6 @@
 /* demo: starts camera, detector and recorder as processes of their own, shows what flows between
- * them, starts again whoever is killed, and proves at the end that nothing stays behind.
+ * them and what their schedulers count, starts again whoever is killed, and proves at the end that
+ * nothing stays behind.
  *
  *     gcc -O2 -I.. demo.c -o demo      in this directory, beside the three programs; or: make demo
  *
@@ -10,7 +11,8 @@
  *            [--truth]          also write truth.csv: where the rendered objects are
  *            [--no-restart]     leave a killed process down; start it again by hand
  *
- * Hop: from the send to the moment when this process, asleep until then, has the message. */
+ * Hop: from the send to the moment when this process, asleep until then, has the message.
+ * Late: from the moment when a node's tick was due, or its message sent, to its begin. */
 #define HORUS_IMPLEMENTATION
 #include "horus.h"
 
@@ -27,18 +29,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CHILDREN = 3, TOPICS = 3, HOPS = 2048, RECENT = 128, SPARKS = 10 };
+enum { CHILDREN = 3, TOPICS = 2, NODES = 2, HOPS = 2048, RECENT = 128, SPARKS = 10 };
 #define SECOND 1000000000ull
 #define MIB 1048576.0
 
 typedef struct child {
     const char *name;
     pid_t pid; /* 0: down */
-    uint64_t started_ns, down_ns, beat_ns, processed;
+    uint64_t started_ns, down_ns, moved_ns, processed;
     uint32_t restarts, quick_deaths, holds;
-    bool greeted;            /* a heartbeat of this pid has come */
+    bool greeted;            /* this pid's scheduler has run */
     bool by_hand;            /* not our child: somebody else started it */
-    uint64_t longest_gap_ns; /* from a death to the first heartbeat after it */
+    uint64_t longest_gap_ns; /* from a death to the start of the next one's scheduler */
+    horus_node_stats nodes[NODES];
+    size_t node_count;        /* of the program */
+    uint64_t read_ns, passes; /* when its figures were read, whose, and how far it was */
+    pid_t read_pid;
 } child;
 
 typedef struct watched {
@@ -62,10 +68,11 @@ static struct {
     uint64_t start_ns, length_ns, frames_alive;
     uint32_t width_px, height_px, frame_bytes;
     unsigned lines; /* of the table on the screen */
-} demo = {.children = {{.name = "camera"}, {.name = "detector"}, {.name = "recorder"}},
+} demo = {.children = {{.name = "camera", .node_count = 1},
+                       {.name = "detector", .node_count = 1},
+                       {.name = "recorder", .node_count = 2}},
           .topics = {{.name = "camera", .type = &horus_image_type},
-                     {.name = "detections", .type = &horus_detections_type},
-                     {.name = "heartbeat", .type = &horus_heartbeat_type}},
+                     {.name = "detections", .type = &horus_detections_type}},
           .out = "demo_out",
           .restart = true,
           .length_ns = 10 * SECOND};
@@ -190,13 +197,29 @@ static void draw_table(const horus_pool_stats *pool, uint64_t now)
     row("  %sprocess         pid  state        frames done   holds now   restarts%s", dim, plain);
     for (int i = 0; i < CHILDREN; i++) {
         const child *c = &demo.children[i];
-        bool silent = c->pid && c->greeted && now - c->beat_ns > SECOND;
+        bool silent = c->pid && c->greeted && now - c->moved_ns > SECOND;
         row("  %s%-11s%s %7d  %s%-9s%s %14llu %11u %10u", bold, c->name, plain, (int)c->pid,
             c->pid ? silent ? "\x1b[33m" : "\x1b[32m" : "\x1b[31;1m",
             c->pid ? silent ? "silent" : "running" : "down", plain,
             (unsigned long long)c->processed, c->holds, c->restarts);
         if (c->pid && now / (2 * SECOND) % CHILDREN >= (unsigned)i)
             victim = c;
+    }
+    row("%s", "");
+    row("  %snode            rate     ticks   skipped   late p50     late p99      run p99%s", dim,
+        plain);
+    for (int i = 0; i < CHILDREN; i++) {
+        for (size_t k = 0; k < demo.children[i].node_count; k++) {
+            const horus_node_stats *n = &demo.children[i].nodes[k];
+            char rate[32] = "on topic";
+            if (n->rate_den)
+                snprintf(rate, sizeof rate, "%.1f Hz", (double)n->rate_num / n->rate_den);
+            row("  %s%-11s%s %8s %9llu %9llu %7.0f us %9.0f us %9.0f us", bold, n->name, plain,
+                rate, (unsigned long long)n->ticks, (unsigned long long)n->skipped,
+                (double)n->spread[HORUS_SPREAD_WAKE].p50_ns / 1e3,
+                (double)n->spread[HORUS_SPREAD_WAKE].p99_ns / 1e3,
+                (double)n->spread[HORUS_SPREAD_RUN].p99_ns / 1e3);
+        }
     }
     size_t length_out = strlen(demo.out), cut = length_out > 24 ? length_out - 21 : 0;
     char hint[64] = "";
@@ -218,7 +241,7 @@ static void draw_table(const horus_pool_stats *pool, uint64_t now)
 static void print_line(const horus_pool_stats *pool, uint64_t now)
 {
     printf("%5.1f s  ", (double)(now - demo.start_ns) / 1e9);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < TOPICS; i++) {
         const watched *w = &demo.topics[i];
         printf("%s %llu (%.1f Hz, hop p50 %.1f us p99 %.1f us, lost %llu, frames %u)  ", w->name,
                (unsigned long long)w->seen, rate_hz(w, now), hop_us(w, 50), hop_us(w, 99),
@@ -279,6 +302,7 @@ static void start_child(child *c)
     }
     c->pid = pid > 0 ? pid : 0;
     c->started_ns = horus_now_ns();
+    c->processed = 0;
     c->greeted = c->by_hand = false;
 }
 
@@ -334,7 +358,7 @@ static void tend_children(uint64_t now)
     }
     for (int i = 0; i < CHILDREN; i++) {
         child *c = &demo.children[i];
-        if (c->pid && c->by_hand && now - c->beat_ns > SECOND) {
+        if (c->pid && c->by_hand && now - c->moved_ns > SECOND) {
             say("%s (%d) is silent", c->name, (int)c->pid);
             c->pid = 0;
             c->down_ns = now;
@@ -373,28 +397,40 @@ static void stop_children(void)
 
 /* ---- what flows */
 
-/* A heartbeat of a process that we did not start, too: somebody restarted it by hand. */
-static void note_heartbeat(const horus_heartbeat *h, uint64_t now)
+/* Reads the figures of its scheduler; those of a dead one stay until the next one starts. */
+static horus_result read_figures(child *c, horus_scheduler_stats *s)
 {
-    for (int i = 0; i < CHILDREN; i++) {
-        child *c = &demo.children[i];
-        if (strncmp(h->node_name, c->name, sizeof h->node_name) != 0)
-            continue;
-        if (c->pid == 0 && !demo.restart && now - c->down_ns > SECOND / 4) {
-            say("%s is back as %u, started by hand", c->name, h->node_id);
-            c->greeted = c->by_hand = true;
-            c->pid = (pid_t)h->node_id;
-        }
-        if ((pid_t)h->node_id != c->pid)
-            continue;
-        c->processed = h->sequence;
-        c->beat_ns = now;
-        if (!c->greeted && c->restarts) {
-            uint64_t gap = now - c->down_ns;
+    return horus_scheduler_read(demo.context, c->name, s, c->nodes, NODES, NULL);
+}
+
+/* Looks at the scheduler of a process: ours, or one that somebody started by hand. */
+static void look_at(child *c, uint64_t now)
+{
+    horus_scheduler_stats s;
+    if (read_figures(c, &s) != HORUS_OK)
+        return;
+    bool moved = s.running && (s.pid != c->read_pid || s.passes != c->passes);
+    bool looked = c->read_ns > c->down_ns; /* since the last one died: what moves now lives */
+    c->read_ns = now;
+    c->read_pid = s.pid;
+    c->passes = s.passes;
+    if (c->pid == 0 && !demo.restart && moved && looked) {
+        say("%s is back as %d, started by hand", c->name, (int)s.pid);
+        c->greeted = c->by_hand = true;
+        c->pid = s.pid;
+    }
+    if (s.pid != c->pid)
+        return;
+    c->processed = c->nodes[0].ticks;
+    if (moved)
+        c->moved_ns = now;
+    if (!c->greeted && s.start_ns > c->down_ns) {
+        uint64_t gap = s.start_ns - c->down_ns;
+        c->greeted = true;
+        if (c->restarts) {
             c->longest_gap_ns = gap > c->longest_gap_ns ? gap : c->longest_gap_ns;
             say("%s works again, %.2f s after it died", c->name, (double)gap / 1e9);
         }
-        c->greeted = true;
     }
 }
 
@@ -416,8 +452,6 @@ static bool take(watched *w, bool timed)
     } else {
         _Alignas(8) static uint8_t message[256 * 1024];
         r = horus_topic_receive(w->topic, message, sizeof message, &info, HORUS_NO_WAIT);
-        if (r == HORUS_OK && w->type == &horus_heartbeat_type)
-            note_heartbeat((const horus_heartbeat *)message, horus_now_ns());
     }
     if (r != HORUS_OK)
         return false;
@@ -448,8 +482,8 @@ static void note_holder(void *user, const horus_holder *holder)
 {
     uint64_t *last = user; /* holders of one slot come together */
     uint64_t slot = (uint64_t)holder->generation << 32 | holder->slot;
-    if (holder->internal)
-        return;
+    if (holder->internal || strncmp(holder->topic, "horus.scheduler/", 16) == 0)
+        return; /* no frame */
     demo.frames_alive += slot != *last;
     *last = slot;
     for (int i = 0; i < CHILDREN; i++)
@@ -467,6 +501,8 @@ static void tick(uint64_t now, bool print)
     horus_context_topics(demo.context, note_topic, NULL);
     horus_pool_get_stats(NULL, &pool);
     horus_pool_audit(NULL, &audit, note_holder, &last);
+    for (int i = 0; i < CHILDREN; i++)
+        look_at(&demo.children[i], now);
     if (demo.tty)
         draw_table(&pool, now);
     else if (print)
@@ -567,7 +603,7 @@ static bool summary(uint64_t run_ns)
     printf("  camera      %llu frames of %.2f MB: %.0f MB, and no pixel copied on the way\n",
            (unsigned long long)camera->seen, demo.frame_bytes / 1e6, (double)camera->bytes / 1e6);
     printf("  detections  %llu messages\n", (unsigned long long)detections->seen);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < TOPICS; i++)
         printf("  hop         %-10s p50 %.1f us, p99 %.1f us, send to sleeping process\n",
                demo.topics[i].name, hop_us(&demo.topics[i], 50), hop_us(&demo.topics[i], 99));
     printf("  lost        %llu frames, %llu detections\n", (unsigned long long)camera->lost,
@@ -578,6 +614,13 @@ static bool summary(uint64_t run_ns)
                 "  restarted   %s %u times, working again %.2f s after its death at the latest\n",
                 demo.children[i].name, demo.children[i].restarts,
                 (double)demo.children[i].longest_gap_ns / 1e9);
+    for (int i = 0; i < CHILDREN; i++)
+        for (size_t k = 0; k < demo.children[i].node_count; k++) {
+            const horus_node_stats *n = &demo.children[i].nodes[k];
+            printf("  node        %-10s %llu ticks, %llu skipped, begun late by p99 %.1f us\n",
+                   n->name, (unsigned long long)n->ticks, (unsigned long long)n->skipped,
+                   (double)n->spread[HORUS_SPREAD_WAKE].p99_ns / 1e3);
+        }
     printf("  pictures    %u in %s\n", pictures, demo.out);
     return nothing_left() && pictures > 0;
 }
@@ -657,6 +700,13 @@ int main(int argc, char **argv)
     if (stopping == SIGINT)
         say("Ctrl-C");
     stop_children();
+    horus_scheduler_stats ended;
+    for (int i = 0; i < CHILDREN; i++)
+        read_figures(&demo.children[i], &ended);
+    for (int i = 0; i < TOPICS; i++)
+        while (take(&demo.topics[i], false)) /* what was still on the way */
+            ;
+    horus_context_topics(demo.context, note_topic, NULL);
     for (int i = 0; i < TOPICS; i++)
         horus_topic_close(demo.topics[i].topic);
     horus_context_close(demo.context);

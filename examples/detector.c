@@ -1,5 +1,6 @@
 /* detector: finds what moves, or what stands out, in the rgb8 frames of the topic "camera" and
- * sends the boxes on "detections". Frames are read where the camera wrote them, never copied.
+ * sends the boxes on "detections". Frames are read where the camera wrote them, never copied: a
+ * node of a scheduler that each frame wakes.
  *
  *     gcc -O2 -I.. detector.c -o detector -lm          in this directory
  *
@@ -9,7 +10,6 @@
 #include "horus.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,13 +32,6 @@ typedef struct track {
     float x, y, vx, vy;
     uint64_t seen_ns;
 } track;
-
-static volatile sig_atomic_t stopping;
-static void on_signal(int number)
-{
-    (void)number;
-    stopping = 1;
-}
 
 /* Makes room for another frame size and forgets what was learnt. */
 static bool model_resize(model *m, int w, int h)
@@ -362,82 +355,74 @@ static void follow(track *tracks, horus_detection *found, int count, uint64_t no
     }
 }
 
-/* Tells whoever watches that this process lives, and how many frames it has looked at. */
-static void beat(horus_topic *topic, uint64_t count)
+/* ---- the program */
+
+static horus_topic *camera, *detections;
+
+static horus_result look(void *user, horus_tick *t)
 {
-    horus_heartbeat h = {.timestamp_ns = horus_now_ns(),
-                         .node_name = "detector",
-                         .node_id = (uint32_t)getpid(),
-                         .sequence = count,
-                         .alive = 1};
-    horus_topic_send(topic, &h, sizeof h, HORUS_NO_WAIT);
+    static model m;
+    static track tracks[MAX_TRACKS];
+    horus_detection found[MAX_FOUND];
+    horus_image img;
+    horus_info info;
+    (void)user;
+    horus_topic_skip_to_latest(camera, NULL); /* late? the newest frame matters */
+    horus_result r = horus_topic_receive_image(camera, &img, &info, HORUS_NO_WAIT);
+    if (r != HORUS_OK)
+        return r;
+
+    int w = (int)img.width_px / CELL, h = (int)img.height_px / CELL, n = 0;
+    uint64_t time_ns = info.publish_ns;
+    horus_frame_get_time(&img.frame, &time_ns);
+    horus_tick_used(t, time_ns);
+    if (img.encoding == HORUS_RGB8 && w > 1 && h > 1 &&
+        ((w == m.w && h == m.h) || model_resize(&m, w, h))) {
+        reduce(&m, &img);
+        bool salient = find_moving(&m) > 0.5;
+        learn(&m, t->now_ns, salient);
+        if (salient)
+            find_salient(&m);
+        if (salient || m.sample_count > SAMPLES / 2) /* before, the background is a guess */
+            n = find_parts(&m, salient, found);
+        follow(tracks, found, n, t->now_ns);
+    }
+
+    struct {
+        horus_detections head;
+        horus_detection items[MAX_FOUND];
+    } message = {.head = {.timestamp_ns = time_ns, .image_seq = info.sequence}};
+    size_t bytes = sizeof message.head;
+    horus_frame_get_id(&img.frame, message.head.frame_id);
+    horus_image_release(&img);
+    horus_message_append(&message, sizeof message, &bytes, &message.head.items, found, (size_t)n,
+                         sizeof found[0]);
+    if (horus_topic_send(detections, &message, bytes, HORUS_NO_WAIT) != HORUS_OK)
+        fprintf(stderr, "detector: %s\n", horus_last_error());
+    return HORUS_OK;
 }
 
 int main(void)
 {
-    static model m;
-    static track tracks[MAX_TRACKS];
-    struct sigaction action = {.sa_handler = on_signal};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
-
-    horus_topic *camera = NULL, *detections = NULL, *heartbeat = NULL;
-    const horus_topic_desc images = {.type = &horus_image_type};
-    const horus_topic_desc boxes = {.type = &horus_detections_type};
-    const horus_topic_desc beats = {.type = &horus_heartbeat_type};
-    if (horus_topic_open(&camera, "camera", &images) != 0 ||
-        horus_topic_open(&detections, "detections", &boxes) != 0 ||
-        horus_topic_open(&heartbeat, "heartbeat", &beats) != 0)
+    horus_scheduler *scheduler;
+    if (horus_topic_open(&camera, "camera", &(horus_topic_desc){.type = &horus_image_type}) != 0 ||
+        horus_topic_open(&detections, "detections",
+                         &(horus_topic_desc){.type = &horus_detections_type}) != 0 ||
+        horus_scheduler_open(
+            &scheduler, &(horus_scheduler_desc){.name = "detector", .flags = HORUS_SIGNALS}) != 0 ||
+        horus_scheduler_add(scheduler, &(horus_node_desc){.name = "detector",
+                                                          .tick = look,
+                                                          .on_topic = camera,
+                                                          .on_failure = HORUS_FAILURE_FATAL}) != 0)
         return fprintf(stderr, "detector: %s\n", horus_last_error()), 1;
-
-    uint64_t count = 0, beat_ns = 0;
-    while (!stopping) {
-        horus_image img;
-        horus_info info;
-        uint64_t now = horus_now_ns();
-        if (now - beat_ns >= 100000000) {
-            beat_ns = now;
-            beat(heartbeat, count);
-        }
-        horus_topic_skip_to_latest(camera, NULL); /* late? the newest frame matters */
-        horus_result r = horus_topic_receive_image(camera, &img, &info, 100000000);
-        if (r == HORUS_TIMEOUT || r == HORUS_INTERRUPTED)
-            continue; /* the camera is away; it may come back */
-        if (r != HORUS_OK)
-            return fprintf(stderr, "detector: %s\n", horus_last_error()), 1;
-
-        horus_detection found[MAX_FOUND];
-        int w = (int)img.width_px / CELL, h = (int)img.height_px / CELL, n = 0;
-        uint64_t time_ns = info.publish_ns;
-        horus_frame_get_time(&img.frame, &time_ns);
-        if (img.encoding == HORUS_RGB8 && w > 1 && h > 1 &&
-            ((w == m.w && h == m.h) || model_resize(&m, w, h))) {
-            reduce(&m, &img);
-            bool salient = find_moving(&m) > 0.5;
-            learn(&m, now, salient);
-            if (salient)
-                find_salient(&m);
-            if (salient || m.sample_count > SAMPLES / 2) /* before, the background is a guess */
-                n = find_parts(&m, salient, found);
-            follow(tracks, found, n, now);
-        }
-
-        struct {
-            horus_detections head;
-            horus_detection items[MAX_FOUND];
-        } message = {.head = {.timestamp_ns = time_ns, .image_seq = info.sequence}};
-        size_t bytes = sizeof message.head;
-        horus_frame_get_id(&img.frame, message.head.frame_id);
-        horus_image_release(&img);
-        horus_message_append(&message, sizeof message, &bytes, &message.head.items, found,
-                             (size_t)n, sizeof found[0]);
-        if (horus_topic_send(detections, &message, bytes, HORUS_NO_WAIT) != HORUS_OK)
-            fprintf(stderr, "detector: %s\n", horus_last_error());
-        count++;
-    }
+    horus_result r = horus_scheduler_run(scheduler, HORUS_FOREVER);
+    if (r < 0)
+        fprintf(stderr, "detector: %s\n", horus_last_error());
+    horus_scheduler_close(scheduler);
     horus_topic_close(camera);
     horus_topic_close(detections);
-    horus_topic_close(heartbeat);
-    return 0;
+    horus_context *context; /* two threads used it: close it, and it is left at once and tidily */
+    if (horus_context_default(&context) == HORUS_OK)
+        horus_context_close(context);
+    return r < 0;
 }

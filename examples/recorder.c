@@ -4,14 +4,14 @@
  *     ./recorder [--out DIR] [--every MS]              default: ./pictures, every 500 ms
  *
  * It keeps the newest frames until their boxes arrive: a frame that is held is never overwritten,
- * however many follow it. Beside the pictures, detections.csv has a line for each box. */
+ * however many follow it. Beside the pictures, detections.csv has a line for each box.
+ *
+ * Two nodes of a scheduler: one that each frame wakes, and one that encodes, on a thread of its own
+ * since that takes long. */
 #define HORUS_IMPLEMENTATION
 #include "horus.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <semaphore.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -30,13 +30,6 @@
 #endif
 
 enum { KEPT = 8, TRAIL = 45, TRACKS = 64, CLASSES = 8, BAR = 56 /* px */ };
-
-static volatile sig_atomic_t stopping;
-static void on_signal(int number)
-{
-    (void)number;
-    stopping = 1;
-}
 
 /* ---- drawing into rgb8 */
 
@@ -121,7 +114,7 @@ typedef struct trail {
 } trail;
 
 typedef struct detections {
-    uint64_t time_ns, arrived_ns, image_seq;
+    uint64_t time_ns, sent_ns, image_seq;
     size_t count;
     horus_detection items[TRACKS];
 } detections;
@@ -154,7 +147,7 @@ static void draw_trail(const horus_image *img, const trail *t)
     }
 }
 
-/* ---- pictures: drawn here, encoded by a thread of their own, since that takes long */
+/* ---- pictures: drawn by one node, encoded by another */
 
 typedef struct picture {
     horus_image img; /* a private copy */
@@ -165,44 +158,49 @@ typedef struct picture {
 typedef struct writer {
     const char *dir;
     picture job;
-    sem_t work;
-    atomic_bool busy; /* a job is there, and it is the thread's */
+    atomic_bool busy; /* a job is there, and it is the encoder's */
 } writer;
 
-static void *write_pictures(void *arg)
+static void write_picture(const writer *w)
 {
-    writer *w = arg;
     char path[4096], part[4096];
+    /* A kill leaves a hidden part, never half a picture under a proper name. */
     snprintf(part, sizeof part, "%s/.part.png", w->dir);
-    (void)!nice(10); /* of this thread: encoding may wait, receiving not */
-    for (;;) {
-        while (sem_wait(&w->work) != 0)
-            ;
-        if (!atomic_load(&w->busy))
-            return NULL; /* woken without a job: the end */
-        /* A kill leaves a hidden part, never half a picture under a proper name. */
-        snprintf(path, sizeof path, "%s/picture_%04llu.png", w->dir,
-                 (unsigned long long)w->job.number);
-        if (horus_image_write(&w->job.img, part) != HORUS_OK)
-            fprintf(stderr, "recorder: %s\n", horus_last_error());
-        else if (rename(part, path) != 0)
-            fprintf(stderr, "recorder: cannot write %s: %s\n", path, strerror(errno));
-        snprintf(path, sizeof path, "%s/detections.csv", w->dir);
-        FILE *csv = fopen(path, "a");
-        for (size_t i = 0; csv && i < w->job.found.count; i++) {
-            const horus_detection *d = &w->job.found.items[i];
-            colour c = colour_of(d);
-            fprintf(csv, "picture_%04llu.png,%llu,%s,%u,%.2f,%.0f,%.0f,%.0f,%.0f,%02x%02x%02x\n",
-                    (unsigned long long)w->job.number, (unsigned long long)w->job.found.time_ns,
-                    d->class_name, d->instance_id, (double)d->confidence, (double)d->bbox.x,
-                    (double)d->bbox.y, (double)d->bbox.width, (double)d->bbox.height, c.r, c.g,
-                    c.b);
-        }
-        if (csv)
-            fclose(csv);
+    snprintf(path, sizeof path, "%s/picture_%04llu.png", w->dir, (unsigned long long)w->job.number);
+    if (horus_image_write(&w->job.img, part) != HORUS_OK)
+        fprintf(stderr, "recorder: %s\n", horus_last_error());
+    else if (rename(part, path) != 0)
+        fprintf(stderr, "recorder: cannot write %s: %s\n", path, strerror(errno));
+    snprintf(path, sizeof path, "%s/detections.csv", w->dir);
+    FILE *csv = fopen(path, "a");
+    for (size_t i = 0; csv && i < w->job.found.count; i++) {
+        const horus_detection *d = &w->job.found.items[i];
+        colour c = colour_of(d);
+        fprintf(csv, "picture_%04llu.png,%llu,%s,%u,%.2f,%.0f,%.0f,%.0f,%.0f,%02x%02x%02x\n",
+                (unsigned long long)w->job.number, (unsigned long long)w->job.found.time_ns,
+                d->class_name, d->instance_id, (double)d->confidence, (double)d->bbox.x,
+                (double)d->bbox.y, (double)d->bbox.width, (double)d->bbox.height, c.r, c.g, c.b);
+    }
+    if (csv)
+        fclose(csv);
+}
+
+/* The encoder's shutdown, too: the last picture is not lost. */
+static horus_result encode(void *user)
+{
+    writer *w = user;
+    if (atomic_load(&w->busy)) {
+        write_picture(w);
         horus_image_release(&w->job.img);
         atomic_store(&w->busy, false);
     }
+    return HORUS_OK;
+}
+static horus_result encode_tick(void *user, horus_tick *t)
+{
+    if (t->count == 0)
+        (void)!nice(10); /* of this thread: encoding may wait, receiving not */
+    return encode(user);
 }
 
 /* Draws over a copy of the frame and hands it to the writer. */
@@ -228,7 +226,7 @@ static void make_picture(writer *w, const horus_image *frame, const detections *
     if (found) {
         write_text(&img, x + 36, bar + 8, white, "%u object%s, boxes %.1f ms after exposure",
                    (unsigned)found->count, found->count == 1 ? "" : "s",
-                   (double)(found->arrived_ns - found->time_ns) * 1e-6);
+                   (double)(found->sent_ns - found->time_ns) * 1e-6);
         x = 12;
         for (size_t i = 0; i < found->count; i++) {
             const horus_detection *d = &found->items[i];
@@ -245,20 +243,76 @@ static void make_picture(writer *w, const horus_image *frame, const detections *
     w->job.img = img;
     w->job.number++;
     atomic_store(&w->busy, true);
-    sem_post(&w->work);
 }
 
 /* ---- the program */
 
-/* Tells whoever watches that this process lives, and how many frames it has seen. */
-static void beat(horus_topic *topic, uint64_t count)
+static horus_topic *camera, *boxes;
+static uint64_t every_ns = 500000000;
+static struct {
+    horus_image img;
+    uint64_t time_ns, sequence;
+} kept[KEPT];
+
+/* Receives one message of detections. False: there is none, or it is not sound. */
+static bool receive(detections *out)
 {
-    horus_heartbeat h = {.timestamp_ns = horus_now_ns(),
-                         .node_name = "recorder",
-                         .node_id = (uint32_t)getpid(),
-                         .sequence = count,
-                         .alive = 1};
-    horus_topic_send(topic, &h, sizeof h, HORUS_NO_WAIT);
+    _Alignas(8) static uint8_t message[256 * 1024];
+    horus_info info;
+    const horus_detections *head = (const horus_detections *)message;
+    const void *items;
+    if (horus_topic_receive(boxes, message, sizeof message, &info, HORUS_NO_WAIT) != HORUS_OK ||
+        horus_message_array(message, info.size, &head->items, sizeof out->items[0], &items,
+                            &out->count) != HORUS_OK)
+        return false;
+    out->count = out->count < TRACKS ? out->count : TRACKS;
+    if (out->count)
+        memcpy(out->items, items, out->count * sizeof out->items[0]);
+    out->time_ns = head->timestamp_ns;
+    out->image_seq = head->image_seq;
+    out->sent_ns = info.publish_ns;
+    return true;
+}
+
+/* Keeps the frames that came, and draws a picture when one is due. */
+static horus_result keep(void *user, horus_tick *t)
+{
+    static trail trails[TRACKS];
+    static detections found;
+    static uint64_t count, picture_ns;
+    writer *w = user;
+    horus_image img;
+    horus_info info;
+    horus_result r;
+    while ((r = horus_topic_receive_image(camera, &img, &info, HORUS_NO_WAIT)) == HORUS_OK) {
+        size_t slot = count++ % KEPT;
+        horus_image_release(&kept[slot].img); /* the oldest; an empty one is refused, no harm */
+        kept[slot].img = img;
+        kept[slot].sequence = info.sequence;
+        horus_frame_get_time(&img.frame, &kept[slot].time_ns);
+    }
+    while (receive(&found))
+        follow(trails, &found);
+
+    uint64_t now = t->now_ns;
+    bool fresh = found.time_ns != 0 && now - found.time_ns < 1000000000;
+    for (size_t i = 0; i < KEPT; i++) {
+        bool newest = count > 0 && i == (count - 1) % KEPT;
+        bool wanted =
+            fresh ? kept[i].time_ns == found.time_ns : newest && now - kept[i].time_ns < every_ns;
+        if (wanted && kept[i].img.data && now - picture_ns >= every_ns && !atomic_load(&w->busy)) {
+            picture_ns = now;
+            make_picture(w, &kept[i].img, fresh ? &found : NULL, trails, kept[i].sequence);
+        }
+    }
+    return r;
+}
+static horus_result let_go(void *user)
+{
+    (void)user;
+    for (size_t i = 0; i < KEPT; i++)
+        horus_image_release(&kept[i].img);
+    return HORUS_OK;
 }
 
 /* The number of the last picture in the directory: a restarted recorder goes on counting. */
@@ -274,32 +328,9 @@ static uint64_t last_number(const char *dir)
     return last;
 }
 
-/* Receives one message of detections. False: there is none, or it is not sound. */
-static bool receive(horus_topic *topic, detections *out)
-{
-    _Alignas(8) static uint8_t message[256 * 1024];
-    horus_info info;
-    const horus_detections *head = (const horus_detections *)message;
-    const void *items;
-    if (horus_topic_receive(topic, message, sizeof message, &info, HORUS_NO_WAIT) != HORUS_OK ||
-        horus_message_array(message, info.size, &head->items, sizeof out->items[0], &items,
-                            &out->count) != HORUS_OK)
-        return false;
-    out->count = out->count < TRACKS ? out->count : TRACKS;
-    if (out->count)
-        memcpy(out->items, items, out->count * sizeof out->items[0]);
-    out->time_ns = head->timestamp_ns;
-    out->image_seq = head->image_seq;
-    out->arrived_ns = horus_now_ns();
-    return true;
-}
-
 int main(int argc, char **argv)
 {
     static writer w = {.dir = "pictures"};
-    static trail trails[TRACKS];
-    static detections found;
-    uint64_t every_ns = 500000000;
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--out") && i + 1 < argc)
             w.dir = argv[++i];
@@ -312,70 +343,36 @@ int main(int argc, char **argv)
         return fprintf(stderr, "recorder: cannot make %s: %s\n", w.dir, strerror(errno)), 2;
     w.job.number = last_number(w.dir);
 
-    struct sigaction action = {.sa_handler = on_signal};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
-    horus_topic *topics[2] = {NULL, NULL}, *heartbeat = NULL;
-    const horus_topic_desc images = {.type = &horus_image_type};
-    const horus_topic_desc boxes = {.type = &horus_detections_type};
-    const horus_topic_desc beats = {.type = &horus_heartbeat_type};
-    if (horus_topic_open(&topics[0], "camera", &images) != 0 ||
-        horus_topic_open(&topics[1], "detections", &boxes) != 0 ||
-        horus_topic_open(&heartbeat, "heartbeat", &beats) != 0)
+    horus_scheduler *scheduler;
+    if (horus_topic_open(&camera, "camera", &(horus_topic_desc){.type = &horus_image_type}) != 0 ||
+        horus_topic_open(&boxes, "detections",
+                         &(horus_topic_desc){.type = &horus_detections_type}) != 0 ||
+        horus_scheduler_open(
+            &scheduler, &(horus_scheduler_desc){.name = "recorder", .flags = HORUS_SIGNALS}) != 0 ||
+        horus_scheduler_add(scheduler, &(horus_node_desc){.name = "recorder",
+                                                          .tick = keep,
+                                                          .shutdown = let_go,
+                                                          .user = &w,
+                                                          .on_topic = camera,
+                                                          .on_failure = HORUS_FAILURE_FATAL}) !=
+            0 ||
+        horus_scheduler_add(scheduler, &(horus_node_desc){.name = "encoder",
+                                                          .tick = encode_tick,
+                                                          .shutdown = encode,
+                                                          .user = &w,
+                                                          .rate_hz = 20,
+                                                          .compute = true,
+                                                          .budget_ns = 50000000,
+                                                          .on_miss = HORUS_MISS_SKIP}) != 0)
         return fprintf(stderr, "recorder: %s\n", horus_last_error()), 1;
-    pthread_t thread;
-    if (sem_init(&w.work, 0, 0) != 0 || pthread_create(&thread, NULL, write_pictures, &w) != 0)
-        return fprintf(stderr, "recorder: no thread\n"), 1;
-
-    struct {
-        horus_image img;
-        uint64_t time_ns, sequence;
-    } kept[KEPT] = {0};
-    uint64_t count = 0, beat_ns = 0, picture_ns = 0;
-    while (!stopping) {
-        size_t ready;
-        horus_result r = horus_wait(topics, 2, 100000000, &ready);
-        if (r < 0)
-            return fprintf(stderr, "recorder: %s\n", horus_last_error()), 1;
-        horus_image img;
-        horus_info info;
-        while (horus_topic_receive_image(topics[0], &img, &info, HORUS_NO_WAIT) == HORUS_OK) {
-            size_t slot = count++ % KEPT;
-            horus_image_release(&kept[slot].img); /* the oldest; an empty one is refused, no harm */
-            kept[slot].img = img;
-            kept[slot].sequence = info.sequence;
-            horus_frame_get_time(&img.frame, &kept[slot].time_ns);
-        }
-        while (receive(topics[1], &found))
-            follow(trails, &found);
-
-        uint64_t now = horus_now_ns();
-        bool fresh = found.time_ns != 0 && now - found.time_ns < 1000000000;
-        for (size_t i = 0; i < KEPT; i++) {
-            bool newest = count > 0 && i == (count - 1) % KEPT;
-            bool wanted = fresh ? kept[i].time_ns == found.time_ns
-                                : newest && now - kept[i].time_ns < every_ns;
-            if (wanted && kept[i].img.data && now - picture_ns >= every_ns &&
-                !atomic_load(&w.busy)) {
-                picture_ns = now;
-                make_picture(&w, &kept[i].img, fresh ? &found : NULL, trails, kept[i].sequence);
-            }
-        }
-        if (now - beat_ns >= 100000000) {
-            beat_ns = now;
-            beat(heartbeat, count);
-        }
-    }
-    sem_post(&w.work);
-    pthread_join(thread, NULL);
-    for (size_t i = 0; i < KEPT; i++)
-        horus_image_release(&kept[i].img);
-    for (size_t i = 0; i < 2; i++)
-        horus_topic_close(topics[i]);
-    horus_topic_close(heartbeat);
-    horus_context *context; /* two threads used it: close it, and it is left at once and tidily */
+    horus_result r = horus_scheduler_run(scheduler, HORUS_FOREVER);
+    if (r < 0)
+        fprintf(stderr, "recorder: %s\n", horus_last_error());
+    horus_scheduler_close(scheduler);
+    horus_topic_close(camera);
+    horus_topic_close(boxes);
+    horus_context *context; /* threads used it: close it, and it is left at once and tidily */
     if (horus_context_default(&context) == HORUS_OK)
         horus_context_close(context);
-    return 0;
+    return r < 0;
 }

@@ -311,6 +311,23 @@ def check_gone(demo, name):
         check(left == [], f"{name}: the shared directory is empty", str(left))
 
 
+def check_nodes(demo, name):
+    """The figures of every node, read by the demo from the other processes' schedulers, are told and true:
+    each of the camera's ticks was a frame that came here, was lost, or found no room."""
+    said = demo.said()
+    nodes = {m[0]: (int(m[1]), int(m[2]), float(m[3])) for m in re.findall(
+        r"node +(\w+) +(\d+) ticks, (\d+) skipped, begun late by p99 ([\d.]+) us", said)}
+    check(set(nodes) == {*CHILDREN, "encoder"} and all(t > 0 and p99 > 0 for t, _, p99 in nodes.values()),
+          f"{name}: ticks, skipped and p99 of every node", str(nodes) + said[-600:])
+    m = re.search(r"camera +(\d+) frames of .*\n.*lost +(\d+) frames", said, re.S)
+    if check(m is not None and "camera" in nodes, f"{name}: the summary counts the frames"):
+        frames, lost = int(m[1]), int(m[2])
+        with open(os.path.join(demo.out, "camera.log")) as f:
+            dropped = f.read().count("dropped a frame")
+        check(frames <= nodes["camera"][0] - dropped <= frames + lost, f"{name}: a tick of the camera is a frame",
+              f"{nodes['camera'][0]} ticks, {frames} frames, {lost} lost, {dropped} dropped")
+
+
 def alive(pid):
     try:
         return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] != "Z"
@@ -358,6 +375,7 @@ def test_kills(shm):
     check(not any(alive(p) for p in demo.state["pids"].values() if p), f"{name}: no process is left")
     check(demo.state["pool"] > 100, f"{name}: a large tmpfs gives a large pool", str(demo.state))
     check_gone(demo, name)
+    check("node        encoder" in demo.said(), f"{name}: the nodes' figures are told after kills, too")
     check_pictures(demo.out, name, 8)
     check_truth(demo.out, name)
 
@@ -415,13 +433,18 @@ def test_terminal(shm):
     tables = text.split("\x1b[J")
     lines = tables[-1].split("\r\n")[: int(ups[0]) if ups else 0]
     plain = [re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", line) for line in lines]
-    words = ("topic", "rate", "hop p50", "hop p99", "lost", "frames", "pool", *CHILDREN)
+    words = ("topic", "rate", "hop p50", "hop p99", "lost", "frames", "pool", *CHILDREN,
+             "node", "ticks", "skipped", "late p99", "encoder")
     check(all(any(w in line for line in plain) for w in words), f"{name}: it shows what it should",
           "\n".join(plain))
-    check(plain != [] and max(map(len, plain)) <= 80, f"{name}: it fits into 80 columns",
-          str(max(map(len, plain), default=0)))
+    counted = [re.search(name + r" +(?:on topic|[\d.]+ Hz) +(\d+) ", "\n".join(plain)) for name in (*CHILDREN, "encoder")]
+    check(all(m and int(m[1]) > 0 for m in counted), f"{name}: the nodes' ticks are counted while they run",
+          "\n".join(plain))
+    check(plain != [] and max(map(len, plain)) <= 80 and len(plain) <= 22, f"{name}: it fits into 80 columns and 24 lines",
+          f"{max(map(len, plain), default=0)}, {len(plain)}")
     check("\x1b[?25l" in text and text.rfind("\x1b[?25h") > text.rfind("\x1b[?25l") and
           text.count("\x1b[?7l") == text.count("\x1b[?7h"), f"{name}: cursor and wrapping are given back")
+    check_nodes(demo, name)
     check_gone(demo, name)
 
 
