@@ -2,11 +2,11 @@
  *
  *     bench GROUP WINDOWS SCALE CPU0 CPU1
  *
- * GROUP is hop, image, iceoryx, stream, wake, alloc, open or idle. Two processes, each pinned to a
- * core, walk through the same windows: floor, subject, floor, subject ... so that a machine that
- * speeds up or slows down does so to both. Every window prints one JSON line that has all its
- * samples, none left out, as [ticks, count] pairs; run.py turns them into percentiles and ratios.
- * Each window begins with a fiftieth of its rounds unmeasured.
+ * GROUP is hop, image, iceoryx, stream, wake, alloc, open, idle, tick, late[_fifo] or
+ * beside[_fifo]. Two processes (the last three: one), each pinned to a core, walk through the same windows: floor,
+ * subject, floor, subject ... so that a machine that speeds up or slows down does so to both. Every
+ * window prints one JSON line that has all its samples, none left out, as [ticks, count] pairs; run.py
+ * turns them into percentiles and ratios. Each window begins with a fiftieth of its rounds unmeasured.
  *
  * The library is compiled as a file of its own, so that its calls are calls. */
 #define _GNU_SOURCE
@@ -207,6 +207,7 @@ static void subject_run(subject *s, int side, uint64_t n)
 
 static void subject_window(subject *s, int side)
 {
+    result.samples = 0; /* of the window before */
     subject_run(s, side, s->rounds / 50 + 1);
     result.samples = result.ticks = result.received = 0;
     subject_run(s, side, s->rounds);
@@ -852,6 +853,347 @@ static void group_open(int n, double scale)
     result.out = room;
 }
 
+/* ---- the scheduler */
+
+/* Floor, subject ... in this process alone. */
+static void windows_alone(subject *subjects, size_t count, int n)
+{
+    int number = 0;
+    for (int i = 0; i < n; i++) {
+        for (size_t k = 0; k < count; k++) {
+            subject_window(&subjects[k], 0);
+            emit(subjects[k].name, number++, subjects[k].per, subjects[k].rounds);
+        }
+    }
+    subject_window(&subjects[0], 0);
+    emit(subjects[0].name, number, subjects[0].per, subjects[0].rounds);
+}
+
+static horus_result tick_nothing(void *user, horus_tick *t)
+{
+    (void)user;
+    (void)t;
+    return HORUS_OK;
+}
+
+/* The first node of each pass: stamps now and then, since a stamp costs more than a tick. */
+typedef struct passes {
+    uint64_t then, count, number, every;
+    bench_result *r;
+} passes;
+static horus_result tick_stamp(void *user, horus_tick *t)
+{
+    passes *p = user;
+    (void)t;
+    if (p->number++ % p->every != 0) {
+        return HORUS_OK;
+    }
+    uint64_t now = bench_ticks();
+    if (p->then != 0) {
+        p->r->out[p->count++] = now - p->then;
+    }
+    p->then = now;
+    return HORUS_OK;
+}
+
+/* The same nodes, called one after the other. */
+static horus_node_desc called[100];
+static void floor_callbacks(int side, uint64_t first, uint64_t n, bench_result *r)
+{
+    horus_tick t = {0};
+    passes p = {.every = 1, .r = r};
+    (void)side;
+    (void)first;
+    called[0] = (horus_node_desc){.tick = tick_stamp, .user = &p};
+    for (int i = 1; i < 100; i++) {
+        called[i] = (horus_node_desc){.tick = tick_nothing};
+    }
+    for (uint64_t pass = 0; pass <= n; pass++) {
+        for (int i = 0; i < 100; i++) {
+            horus_result (*volatile tick)(void *user, horus_tick *t) = called[i].tick;
+            if (tick(called[i].user, &t) != HORUS_OK) {
+                bench_die("a callback failed");
+            }
+        }
+    }
+    r->samples = p.count;
+}
+
+/* A scheduler of `count` nodes at 1 kHz, for that many ticks of each. */
+static void run_nodes(const horus_node_desc *node, uint32_t count, uint32_t flags, uint64_t ticks)
+{
+    horus_scheduler *s;
+    char name[32];
+    check(horus_scheduler_open(&s, &(horus_scheduler_desc){.name = "bench", .flags = flags}),
+          "scheduler_open");
+    for (uint32_t i = 0; i < count; i++) {
+        horus_node_desc d = i == 0 ? *node : (horus_node_desc){.tick = tick_nothing};
+        snprintf(name, sizeof name, "n%u", i);
+        d.name = name;
+        d.rate_hz = 1000;
+        check(horus_scheduler_add(s, &d), "scheduler_add");
+    }
+    check(horus_scheduler_run(s, (int64_t)ticks * 1000000), "scheduler_run");
+    check(horus_scheduler_close(s), "scheduler_close");
+}
+
+enum { STAMP_TICKS = 100 }; /* between two stamps, at least */
+static void run_passes(uint32_t nodes, uint64_t n, bench_result *r)
+{
+    passes p = {.every = nodes < STAMP_TICKS ? STAMP_TICKS / nodes : 1, .r = r};
+    run_nodes(&(horus_node_desc){.tick = tick_stamp, .user = &p}, nodes, HORUS_DETERMINISTIC,
+              n * p.every + 1);
+    r->samples = p.count;
+}
+#define PASSES(NODES)                                                                              \
+    static void passes_##NODES(int side, uint64_t first, uint64_t n, bench_result *r)              \
+    {                                                                                              \
+        (void)side;                                                                                \
+        (void)first;                                                                               \
+        run_passes(NODES, n, r);                                                                   \
+    }
+PASSES(1)
+PASSES(10)
+PASSES(100)
+PASSES(1000)
+
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+static void sleep_until(uint64_t ns)
+{
+    struct timespec t = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR) {
+    }
+}
+
+/* Processor time of a run that sleeps from tick to tick, less that of its first fiftieth. */
+typedef struct spent {
+    uint64_t from, ticks, first, last;
+} spent;
+static void spent_note(spent *s)
+{
+    if (s->ticks == s->from) {
+        s->first = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    } else if (s->ticks > s->from) {
+        s->last = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    }
+    s->ticks++;
+}
+static void spent_emit(const char *name, int number, const spent *s, uint32_t nodes)
+{
+    result.out[0] = s->last - s->first;
+    result.samples = 1;
+    emit(name, number, ns_per_tick * (double)(s->ticks - 1 - s->from) * nodes, 1);
+}
+static horus_result tick_spent(void *user, horus_tick *t)
+{
+    (void)t;
+    spent_note(user);
+    return HORUS_OK;
+}
+static void group_spent(int n, uint64_t ticks)
+{
+    char name[64];
+    for (int i = 0; i < n; i++) {
+        spent s = {.from = ticks / 50 + 1};
+        for (uint64_t due = clock_ns(CLOCK_MONOTONIC), k = 0; k < ticks; k++) {
+            sleep_until(due += 1000000);
+            (void)clock_ns(CLOCK_MONOTONIC);
+            spent_note(&s);
+        }
+        spent_emit("floor: a sleep, processor time", i, &s, 1);
+        for (uint32_t nodes = 1; nodes <= 1000; nodes *= 10) {
+            s = (spent){.from = ticks / 50 + 1};
+            run_nodes(&(horus_node_desc){.tick = tick_spent, .user = &s}, nodes, 0, ticks);
+            snprintf(name, sizeof name, "tick: %u node%s, processor time", nodes,
+                     nodes == 1 ? "" : "s");
+            spent_emit(name, i, &s, nodes);
+        }
+    }
+}
+
+static void group_tick(int n, double scale)
+{
+    subject s[] = {
+        {.name = "floor: a callback", .run = floor_callbacks, .per = 100},
+        {.name = "tick: 1 node", .run = passes_1, .per = STAMP_TICKS},
+        {.name = "tick: 10 nodes", .run = passes_10, .per = STAMP_TICKS},
+        {.name = "tick: 100 nodes", .run = passes_100, .per = STAMP_TICKS},
+        {.name = "tick: 1000 nodes", .run = passes_1000, .per = 1000},
+    };
+    for (size_t i = 0; i < sizeof s / sizeof s[0]; i++) {
+        s[i].rounds = scaled(200000 / s[i].per, scale);
+    }
+    windows_alone(s, sizeof s / sizeof s[0], n);
+    group_spent(n, scaled(1000, scale));
+}
+
+/* How late a 1 kHz loop begins: actual less programmed time, in nanoseconds. What could not begin in time
+ * is caught up by all three, so that nothing late is left out. */
+static bool fifo;
+static void claim(void)
+{
+    struct sched_param p = {.sched_priority = 80}; /* HORUS_REALTIME's */
+    if (fifo && sched_setscheduler(0, SCHED_FIFO, &p) != 0) {
+        bench_die("SCHED_FIFO: %s", strerror(errno));
+    }
+}
+static void waive(void)
+{
+    struct sched_param p = {0};
+    if (fifo) {
+        sched_setscheduler(0, SCHED_OTHER, &p);
+    }
+}
+static void late_floor(int side, uint64_t first, uint64_t n, bench_result *r)
+{
+    (void)side;
+    (void)first;
+    claim();
+    for (uint64_t due = clock_ns(CLOCK_MONOTONIC), i = 0; i < n; i++) {
+        sleep_until(due += 1000000);
+        r->out[i] = clock_ns(CLOCK_MONOTONIC) - due;
+    }
+    r->samples = n;
+    waive();
+}
+
+static uint64_t late_from; /* when tick 0 was due */
+static horus_result tick_late(void *user, horus_tick *t)
+{
+    bench_result *r = user;
+    late_from = t->start_ns;
+    if (t->phase != 0) { /* that one is due at once: nothing slept before it */
+        r->out[r->samples++] = horus_now_ns() - t->due_ns;
+    }
+    return HORUS_OK;
+}
+/* A run gives up what it cannot catch up in the 100 ms after its end. */
+static void late_never(uint64_t n, bench_result *r)
+{
+    for (uint64_t now = horus_now_ns(); r->samples < n; r->samples++) {
+        r->out[r->samples] = now - late_from - (r->samples + 1) * 1000000;
+    }
+}
+static void late_node(int side, uint64_t first, uint64_t n, bench_result *r)
+{
+    (void)side;
+    (void)first;
+    run_nodes(&(horus_node_desc){.tick = tick_late, .user = r, .overrun = HORUS_OVERRUN_CATCH_UP},
+              1, fifo ? HORUS_REALTIME_OR_FAIL : 0, n + 1);
+    late_never(n, r);
+}
+
+/* Whole microseconds; it may tune nothing that the others do not. */
+static void late_cyclictest(int side, uint64_t first, uint64_t n, bench_result *r)
+{
+    char command[160], text[256];
+    unsigned long long us, count;
+    (void)side;
+    (void)first;
+    snprintf(command, sizeof command,
+             "cyclictest --default-system -q -t1 -a%d -i1000 -l%llu -h200000 %s 2>/dev/null",
+             cpus[0], (unsigned long long)n, fifo ? "-m -p80" : "");
+    FILE *f = popen(command, "r");
+    while (f != NULL && fgets(text, sizeof text, f) != NULL) {
+        if (sscanf(text, "# Max Latencies: %llu", &us) == 1) {
+            while (r->samples < n) { /* those beyond the histogram */
+                r->out[r->samples++] = us * 1000;
+            }
+        } else if (sscanf(text, "%llu %llu", &us, &count) == 2) {
+            while (count-- > 0 && r->samples < n) {
+                r->out[r->samples++] = us * 1000;
+            }
+        }
+    }
+    if (f == NULL || pclose(f) != 0 || r->samples != n) {
+        bench_die("cyclictest failed");
+    }
+}
+
+static void group_late(int n, double scale)
+{
+    subject s[] = {
+        {.name = "floor: sleep", .run = late_floor},
+        {.name = "late: 1 kHz node", .run = late_node},
+        {.name = "late: cyclictest", .run = late_cyclictest},
+    };
+    for (size_t i = 0; i < 3; i++) {
+        s[i].rounds = scaled(2000, scale);
+        s[i].per = ns_per_tick;
+    }
+    windows_alone(s, system("command -v cyclictest >/dev/null") == 0 ? 3 : 2, n);
+}
+
+/* The pipeline's slow detector: it computes for 60 ms where 50 are its budget. */
+static horus_result tick_detect(void *user, horus_tick *t)
+{
+    (void)user;
+    while (horus_now_ns() - t->now_ns < 60000000) {
+    }
+    return HORUS_OK;
+}
+static void run_control(bool detector, uint64_t n, bench_result *r)
+{
+    horus_scheduler *s;
+    check(horus_scheduler_open(
+              &s,
+              &(horus_scheduler_desc){.name = "bench", .flags = fifo ? HORUS_REALTIME_OR_FAIL : 0}),
+          "scheduler_open");
+    check(horus_scheduler_add(s, &(horus_node_desc){.name = "control",
+                                                    .tick = tick_late,
+                                                    .user = r,
+                                                    .rate_hz = 1000,
+                                                    .overrun = HORUS_OVERRUN_CATCH_UP}),
+          "scheduler_add");
+    if (detector) {
+        check(horus_scheduler_add(s, &(horus_node_desc){.name = "detector",
+                                                        .tick = tick_detect,
+                                                        .rate_hz = 30,
+                                                        .compute = true,
+                                                        .budget_ns = 50000000,
+                                                        .on_miss = HORUS_MISS_SKIP}),
+              "scheduler_add");
+    }
+    check(horus_scheduler_run(s, (int64_t)(n + 1) * 1000000), "scheduler_run");
+    late_never(n, r);
+    check(horus_scheduler_close(s), "scheduler_close");
+}
+static void control_alone(int side, uint64_t first, uint64_t n, bench_result *r)
+{
+    (void)side;
+    (void)first;
+    run_control(false, n, r);
+}
+static void control_beside(int side, uint64_t first, uint64_t n, bench_result *r)
+{
+    (void)side;
+    (void)first;
+    run_control(true, n, r);
+}
+
+static void group_beside(int n, double scale)
+{
+    subject s[] = {
+        {.name = "floor: C node alone", .run = control_alone},
+        {.name = "beside: C node, compute node", .run = control_beside},
+    };
+    cpu_set_t both;
+    CPU_ZERO(&both);
+    CPU_SET((size_t)cpus[0], &both);
+    CPU_SET((size_t)cpus[1], &both);
+    sched_setaffinity(0, sizeof both, &both);
+    for (size_t i = 0; i < 2; i++) {
+        s[i].rounds = scaled(2000, scale);
+        s[i].per = ns_per_tick;
+    }
+    windows_alone(s, 2, n);
+}
+
 /* Resident memory of a process that has opened a namespace and two topics, and of one that has not:
  * two runs of this program. */
 static void group_idle(int opened)
@@ -915,6 +1257,14 @@ int main(int argc, char **argv)
         group_alloc(n, scale);
     } else if (strcmp(group, "open") == 0) {
         group_open(n, scale);
+    } else if (strcmp(group, "tick") == 0) {
+        group_tick(n, scale);
+    } else if (strcmp(group, "late") == 0 || strcmp(group, "late_fifo") == 0) {
+        fifo = strcmp(group, "late_fifo") == 0;
+        group_late(n, scale);
+    } else if (strcmp(group, "beside") == 0 || strcmp(group, "beside_fifo") == 0) {
+        fifo = strcmp(group, "beside_fifo") == 0;
+        group_beside(n, scale);
 #ifdef WITH_ICEORYX
     } else if (strcmp(group, "iceoryx") == 0) {
         group_iceoryx(n, scale);

@@ -12,7 +12,14 @@ ROWS = [("one-line message, process to process", "hop: 8 bytes"),
         ("the same hand-off with iceoryx, 64 KB", "iceoryx: 64 KB"),
         ("sleeping subscriber wakes up", "wake-up"),
         ("bare futex ping-pong", "floor: futex"),
-        ("alloc + release", "alloc+release: 4 KB")]
+        ("alloc + release", "alloc+release: 4 KB"),
+        ("scheduler, per tick of 100 nodes, processor time", "tick: 100 nodes, processor time"),
+        ("1 kHz node, SCHED_FIFO, begins late by", "late: 1 kHz node, FIFO, idle"),
+        ("bare clock_nanosleep loop, the same", "floor: sleep, FIFO, idle")]
+
+
+def shown(value, unit):
+    return "" if value is None else ("%.0f %s" if unit == "ns" else "%.1f %s") % (value, unit)
 
 
 def main():
@@ -27,9 +34,13 @@ def main():
         r = rows.get(name)
         if r:
             ratio = "%.2f" % r["ratio"] if r["reference"] == "floor: one line" else ""
-            lines.append("| %s | %.0f ns | %.0f ns | %s |" % (label, r["value"], r["p99"], ratio))
-    lines += ["", "![figures](bench/results.svg)", "",
-              "`make bench` on: %s. Two processes pinned to two cores, nothing trimmed." % rows["machine"]["value"]]
+            lines.append("| %s | %s | %s | %s |" % (label, shown(r["value"], r["unit"]),
+                                                    shown(r["p99"], r["unit"]), ratio))
+    lines += ["", "![figures](bench/results.svg)", ""]
+    if os.path.exists(os.path.join(HERE, "latency.svg")):
+        lines += ["![how late a 1 kHz node begins](bench/latency.svg)", ""]
+    lines.append("`make bench` on: %s. Two processes pinned to two cores, nothing trimmed."
+                 % rows["machine"]["value"])
     path = os.path.join(HERE, "..", "README.md")
     with open(path) as f:
         text = f.read()

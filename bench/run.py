@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Builds and runs the benchmarks, and says which budgets hold.
 
-    make bench              about two minutes; writes bench/results.json and bench/results.svg
+    make bench              about ten minutes; writes bench/results.json, results.svg, latency.svg and .png
     make bench QUICK=1      seconds, for a smoke test; writes below build/bench
     make bench INSTALL=1    installs the peers that are missing (as root: always, unless QUICK)
 
@@ -9,11 +9,20 @@ Every subject alternates with its floor, window by window, in one pair of pinned
 ratio is the median over all windows of (p50 of the window / mean p50 of the floor's windows just
 before and after it): it survives a machine whose speed drifts. The percentiles are those of all
 samples of all windows together; nothing is left out. A group of windows during which other programs
-took more than 5 % of a CPU is run again, whatever it measured. A row of results.json is
+took more than 5 % of a CPU is run again, whatever it measured.
+
+A tick's cost is measured twice. In a deterministic run: the time of a pass over all nodes, the clock not
+read, less what their empty callbacks take. In a run that sleeps from tick to tick at 1 kHz: the processor
+time of its thread, less that of a bare loop that sleeps as often; each divided by the number of nodes.
+"late" is how late a 1 kHz loop begins; loaded: while stress-ng runs (LOAD). "beside" is that of a node
+beside a detector that computes 60 ms at a time, compared with that of the node alone.
+
+A row of results.json is
 
     name, value, unit    value: the p50, or what the name says
     reference            the row that ratio compares with, or null
-    ratio                value / reference, unless `budget` says ">=": then how many times faster
+    ratio                value / reference, unless `budget` says ">=": then how many times faster;
+                         in a row whose name ends in p99, of the windows' p99s
     budget, ok           what ratio (or, without a reference, value) must be; null: no budget
     p99, p999, max, samples   or null
 """
@@ -30,7 +39,12 @@ import sys
 import time
 from collections import Counter
 
+import plot
+
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "tests"))
+import python_test  # noqa: E402: finds interpreters and builds the module
+
 BUILD = os.path.join(os.path.dirname(HERE), "build", "bench")
 QUICK = os.environ.get("QUICK", "0") not in ("", "0")
 INSTALL = os.environ.get("INSTALL", "0") not in ("", "0") or (os.geteuid() == 0 and not QUICK)
@@ -40,12 +54,18 @@ FLAGS = ["-O2"]
 REPEATS = 1 if QUICK else 3
 # Debian puts the version into the path
 ICEORYX = (sorted(glob.glob("/usr/include/iceoryx/v*")) or ["/usr/include/iceoryx/v2"])[-1]
-PACKAGES = {  # what a header's presence shows, and its Debian packages
+LATE = {", idle": "idle", ", loaded": "while stress-ng runs", ", FIFO, idle": "SCHED_FIFO, idle",
+        ", FIFO, loaded": "SCHED_FIFO, while stress-ng runs"}
+LOAD = ["stress-ng", "--quiet", "--timeout", "300", "--cpu", "2", "--switch", "1", "--vm", "1",
+        "--vm-bytes", "64M"]
+PACKAGES = {  # a header, or a program, and the Debian packages that have it
     "boost/lockfree/spsc_queue.hpp": ["libboost-dev"],
     "ck_ring.h": ["libck-dev"],
     "readerwriterqueue/readerwriterqueue.h": ["libreaderwriterqueue-dev"],
     "atomic_queue/atomic_queue.h": ["libatomic-queue-dev"],
     "iceoryx_binding_c/api.h": ["iceoryx", "libiceoryx-binding-c-dev"],
+    "cyclictest": ["rt-tests"],
+    "stress-ng": ["stress-ng"],
 }
 ROUDI_CONFIG = """[general]
 version = 1
@@ -89,6 +109,8 @@ def two_cpus():
 
 
 def have(header):
+    if not header.endswith((".h", ".hpp")):
+        return shutil.which(header) is not None
     test = subprocess.run(CXX + ["-isystem", ICEORYX, "-xc++", "-E", "-o", os.devnull, "-"],
                           input="#include <%s>\n" % header, text=True, stderr=subprocess.DEVNULL)
     return test.returncode == 0
@@ -150,6 +172,29 @@ def build(peers):
     return times
 
 
+def build_module():
+    """The Python module, for an interpreter that has its headers: its command, or None."""
+    found = python_test.interpreters()
+    python = found.get((3, 11, 0)) or next(iter(found.values()), None)
+    folder = os.path.join(BUILD, "python")
+    if python is None or python_test.build(python, folder, ["-O0"] if QUICK else []) != 0:
+        say("skipped, %s: the Python module" % ("not built, see %s.build.log" % folder if python
+                                                else "no CPython with its headers"))
+        return None
+    os.environ["PYTHONPATH"] = folder
+    return [python, os.path.join(HERE, "beside.py")]
+
+
+def may_be_realtime():
+    """As bench.c and HORUS_REALTIME_OR_FAIL ask for it."""
+    ask = ("import os, ctypes as c; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(80)); "
+           "exit(c.CDLL(None).mlockall(7))")
+    may = subprocess.run([sys.executable, "-c", ask], stderr=subprocess.DEVNULL).returncode == 0
+    if not may:
+        say("skipped, not permitted: SCHED_FIFO and locked memory   (ulimit -r 99 -l unlimited)")
+    return may
+
+
 class Load:
     """How busy the machine was with other things."""
 
@@ -202,11 +247,25 @@ def iceoryx_daemon():
         roudi.wait()
 
 
+@contextlib.contextmanager
+def stress():
+    load = subprocess.Popen(LOAD, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=BUILD)
+    try:
+        time.sleep(0.2 if QUICK else 1)
+        yield
+        if load.poll() is not None:
+            raise OSError("stress-ng has ended")
+    finally:
+        load.terminate()
+        load.wait()
+
+
 class Samples:
     """All windows of one subject."""
 
     def __init__(self):
         self.counts, self.windows, self.ratios, self.received = Counter(), [], [], []
+        self.tails, self.tail_ratios = [], []  # p99
 
     @staticmethod
     def percentile(pairs, p):
@@ -223,9 +282,10 @@ class Samples:
         if value is None:
             value = self.percentile(line["hist"], 0.5) * line["unit_ns"]
         self.windows.append(value)
+        self.tails.append(self.percentile(line["hist"], 0.99) * line["unit_ns"])
         if "received" in line:
             self.received.append(line["received"])
-        return value
+        return value, self.tails[-1]
 
     def summary(self):
         pairs = sorted(self.counts.items())
@@ -242,26 +302,30 @@ class Bench:
         self.samples, self.pairs, self.rss = {}, {}, {}
         self.failed, self.loads, self.disturbed = [], [], 0
 
-    def measure(self, group, windows, scale):
-        """Runs a group while nothing else runs; one during which something did is run again."""
+    def measure(self, group, windows, scale, label="", around=None, command=None):
+        """Runs a group while nothing else runs; one during which something did is run again. label: added to
+        its names; around: what runs meanwhile; command: instead of bench."""
+        command = command or [os.path.join(BUILD, "bench"), group, str(windows), str(scale)] + self.cpus
         for attempt in range(1 if QUICK else 4):
             if not QUICK:
                 wait_for_quiet()
             load = Load()
             try:
-                with iceoryx_daemon() if group == "iceoryx" else contextlib.nullcontext():
-                    done = subprocess.run(
-                        [os.path.join(BUILD, "bench"), group, str(windows), str(scale)] + self.cpus,
-                        stdout=subprocess.PIPE, text=True, check=True)
+                with around() if around else contextlib.nullcontext():
+                    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                    done.returncode and sys.stderr.write(done.stderr)
+                    done.check_returncode()
                 lines = [json.loads(line) for line in done.stdout.splitlines()]
             except (subprocess.SubprocessError, OSError, ValueError) as e:
-                self.failed.append("%s: %s" % (group, e))
+                self.failed.append("%s%s: %s" % (group, label, e))
                 return
             others, stolen = load.report()
             if others <= 5:
                 break
             self.disturbed += 1
         self.loads.append((others, stolen))
+        for line in lines:
+            line["name"] += label
         self.take(lines, group)
 
     def take(self, lines, group):
@@ -269,13 +333,15 @@ class Bench:
         if group == "idle":
             self.rss.setdefault(lines[0]["name"], []).append(lines[0]["rss_kb"])
             return
-        values = [self.samples.setdefault(x["name"], Samples()).add(x) for x in lines]
+        values, tails = zip(*[self.samples.setdefault(x["name"], Samples()).add(x) for x in lines])
         floors = [i for i, x in enumerate(lines) if x["name"].startswith("floor")]
         for i, x in enumerate(lines):
             if floors and i not in floors:
                 around = bisect.bisect(floors, i)
                 floor = [values[k] for k in floors[max(0, around - 1):around + 1]]
                 self.samples[x["name"]].ratios.append(values[i] / statistics.mean(floor))
+                floor = [tails[k] for k in floors[max(0, around - 1):around + 1]]
+                self.samples[x["name"]].tail_ratios.append(tails[i] / statistics.mean(floor))
         if group == "stream":  # every stream against every other of the same round
             size = floors[1] - floors[0]
             for first in range(0, len(lines) - 1, size):
@@ -315,11 +381,11 @@ def rows_of(b, times, machine):
                      "p99": more.get("p99"), "p999": more.get("p999"), "max": more.get("max"),
                      "samples": more.get("samples")})
 
-    def timed(name, reference=None, budget=None, unit="ns", divide=1, value=None):
+    def timed(name, reference=None, budget=None, unit="ns", divide=1, value=None, less=0):
         s = get(name)
         if s is None:
             return None
-        m = {k: v if k == "samples" else v / divide for k, v in s.summary().items()}
+        m = {k: v if k == "samples" else v / divide - less for k, v in s.summary().items()}
         ratio = statistics.median(s.ratios) if reference and s.ratios else None
         row(name, m["p50"] if value is None else value, unit, reference, ratio, budget, m)
         return m["p50"]
@@ -362,6 +428,40 @@ def rows_of(b, times, machine):
     timed("floor: futex")
     timed("wake-up", "floor: futex", "ratio <= 1.2")
 
+    callback = timed("floor: a callback")
+    asleep = get("floor: a sleep, processor time")
+    if callback and asleep:
+        timed("floor: a sleep, processor time")
+        for nodes in (1, 10, 100, 1000):
+            name = "tick: %d node%s" % (nodes, "s" if nodes > 1 else "")
+            budget = "value <= %.1f" % (100 * slow) if nodes == 100 else None
+            timed(name, None, budget, less=callback)
+            name += ", processor time"
+            net = [a - f / nodes for a, f in zip(get(name).windows, asleep.windows)]
+            row(name, statistics.median(net), "ns", budget=budget, more={"samples": len(net)})
+
+    def late(name, floor=None, budget=None):
+        """A row of all, and one that compares the windows' p99s."""
+        s = get(name)
+        if s is None or floor and not s.ratios:
+            return
+        timed(name, floor, None, "us", 1e3)
+        row(name + ", p99", s.summary()["p99"] / 1e3, "us", floor and floor + ", p99",
+            statistics.median(s.tail_ratios) if floor else None, budget)
+
+    for label in LATE:
+        late("floor: sleep" + label)
+        late("late: 1 kHz node" + label, "floor: sleep" + label, "ratio <= 1.1")
+        late("late: cyclictest" + label, "floor: sleep" + label)
+    for label in ("", ", FIFO"):
+        late("floor: C node alone" + label)
+        late("beside: C node, compute node" + label, "floor: C node alone" + label, "ratio <= 1.2")
+    late("floor: Python node alone")
+    for name, budget in (("detector's process", "ratio <= 1.2"),
+                         ("compute node without the GIL", "ratio <= 1.2"),
+                         ("compute node in pure Python", None)):
+        late("beside: Python node, " + name, "floor: Python node alone", budget)
+
     if floor:
         for size in ("4 KB", "900 KB"):
             fresh = "alloc+release: " + size
@@ -392,7 +492,7 @@ def number(x):
 
 
 def table(rows):
-    line = "%-44s %8s %8s %8s %9s  %-3s %9s  %6s  %-14s %s"
+    line = "%-52s %8s %8s %8s %9s  %-3s %9s  %6s  %-14s %s"
     say(line % ("", "p50", "p99", "p99.9", "max", "", "samples", "ratio", "budget", ""))
     for r in rows:
         if r["name"] == "machine":
@@ -424,7 +524,9 @@ def svg(rows):
         ("64-byte messages, streaming", "times a bare ring of cache lines",
          ["floor: stream", "stream: reliable", "stream: overwrite"] + [r["name"] for r in peers]),
         ("Waking a blocked subscriber", "times a bare futex", ["floor: futex", "wake-up"]),
-    ]
+    ] + [("How late a 1 kHz node begins, p99, %s" % title, "times a bare sleeping loop",
+          [kind + label + ", p99" for kind in ("floor: sleep", "late: 1 kHz node", "late: cyclictest")])
+         for label, title in LATE.items()]
     out, y, width, left, bar = [], 64, 760, 210, 340
     for title, unit, names in panels:
         shown = [by_name[n] for n in names if n in by_name]
@@ -438,11 +540,14 @@ def svg(rows):
         for r in shown:
             ratio = r["ratio"] or 1.0
             kind = ("f" if r["name"].startswith("floor") else
-                    "o" if r["name"].startswith(("hop", "image", "stream", "wake")) else "p")
+                    "o" if r["name"].startswith(("hop", "image", "stream", "wake", "late: 1")) else "p")
             label = r["name"].replace("floor: ", "").replace("image: ", "horus, ")
+            for ending in sorted(LATE, key=len, reverse=True):
+                label = label.replace(ending + ", p99", "")
             label = label.replace("hop: ", "horus, ").replace("stream: ", "horus, ")
             label = {"one line": "bare ping-pong", "stream": "bare ring", "futex": "bare futex",
-                     "wake-up": "horus"}.get(label, label).replace("iceoryx: ", "iceoryx, ")
+                     "wake-up": "horus", "sleep": "bare loop", "late: 1 kHz node": "horus",
+                     "late: cyclictest": "cyclictest"}.get(label, label).replace("iceoryx: ", "iceoryx, ")
             out.append('<text x="%d" y="%d" text-anchor="end">%s</text>'
                        % (left - 10, y + 13, escape(label)))
             length = max(2.0, bar * ratio / top)
@@ -470,9 +575,23 @@ def svg(rows):
         '.s,.v{fill:#9198a1}.o{fill:#4493f8}.p{fill:#4b535d}.f{fill:#828b96}.b{stroke:#f85149}}'
         '</style>',
         '<rect x=".5" y=".5" width="%d" height="%d" rx="8" class="c"/>' % (width - 1, y + 13),
-        '<text x="24" y="32" class="s">p50, shorter is better. The red mark is the budget.</text>']
+        '<text x="24" y="32" class="s">p50, or what the title says; shorter is better. The red mark is '
+        'the budget.</text>']
     tail = ['<text x="24" y="%d" class="s">%s</text>' % (y - 4, escape(machine)), "</svg>"]
     return "\n".join(head + out + tail) + "\n"
+
+
+def late_panels(b):
+    """Of plot.py."""
+    panels = []
+    for label, title in LATE.items():
+        found = [(name, kind, b.samples.get(s + label)) for name, kind, s in (
+            ("bare loop", "f", "floor: sleep"), ("cyclictest", "p", "late: cyclictest"),
+            ("horus", "o", "late: 1 kHz node"))]
+        curves = [(name, kind, s.counts, s.summary()["p99"]) for name, kind, s in found if s]
+        if curves:
+            panels.append((title[0].upper() + title[1:], curves))
+    return panels
 
 
 def main():
@@ -490,6 +609,7 @@ def main():
     say("flags     %s; horus.h in a file of its own, no link-time optimisation" % " ".join(FLAGS))
     os.sched_setaffinity(0, cpus)
     times = build(peers)
+    module, realtime = build_module(), may_be_realtime()
     b = Bench(cpus)
     scale, n = (0.1, 2) if QUICK else (1, 7)
     for i in range(REPEATS):
@@ -498,7 +618,16 @@ def main():
         b.measure("idle", 0, scale)
         b.measure("idle", 1, scale)
         if any("iceoryx" in h for h in peers) and shutil.which("iox-roudi"):
-            b.measure("iceoryx", n, scale)
+            b.measure("iceoryx", n, scale, around=iceoryx_daemon)
+    b.measure("tick", n, scale)
+    for fifo in ("", "_fifo") if realtime else ("",):
+        label = ", FIFO" if fifo else ""
+        b.measure("late" + fifo, n, scale, label + ", idle")
+        if "stress-ng" in peers:
+            b.measure("late" + fifo, n, scale, label + ", loaded", stress)
+        b.measure("beside" + fifo, n, scale, label)
+    if module:
+        b.measure("Python beside", n, scale, command=module + [str(n), str(2 * scale)])
     if b.loads:
         say("load      at most %.1f %% of a CPU by other programs, %.1f %% taken by the host;"
             " %d groups run again" % (*map(max, zip(*b.loads)), b.disturbed))
@@ -510,10 +639,12 @@ def main():
     for group in b.failed:
         say("FAILED: " + group)
     where = BUILD if QUICK else HERE
+    late = late_panels(b)
     for name, text in (("results.json", "[\n" + ",\n".join(json.dumps(r) for r in rows) + "\n]\n"),
-                       ("results.svg", svg(rows))):
-        with open(os.path.join(where, name), "w", encoding="utf-8") as f:
-            f.write(text)
+                       ("results.svg", svg(rows)), ("latency.svg", plot.svg(late, machine)),
+                       ("latency.png", plot.png(late, machine))):
+        with open(os.path.join(where, name), "wb") as f:
+            f.write(text if isinstance(text, bytes) else text.encode())
         say("wrote " + os.path.relpath(os.path.join(where, name), os.getcwd()))
     return 1 if b.failed else 0
 

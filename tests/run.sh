@@ -166,7 +166,7 @@ if [ "$mode" = plain ]; then
             .venv/bin/pip install -q scikit-learn pillow >>"$out/venv.log" 2>&1 && touch .venv/ready
     fi
     part demo "$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)" tests/demo_test.py
-    part bench_smoke env QUICK=1 BENCH_OUT="$PWD/$out" python3 bench/run.py
+    part bench_smoke python3 tests/bench_test.py
     part coverage env -u ONLY SANITIZE=coverage tests/run.sh # the C tests once more, and what they reach
 fi
 if [ "$mode" = coverage ]; then # not the kill harness: it takes no branch that these do not
