@@ -8797,22 +8797,23 @@ static horus_result horusi_export_begin(const horus_tensor *t, const char *what,
         return r;
     }
     e->tensor = *t;
-    int64_t bytes = (int64_t)horus_dtype_bytes((horus_dtype)t->dtype);
-    for (uint32_t i = 0; i < t->ndim; i++)
-        e->strides[i] = t->strides_bytes[i] / bytes;
     *out = e;
     return HORUS_OK;
 }
-static horus_dl_tensor horusi_dl_tensor(horusi_export *e)
+/* What DLPack says of `t`: its shape, and `strides`, have to live as long. */
+static horus_dl_tensor horusi_dl_tensor(horus_tensor *t, int64_t *strides)
 {
     horus_dl_tensor d;
     memset(&d, 0, sizeof d);
-    d.data = e->tensor.data;
+    d.data = horusi_is_empty(t) ? NULL : t->data;
     d.device.device_type = 1;
-    d.ndim = (int32_t)e->tensor.ndim;
-    d.dtype = horusi_dl_dtype(e->tensor.dtype);
-    d.shape = e->tensor.shape;
-    d.strides = e->strides;
+    d.ndim = (int32_t)t->ndim;
+    d.dtype = horusi_dl_dtype(t->dtype);
+    d.shape = t->shape;
+    d.strides = strides;
+    int64_t bytes = (int64_t)horus_dtype_bytes((horus_dtype)t->dtype);
+    for (uint32_t i = 0; i < t->ndim; i++)
+        strides[i] = t->strides_bytes[i] / bytes;
     return d;
 }
 
@@ -8829,7 +8830,7 @@ horus_result horus_dlpack_export(horus_dl_managed **out, const horus_tensor *t)
     horus_result r = horusi_export_begin(t, "dlpack_export", &e);
     if (r != HORUS_OK)
         return r;
-    e->dl.plain.dl_tensor = horusi_dl_tensor(e);
+    e->dl.plain.dl_tensor = horusi_dl_tensor(&e->tensor, e->strides);
     e->dl.plain.manager_ctx = e;
     e->dl.plain.deleter = horusi_delete_plain;
     *out = &e->dl.plain;
@@ -8850,27 +8851,22 @@ horus_result horus_dlpack_export_versioned(horus_dl_managed_versioned **out, con
     m->manager_ctx = e;
     m->deleter = horusi_delete_versioned;
     m->flags = t->readonly || horus_frame_published(&t->frame);
-    m->dl_tensor = horusi_dl_tensor(e);
+    m->dl_tensor = horusi_dl_tensor(&e->tensor, e->strides);
     *out = m;
     return HORUS_OK;
 }
-horus_result horus_dlpack_import(horus_tensor *out, const horus_dl_tensor *source, horus_pool *pool)
+/* Device, dtype and shape of `source`, dense. */
+static horus_result horusi_dlpack_shape(horus_tensor *t, const horus_dl_tensor *source)
 {
-    horus_tensor from, to;
     uint64_t bytes;
-    if (!out)
-        return horusi_fail(HORUS_E_ARG, "dlpack_import: out is NULL");
-    memset(out, 0, sizeof *out);
-    memset(&from, 0, sizeof from);
+    memset(t, 0, sizeof *t);
     if (!source || source->ndim < 0 || (source->ndim && !source->shape))
-        return horusi_fail(HORUS_E_ARG, "dlpack_import: no valid tensor");
+        return horusi_fail(HORUS_E_ARG, "dlpack: no valid tensor");
     if (source->ndim > HORUS_MAX_DIMS)
-        return horusi_fail(HORUS_E_UNSUPPORTED,
-                           "dlpack_import: %d dimensions, at most 8 are possible",
+        return horusi_fail(HORUS_E_UNSUPPORTED, "dlpack: %d dimensions, at most 8 are possible",
                            (int)source->ndim);
     if (source->device.device_type != 1 && source->device.device_type != 3)
-        return horusi_fail(HORUS_E_UNSUPPORTED,
-                           "dlpack_import: device type %d; only host memory (1, 3)",
+        return horusi_fail(HORUS_E_UNSUPPORTED, "dlpack: device type %d; only host memory (1, 3)",
                            (int)source->device.device_type);
     uint32_t dtype = 0;
     for (; dtype <= HORUS_BOOL; dtype++) {
@@ -8880,32 +8876,49 @@ horus_result horus_dlpack_import(horus_tensor *out, const horus_dl_tensor *sourc
             break;
     }
     if (dtype > HORUS_BOOL)
-        return horusi_fail(HORUS_E_UNSUPPORTED, "dlpack_import: dtype code %u, %u bits, %u lanes",
+        return horusi_fail(HORUS_E_UNSUPPORTED, "dlpack: dtype code %u, %u bits, %u lanes",
                            (unsigned)source->dtype.code, (unsigned)source->dtype.bits,
                            (unsigned)source->dtype.lanes);
-    from.ndim = (uint32_t)source->ndim;
-    from.dtype = (uint8_t)dtype;
-    for (uint32_t i = 0; i < from.ndim; i++)
-        from.shape[i] = source->shape[i];
-    if (!horusi_tensor_dense(&from, &bytes))
-        return horusi_fail(HORUS_E_SIZE,
-                           "dlpack_import: a negative dimension, or too many elements");
-    int64_t elem = (int64_t)horus_dtype_bytes((horus_dtype)dtype);
-    for (uint32_t i = 0; source->strides && i < from.ndim; i++) {
+    t->ndim = (uint32_t)source->ndim;
+    t->dtype = (uint8_t)dtype;
+    for (uint32_t i = 0; i < t->ndim; i++)
+        t->shape[i] = source->shape[i];
+    if (!horusi_tensor_dense(t, &bytes))
+        return horusi_fail(HORUS_E_SIZE, "dlpack: a negative dimension, or too many elements");
+    return HORUS_OK;
+}
+/* `source` as a view of memory that is not ours. */
+static horus_result horusi_dlpack_view(horus_tensor *t, const horus_dl_tensor *source)
+{
+    horus_result r = horusi_dlpack_shape(t, source);
+    if (r != HORUS_OK)
+        return r;
+    int64_t elem = (int64_t)horus_dtype_bytes((horus_dtype)t->dtype);
+    for (uint32_t i = 0; source->strides && i < t->ndim; i++) {
         if (source->strides[i] > INT64_MAX / elem || source->strides[i] < INT64_MIN / elem)
-            return horusi_fail(HORUS_E_SIZE, "dlpack_import: stride %u is out of range",
-                               (unsigned)i);
-        from.strides_bytes[i] = source->strides[i] * elem;
+            return horusi_fail(HORUS_E_SIZE, "dlpack: stride %u is out of range", (unsigned)i);
+        t->strides_bytes[i] = source->strides[i] * elem;
     }
-    bool empty = horusi_is_empty(&from);
-    if (!source->data && !empty)
-        return horusi_fail(HORUS_E_ARG, "dlpack_import: no data");
+    if (!source->data && !horusi_is_empty(t))
+        return horusi_fail(HORUS_E_ARG, "dlpack: no data");
     if (source->byte_offset > UINTPTR_MAX - (uintptr_t)source->data)
-        return horusi_fail(HORUS_E_SIZE, "dlpack_import: byte_offset %llu is out of range",
+        return horusi_fail(HORUS_E_SIZE, "dlpack: byte_offset %llu is out of range",
                            (unsigned long long)source->byte_offset);
-    from.data = source->data ? (uint8_t *)source->data + source->byte_offset : NULL;
-    horus_result r = horus_tensor_alloc(&to, pool, (horus_dtype)dtype, from.ndim, from.shape,
-                                        empty ? 0 : HORUS_UNINIT);
+    t->data = source->data ? (uint8_t *)source->data + source->byte_offset : NULL;
+    return HORUS_OK;
+}
+horus_result horus_dlpack_import(horus_tensor *out, const horus_dl_tensor *source, horus_pool *pool)
+{
+    horus_tensor from, to;
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "dlpack_import: out is NULL");
+    memset(out, 0, sizeof *out);
+    horus_result r = horusi_dlpack_view(&from, source);
+    if (r != HORUS_OK)
+        return r;
+    bool empty = horusi_is_empty(&from);
+    r = horus_tensor_alloc(&to, pool, (horus_dtype)from.dtype, from.ndim, from.shape,
+                           empty ? 0 : HORUS_UNINIT);
     if (r == HORUS_OK && !empty)
         horusi_copy_elements(&to, &from, 0, (uint8_t *)to.data, (const uint8_t *)from.data);
     if (r == HORUS_OK)

@@ -978,33 +978,26 @@ static void horusp_capsule_end(PyObject *capsule)
 /* Read-only frames are exported unversioned too: half of the frameworks know nothing else. */
 static PyObject *horusp_capsule(const horus_tensor *t, bool versioned, bool copied)
 {
-    horusi_export *e;
-    horus_result r = horusi_export_begin(t, "__dlpack__", &e);
+    horus_dl_managed_versioned *m = NULL;
+    horusi_export *e = NULL;
+    horus_result r =
+        versioned ? horus_dlpack_export_versioned(&m, t) : horusi_export_begin(t, "__dlpack__", &e);
     if (r != HORUS_OK)
         return horusp_error(r);
-    horus_dl_tensor d = horusi_dl_tensor(e);
-    if (horus_tensor_numel(t) == 0)
-        d.data = NULL;
     PyObject *capsule;
     if (versioned) {
-        horus_dl_managed_versioned *m = &e->dl.versioned;
-        m->major = 1;
-        m->minor = 0;
-        m->manager_ctx = e;
-        m->deleter = horusi_delete_versioned;
-        m->flags = (uint64_t)(t->readonly || horus_frame_published(&t->frame)) | (uint64_t)copied
-                                                                                     << 1;
-        m->dl_tensor = d;
+        m->flags |= (uint64_t)copied << 1;
         capsule = PyCapsule_New(m, horusp_versioned_name, horusp_capsule_end);
+        if (!capsule)
+            m->deleter(m);
     } else {
-        horus_dl_managed *m = &e->dl.plain;
-        m->dl_tensor = d;
-        m->manager_ctx = e;
-        m->deleter = horusi_delete_plain;
-        capsule = PyCapsule_New(m, horusp_plain_name, horusp_capsule_end);
+        e->dl.plain.dl_tensor = horusi_dl_tensor(&e->tensor, e->strides);
+        e->dl.plain.manager_ctx = e;
+        e->dl.plain.deleter = horusi_delete_plain;
+        capsule = PyCapsule_New(&e->dl.plain, horusp_plain_name, horusp_capsule_end);
+        if (!capsule)
+            horusi_export_end(e);
     }
-    if (!capsule)
-        horusi_export_end(e);
     return capsule;
 }
 /* True if `o` is the tuple (a, b); two ints in either form. */

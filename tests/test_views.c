@@ -1426,6 +1426,28 @@ TEST(exports_say_what_the_tensor_is)
     horus_context_close(c);
 }
 
+TEST(an_empty_tensor_is_exported_without_data)
+{
+    horus_context *c = join(8 * MiB);
+    static const int64_t shape[2] = {3, 0};
+    horus_tensor t, back;
+    horus_dl_managed *plain;
+    horus_dl_managed_versioned *versioned;
+    REQUIRE_OK(horus_tensor_alloc(&t, pool_of(c), HORUS_F32, 2, shape, 0));
+    REQUIRE_OK(horus_dlpack_export(&plain, &t));
+    REQUIRE_OK(horus_dlpack_export_versioned(&versioned, &t));
+    CHECK(plain->dl_tensor.data == NULL && versioned->dl_tensor.data == NULL);
+    CHECK(plain->dl_tensor.strides != NULL && versioned->dl_tensor.strides != NULL);
+    REQUIRE_OK(horus_dlpack_import(&back, &plain->dl_tensor, pool_of(c)));
+    CHECK(back.shape[0] == 3 && back.shape[1] == 0);
+    plain->deleter(plain);
+    versioned->deleter(versioned);
+    CHECK_OK(horus_tensor_release(&back));
+    CHECK_OK(horus_tensor_release(&t));
+    check_empty(pool_of(c));
+    horus_context_close(c);
+}
+
 static void *delete_there(void *arg)
 {
     horus_dl_managed_versioned *m = arg;
