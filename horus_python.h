@@ -36,6 +36,11 @@
  * every reader: make them anew, or let them go. torch, ONNX Runtime and OpenCV before 4.9 ignore the
  * flag and write straight through.
  *
+ * Kernels in C. Images, clouds, depth images and tensors have DLPack's exchange table
+ * (__dlpack_c_exchange_api__), so that a kernel of tvm-ffi takes them as they are, allocates in the
+ * pool, zeroed, and returns a Tensor: of the same memory where that is a frame's, else of a copy. The
+ * table's plain DLTensor keeps nothing and cannot say that a frame is read-only.
+ *
  * Threads. Every object may be used by any thread. Waits, and copies of more than 64 KB, let other
  * threads run. Deleters of exported tensors need no interpreter lock.
  *
@@ -118,6 +123,8 @@ static struct {
     PyObject *pools;                 /* dict: pool_id -> TensorPool */
     void **np;                       /* NumPy's C table, or NULL */
     bool np_tried;
+    PyTypeObject *torch_type; /* torch.Tensor, or NULL, and its table, or NULL */
+    const struct horusp_exchange *torch;
 } horusp;
 
 static PyObject *horusp_ref(PyObject *o)
@@ -652,6 +659,7 @@ typedef struct horusp_frame {
     horus_tensor t;    /* its frame is the hold's */
     double scale;      /* depth: metres per unit */
     uint8_t kind, encoding;
+    int64_t strides[HORUS_MAX_DIMS]; /* those of t in elements, once DLPack's table asked */
 } horusp_frame;
 static PyTypeObject horusp_image_type, horusp_cloud_type, horusp_depth_type, horusp_tensor_type;
 
@@ -1094,20 +1102,37 @@ static PyObject *horusp_dlpack_device(PyObject *self, PyObject *none)
     return horusp_live((horusp_frame *)self) ? Py_BuildValue("(ii)", 1, 0) : NULL;
 }
 
+/* The tensor in `m`; NULL with BufferError if its layout is of another major version. */
+static const horus_dl_tensor *horusp_managed(const horus_dl_managed_versioned *m)
+{
+    if (m->major == 1)
+        return &m->dl_tensor;
+    PyErr_Format(horusp.buffer_error, "DLPack version %u.%u; 1.x is understood", (unsigned)m->major,
+                 (unsigned)m->minor);
+    return NULL;
+}
+/* Memory of others, copied into the pool. */
+static bool horusp_import_dl(const horus_dl_tensor *d, horus_pool *pool, horus_tensor *out)
+{
+    PyThreadState *thread = PyEval_SaveThread();
+    horus_result r = horus_dlpack_import(out, d, pool);
+    PyEval_RestoreThread(thread);
+    if (r == HORUS_E_UNSUPPORTED) {
+        PyErr_SetString(horusp.buffer_error, horus_last_error());
+        return false;
+    }
+    return r == HORUS_OK || horusp_error(r);
+}
 /* What any producer of a DLPack tensor gives, copied into the pool. The capsule is left unconsumed:
  * its own destructor frees it. */
 static bool horusp_from_capsule(PyObject *capsule, horus_pool *pool, horus_tensor *out)
 {
     const horus_dl_tensor *d = NULL;
     if (PyCapsule_IsValid(capsule, horusp_versioned_name)) {
-        horus_dl_managed_versioned *m =
-            (horus_dl_managed_versioned *)PyCapsule_GetPointer(capsule, horusp_versioned_name);
-        if (m->major != 1) {
-            PyErr_Format(horusp.buffer_error, "DLPack version %u.%u; 1.x is understood",
-                         (unsigned)m->major, (unsigned)m->minor);
+        d = horusp_managed(
+            (horus_dl_managed_versioned *)PyCapsule_GetPointer(capsule, horusp_versioned_name));
+        if (!d)
             return false;
-        }
-        d = &m->dl_tensor;
     } else if (PyCapsule_IsValid(capsule, horusp_plain_name)) {
         d = &((horus_dl_managed *)PyCapsule_GetPointer(capsule, horusp_plain_name))->dl_tensor;
     } else {
@@ -1120,41 +1145,258 @@ static bool horusp_from_capsule(PyObject *capsule, horus_pool *pool, horus_tenso
     const char *name = PyCapsule_GetName(capsule);
     if (PyCapsule_SetName(capsule, "horus_reads_this") < 0) /* nobody may consume it meanwhile */
         return false;
-    PyThreadState *thread = PyEval_SaveThread();
-    horus_result r = horus_dlpack_import(out, d, pool);
-    PyEval_RestoreThread(thread);
+    bool ok = horusp_import_dl(d, pool, out);
     if (PyCapsule_SetName(capsule, name) < 0)
         return false;
-    if (r == HORUS_E_UNSUPPORTED) {
-        PyErr_SetString(horusp.buffer_error, horus_last_error());
-        return false;
+    return ok;
+}
+/* ---- the exchange API of DLPack 1.3: a table of C functions, a capsule of each of the four types
+ *
+ * It is for consumers in C (tvm-ffi's kernels): they find it at the type, keep it for ever, and make
+ * no capsule per tensor. */
+typedef struct horusp_exchange {
+    uint32_t major, minor;
+    const struct horusp_exchange *older; /* a table of an older major version; none */
+    int (*managed_tensor_allocator)(horus_dl_tensor *prototype, horus_dl_managed_versioned **out,
+                                    void *error_context,
+                                    void (*set_error)(void *error_context, const char *kind,
+                                                      const char *message));
+    int (*managed_tensor_from_py_object_no_sync)(void *object, horus_dl_managed_versioned **out);
+    int (*managed_tensor_to_py_object_no_sync)(horus_dl_managed_versioned *m, void **out);
+    int (*dltensor_from_py_object_no_sync)(void *object, horus_dl_tensor *out);
+    int (*current_work_stream)(int32_t device_type, int32_t device_id, void **out);
+} horusp_exchange;
+_Static_assert(offsetof(horusp_exchange, managed_tensor_allocator) == 8 + sizeof(void *) &&
+                   sizeof(horusp_exchange) == 8 + 6 * sizeof(void *),
+               "DLPackExchangeAPI");
+static const char horusp_exchange_name[] = "dlpack_exchange_api";
+
+/* torch.Tensor, once somebody has imported it. Borrowed. */
+static PyTypeObject *horusp_torch_type(void)
+{
+    static horusp_name name = {"torch", NULL};
+    if (!horusp.torch_type) {
+        PyObject *n = horusp_str(&name);
+        PyObject *m = n ? PyDict_GetItemWithError(PyImport_GetModuleDict(), n) : NULL;
+        PyObject *type = m ? PyObject_GetAttrString(m, "Tensor") : NULL;
+        PyObject *c = type ? PyObject_GetAttrString(type, "__dlpack_c_exchange_api__") : NULL;
+        if (c && PyCapsule_IsValid(c, horusp_exchange_name))
+            horusp.torch = (const horusp_exchange *)PyCapsule_GetPointer(c, horusp_exchange_name);
+        while (horusp.torch && horusp.torch->major != 1)
+            horusp.torch = horusp.torch->older;
+        if (type && PyType_Check(type))
+            horusp.torch_type = (PyTypeObject *)horusp_ref(type);
+        Py_XDECREF(c);
+        Py_XDECREF(type);
+        PyErr_Clear(); /* torch before 2.10 has no table; an import that is under way no Tensor */
     }
-    return r == HORUS_OK || horusp_error(r);
+    return horusp.torch_type;
+}
+/* True if the property of that name, or what the method returns, is `value`. */
+static bool horusp_torch_says(PyObject *o, horusp_name *name, bool method, PyObject *value)
+{
+    PyObject *r = !horusp_str(name) ? NULL
+                  : method          ? PyObject_CallMethodNoArgs(o, name->object)
+                                    : PyObject_GetAttr(o, name->object);
+    Py_XDECREF(r);
+    PyErr_Clear();
+    return r == value;
+}
+static horusp_name horusp_gradient = {"requires_grad", NULL}, horusp_is_neg = {"is_neg", NULL};
+
+/* A plain tensor through torch's table. 1: done; 0: take the other way; -1: exception. The table does
+ * not heed gradients, nor that elements are to be negated when read (or conjugated: but those are
+ * complex, which no frame is). */
+static int horusp_from_torch_table(PyObject *o, horus_pool *pool, horus_tensor *out)
+{
+    horus_dl_managed_versioned *m = NULL;
+    if (Py_TYPE(o) != horusp_torch_type() || !horusp.torch ||
+        !horusp_torch_says(o, &horusp_gradient, false, Py_False) ||
+        !horusp_torch_says(o, &horusp_is_neg, true, Py_False))
+        return 0;
+    if (horusp.torch->managed_tensor_from_py_object_no_sync(o, &m) != 0 || !m) {
+        PyErr_Clear(); /* sparse, or without storage: __dlpack__() says so */
+        return 0;
+    }
+    const horus_dl_tensor *d = horusp_managed(m);
+    int r = d && horusp_import_dl(d, pool, out) ? 1 : -1;
+    if (m->deleter)
+        m->deleter(m);
+    return r;
 }
 static bool horusp_from_dlpack(PyObject *o, horus_pool *pool, horus_tensor *out)
 {
     if (PyCapsule_CheckExact(o))
         return horusp_from_capsule(o, pool, out);
-    PyObject *method = PyObject_GetAttrString(o, "__dlpack__");
-    if (!method) {
-        if (PyErr_ExceptionMatches(PyExc_AttributeError))
-            PyErr_Format(HORUSP_TYPE_ERROR, "a %.100s has no __dlpack__()", Py_TYPE(o)->tp_name);
-        return false;
+    int by_table = horusp_from_torch_table(o, pool, out);
+    if (by_table != 0)
+        return by_table > 0;
+    PyObject *plain = NULL;
+    if (horusp.torch_type && PyObject_TypeCheck(o, horusp.torch_type) &&
+        horusp_torch_says(o, &horusp_is_neg, true, Py_True)) { /* torch's __dlpack__() forgets it */
+        o = plain = PyObject_CallMethod(o, "resolve_neg", NULL);
+        if (!plain)
+            return false;
     }
     PyObject *none = PyTuple_New(0), *kw = Py_BuildValue("{s(ii)}", "max_version", 1, 0);
-    PyObject *capsule = none && kw ? PyObject_Call(method, none, kw) : NULL;
-    if (!capsule && none && kw && PyErr_ExceptionMatches(PyExc_TypeError)) { /* an older producer */
+    PyObject *method = none && kw ? PyObject_GetAttrString(o, "__dlpack__") : NULL;
+    PyObject *capsule = method ? PyObject_Call(method, none, kw) : NULL;
+    if (method && !capsule && PyErr_ExceptionMatches(PyExc_TypeError)) { /* an older producer */
         PyErr_Clear();
         capsule = PyObject_CallObject(method, NULL);
+    } else if (!method && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Format(HORUSP_TYPE_ERROR, "a %.100s has no __dlpack__()", Py_TYPE(o)->tp_name);
     }
+    bool ok = capsule && horusp_from_capsule(capsule, pool, out);
+    Py_XDECREF(capsule);
     Py_XDECREF(none);
     Py_XDECREF(kw);
-    Py_DECREF(method);
-    if (!capsule)
-        return false;
-    bool ok = horusp_from_capsule(capsule, pool, out);
-    Py_DECREF(capsule);
+    Py_XDECREF(method);
+    Py_XDECREF(plain);
     return ok;
+}
+
+/* Zeroed memory in the pool. A kernel's allocator is called without the interpreter's lock. */
+static int horusp_exchange_alloc(horus_dl_tensor *prototype, horus_dl_managed_versioned **out,
+                                 void *error_context,
+                                 void (*set_error)(void *, const char *, const char *))
+{
+    horus_tensor wish, t;
+    *out = NULL;
+    horus_result r = horusi_dlpack_shape(&wish, prototype);
+    if (r == HORUS_OK && (prototype->device.device_type != 1 || prototype->device.device_id != 0))
+        r = horusi_fail(HORUS_E_UNSUPPORTED, "device (%d, %d): the pool's memory is the CPU's",
+                        (int)prototype->device.device_type, (int)prototype->device.device_id);
+    if (r == HORUS_OK)
+        r = horus_tensor_alloc(&t, NULL, (horus_dtype)wish.dtype, wish.ndim, wish.shape, 0);
+    if (r == HORUS_OK) {
+        r = horus_dlpack_export_versioned(out, &t);
+        (void)horus_tensor_release(&t);
+    }
+    if (r == HORUS_OK)
+        return 0;
+    set_error(error_context,
+              r == HORUS_E_UNSUPPORTED                        ? "BufferError"
+              : r == HORUS_E_POOL_FULL || r == HORUS_E_MEMORY ? "MemoryError"
+              : r == HORUS_E_ARG || r == HORUS_E_SIZE         ? "ValueError"
+                                                              : "RuntimeError",
+              horus_last_error());
+    return -1;
+}
+static horusp_frame *horusp_exchanged(void *object)
+{
+    PyObject *o = (PyObject *)object;
+    if (!horusp_is_frame(o)) {
+        PyErr_Format(HORUSP_TYPE_ERROR, "the table of horus's types got a %.100s",
+                     Py_TYPE(o)->tp_name);
+        return NULL;
+    }
+    return horusp_live((horusp_frame *)o) ? (horusp_frame *)o : NULL;
+}
+static int horusp_exchange_from(void *object, horus_dl_managed_versioned **out)
+{
+    *out = NULL;
+    horusp_frame *f = horusp_exchanged(object);
+    if (!f)
+        return -1;
+    horus_result r = horus_dlpack_export_versioned(out, &f->t);
+    return r == HORUS_OK ? 0 : (horusp_error(r), -1);
+}
+/* Holds nothing, and cannot say that the frame is read-only. */
+static int horusp_exchange_view(void *object, horus_dl_tensor *out)
+{
+    horusp_frame *f = horusp_exchanged(object);
+    if (!f)
+        return -1;
+    *out = horusi_dl_tensor(&f->t, f->strides);
+    return 0;
+}
+/* The frame of this process in which `bytes` bytes at `data` lie, held once more; false: there is
+ * none. Whoever calls knows that the memory stays meanwhile. */
+static bool horusp_frame_around(const void *data, uint64_t bytes, horus_frame *out)
+{
+    horus_context *c;
+    void *first;
+    uint64_t room;
+    if (horus_context_default(&c) != HORUS_OK)
+        return false;
+    for (horus_pool *p = c->pools; p; p = horusi_next(p)) {
+        uint64_t offset = (uint64_t)((uintptr_t)data - (uintptr_t)p->data);
+        if (offset >> p->granule_log2 >= p->granules)
+            continue;
+        uint32_t g = (uint32_t)(offset >> p->granule_log2), shape = horusi_shape(p, g);
+        if (horusi_kind(shape) == HORUSI_BODY) {
+            g = horusi_value(shape);
+            shape = g < p->granules ? horusi_shape(p, g) : HORUSI_FREE;
+        }
+        horus_frame f = {p, g << p->blocks_log2, 0};
+        if (horusi_kind(shape) == HORUSI_SPLIT && horusi_value(shape) < p->blocks_log2)
+            f.slot += (uint32_t)((offset - ((uint64_t)g << p->granule_log2)) /
+                                 ((uint64_t)p->block_bytes << horusi_value(shape)));
+        if (f.slot >= p->slots)
+            return false;
+        f.generation = horusi_ld32_rlx(own, &p->rec[f.slot].generation);
+        if (horus_frame_hold(&f) != HORUS_OK)
+            return false;
+        if (horus_frame_data(&f, &first, &room) == HORUS_OK && data >= first && bytes <= room &&
+            (uint64_t)((const uint8_t *)data - (const uint8_t *)first) <= room - bytes) {
+            *out = f;
+            return true;
+        }
+        (void)horus_frame_release(&f);
+        return false;
+    }
+    return false;
+}
+/* A Tensor of what a kernel made: of the same memory where that is in a pool (an argument that was
+ * handed through, or what the allocator above gave), else of a copy. After a failure `m` is still
+ * the caller's, as with torch's function. */
+static int horusp_exchange_to(horus_dl_managed_versioned *m, void **out)
+{
+    horus_tensor t, from;
+    *out = NULL;
+    const horus_dl_tensor *d = horusp_managed(m);
+    if (!d)
+        return -1;
+    uint64_t bytes = 0;
+    bool dense = horusi_dlpack_view(&from, d) == HORUS_OK && horus_tensor_is_contiguous(&from) &&
+                 (uintptr_t)from.data % horus_dtype_bytes((horus_dtype)from.dtype) == 0 &&
+                 horusi_tensor_dense(&from, &bytes); /* no odd strides of size-1 dimensions */
+    if (dense && bytes > 0 && horusp_frame_around(from.data, bytes, &from.frame)) {
+        t = from;
+        t.readonly = m->flags & 1;
+    } else if (!horusp_import_dl(d, NULL, &t)) {
+        return -1;
+    }
+    if (!(*out = horusp_frame_of(HORUS_KIND_TENSOR, &t, NULL)))
+        return -1;
+    if (m->deleter)
+        m->deleter(m);
+    return 0;
+}
+/* The CPU has no streams. */
+static int horusp_exchange_stream(int32_t device_type, int32_t device_id, void **out)
+{
+    (void)device_type;
+    (void)device_id;
+    *out = NULL;
+    return 0;
+}
+static const horusp_exchange horusp_exchange_table = {
+    .major = 1,
+    .minor = 3,
+    .managed_tensor_allocator = horusp_exchange_alloc,
+    .managed_tensor_from_py_object_no_sync = horusp_exchange_from,
+    .managed_tensor_to_py_object_no_sync = horusp_exchange_to,
+    .dltensor_from_py_object_no_sync = horusp_exchange_view,
+    .current_work_stream = horusp_exchange_stream,
+};
+static PyObject *horusp_exchange_capsule(void)
+{
+    void *table = NULL; /* a capsule knows no const */
+    const horusp_exchange *address = &horusp_exchange_table;
+    memcpy(&table, &address, sizeof table);
+    return PyCapsule_New(table, horusp_exchange_name, NULL);
 }
 
 /* The same memory in another framework: module.submodule.function of a capsule or of the object. */
@@ -1185,7 +1427,18 @@ static PyObject *horusp_to_torch(PyObject *self, PyObject *none)
     PyObject *from = horusp_found(&horusp.torch_from, "torch", "torch._C", "_from_dlpack");
     if (!from || !horusp_live(f))
         return NULL;
-    PyObject *capsule = horusp_capsule(&f->t, false, false); /* torch ignores the read-only flag */
+    if (horusp_torch_type() && horusp.torch) {
+        horus_dl_managed_versioned *m;
+        void *made = NULL;
+        horus_result r = horus_dlpack_export_versioned(&m, &f->t);
+        if (r != HORUS_OK)
+            return horusp_error(r);
+        if (horusp.torch->managed_tensor_to_py_object_no_sync(m, &made) == 0)
+            return (PyObject *)made;
+        m->deleter(m);
+        return NULL;
+    }
+    PyObject *capsule = horusp_capsule(&f->t, false, false);
     PyObject *r = capsule ? PyObject_CallOneArg(from, capsule) : NULL;
     Py_XDECREF(capsule);
     return r;
@@ -1329,7 +1582,12 @@ static bool horusp_source_copy(horusp_source *s, horus_pool *pool, horus_tensor 
 static PyObject *horusp_plain_torch(PyObject *o)
 {
     static const char *const steps[] = {"detach", "cpu", "resolve_conj", "resolve_neg"};
+    static horusp_name is_cpu = {"is_cpu", NULL};
     Py_INCREF(o);
+    if (Py_TYPE(o) == horusp_torch_type() &&
+        horusp_torch_says(o, &horusp_gradient, false, Py_False) &&
+        horusp_torch_says(o, &is_cpu, false, Py_True))
+        return o; /* horusp_from_dlpack() does the rest */
     for (size_t i = 0; o && i < sizeof steps / sizeof steps[0]; i++) {
         PyObject *next =
             PyObject_HasAttrString(o, steps[i]) ? PyObject_CallMethod(o, steps[i], NULL) : o;
@@ -12096,7 +12354,12 @@ static int horusp_add_frame_type(PyObject *module, PyTypeObject *type, const cha
     if (horusp_add_type(module, type, name) < 0)
         return -1;
     PyObject *high = PyFloat_FromDouble(1000); /* ndarray + frame is the frame's to answer */
-    int r = high ? PyDict_SetItemString(type->tp_dict, "__array_priority__", high) : -1;
+    PyObject *table = horusp_exchange_capsule();
+    int r = high && table ? PyDict_SetItemString(type->tp_dict, "__array_priority__", high) : -1;
+    if (r == 0)
+        r = PyDict_SetItemString(type->tp_dict, "__dlpack_c_exchange_api__", table);
+    PyType_Modified(type);
+    Py_XDECREF(table);
     Py_XDECREF(high);
     return r;
 }

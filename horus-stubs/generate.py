@@ -9,7 +9,7 @@ import horus
 
 HEAD = '''"""Types of the module horus. Made by horus-stubs/generate.py: do not edit."""
 from types import TracebackType
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Type, TypeVar, Union
+from typing import Any, Callable, ClassVar, Dict, Iterator, List, Optional, Sequence, Tuple, Type, TypeVar, Union
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -56,6 +56,7 @@ class _Frame:
     def __dlpack__(self, *, stream: None = None, max_version: Optional[Tuple[int, int]] = None,
                    dl_device: Optional[Tuple[int, int]] = None, copy: Optional[bool] = None) -> Any: ...
     def __dlpack_device__(self) -> Tuple[int, int]: ...
+    __dlpack_c_exchange_api__: ClassVar[Any]
     def __array__(self, dtype: Optional[DTypeLike] = None, copy: Optional[bool] = None) -> _Array: ...
     def __enter__(self: _F) -> _F: ...
     def __exit__(self, kind: Optional[Type[BaseException]], value: Optional[BaseException],

@@ -19,6 +19,7 @@ import weakref
 
 import horus
 import numpy as np
+import py_exchange as x
 
 ENCODINGS = {
     "mono8": (1, np.uint8), "mono16": (1, np.uint16), "rgb8": (3, np.uint8), "bgr8": (3, np.uint8),
@@ -779,6 +780,249 @@ class Protocol(unittest.TestCase):
                 if not failed and n > 60:
                     break
         self.assertTrue(horus.audit()["balanced"])
+
+
+class Exchange(unittest.TestCase):
+    """DLPack's table of C functions, which kernels call."""
+
+    def tearDown(self):
+        gc.collect()
+        self.assertTrue(horus.audit()["balanced"])
+
+    def test_one_table_at_the_four_types(self):
+        for kind in (horus.Image, horus.PointCloud, horus.DepthImage, horus.Tensor):
+            self.assertEqual(ctypes.addressof(x.table_of(kind)), ctypes.addressof(x.TABLE))
+            with self.assertRaises(TypeError):
+                kind.__dlpack_c_exchange_api__ = None
+        self.assertEqual((x.TABLE.major, x.TABLE.minor, x.TABLE.older), (1, 3, None))
+        self.assertEqual(ctypes.sizeof(x.Table), 8 + 6 * ctypes.sizeof(ctypes.c_void_p))
+        stream = ctypes.c_void_p(5)
+        self.assertEqual(x.TABLE.stream(1, 0, ctypes.byref(stream)), 0)
+        self.assertIsNone(stream.value)
+
+    def check(self, tensor, frame, source):
+        n = tensor.ndim
+        self.assertEqual(tensor.shape[:n], list(source.shape))
+        self.assertEqual([s * source.itemsize for s in tensor.strides[:n]], list(source.strides))
+        self.assertEqual(tensor.data, address(frame.to_numpy()))
+        self.assertEqual((tensor.device.type, tensor.device.id, tensor.byte_offset), (1, 0, 0))
+        code = {"b": 6, "u": 1, "i": 0, "f": 2}[source.dtype.kind]
+        self.assertEqual((tensor.dtype.code, tensor.dtype.bits, tensor.dtype.lanes), (code, 8 * source.itemsize, 1))
+
+    def test_what_a_kernel_sees(self):
+        for name in DTYPES:
+            for shape in ((3, 4, 5), (7,), ()):
+                source = pattern(shape, name)
+                frame = horus.Tensor.from_numpy(source)
+                self.check(x.view(frame), frame, source)
+                managed = x.export(frame)
+                self.check(managed.contents.tensor, frame, source)
+                self.assertEqual((managed.contents.major, managed.contents.flags), (1, 0))
+                x.delete(managed)
+        image = horus.Image.from_numpy(pattern((4, 6, 3), np.uint8))
+        self.check(x.view(image), image, pattern((4, 6, 3), np.uint8))
+        part = horus.Tensor.from_numpy(pattern((5, 6), np.float64)).slice(2, 4)
+        self.check(x.view(part), part, pattern((5, 6), np.float64)[2:4])
+        empty = horus.Tensor([3, 0])
+        self.assertIsNone(x.view(empty).data)
+        managed = x.export(empty)
+        self.assertIsNone(managed.contents.tensor.data)
+        x.delete(managed)
+
+    def test_an_export_keeps_the_frame(self):
+        frame = horus.Tensor.from_numpy(np.arange(100, dtype=np.float32))
+        before = frame.refcount
+        for _ in range(2000):
+            x.delete(x.export(frame))
+            x.view(frame)
+        self.assertEqual(frame.refcount, before)
+        managed = x.export(frame)
+        self.assertEqual(frame.refcount, before + 1)
+        frame.release()
+        del frame
+        others = [horus.Tensor([100]) for _ in range(1000)]
+        for other in others:
+            other[:] = -1
+        data = (ctypes.c_float * 100).from_address(managed.contents.tensor.data)
+        self.assertEqual(list(data), list(range(100)))
+        slots = horus.TensorPool().stats()["allocated_slots"]
+        thread = threading.Thread(target=x.delete, args=(managed,))  # ctypes gives the lock up for it
+        thread.start()
+        thread.join()
+        self.assertEqual(horus.TensorPool().stats()["allocated_slots"], slots - 1)
+
+    def test_a_sent_frame_is_read_only(self):
+        topic = horus.Topic("exchange")
+        topic.send(horus.Tensor([4]))
+        received = topic.recv()
+        managed = x.export(received)
+        self.assertEqual(managed.contents.flags, x.READ_ONLY)
+        back = x.taken(managed)
+        self.assertTrue(back.readonly)
+        with self.assertRaises(ValueError):
+            back[0] = 1
+        topic.close()
+        own = horus.Tensor([4])
+        managed = x.export(own)
+        managed.contents.flags |= x.READ_ONLY  # somebody's wish
+        self.assertTrue(x.taken(managed).readonly)
+        self.assertFalse(own.readonly)
+
+    def test_failures_leave_nothing(self):
+        frame = horus.Tensor([4])
+        frame.release()
+        out = x.MANAGED()
+        for wrong, error in ((frame, RuntimeError), (np.zeros(3), TypeError), (None, TypeError)):
+            with self.assertRaises(error):
+                x.export(wrong)
+            with self.assertRaises(error):
+                x.view(wrong)
+            out.contents = x.Managed()
+            try:
+                x.TABLE.from_object(wrong, ctypes.byref(out))
+            except error:
+                pass
+            self.assertFalse(out)
+
+    def test_memory_of_a_frame_is_shared(self):
+        for shape in ((4, 5), (400, 500), (1000, 300)):  # a block, and runs of granules
+            frame = horus.Tensor.from_numpy(pattern(shape, np.float32))
+            before = frame.refcount
+            back = x.taken(x.export(frame))
+            self.assertIs(type(back), horus.Tensor)
+            self.assertEqual(address(back.to_numpy()), address(frame.to_numpy()))
+            self.assertEqual(frame.refcount, before + 1)
+            back[0] = 7
+            self.assertEqual(frame[0].tolist(), [7] * shape[1])
+            row = frame.slice(shape[0] - 1, shape[0])  # the end of it
+            last = x.taken(x.export(row))
+            self.assertEqual(address(last.to_numpy()), address(frame.to_numpy()) + (shape[0] - 1) * shape[1] * 4)
+            del row, last
+            frame.release()
+            self.assertEqual(back.refcount, 1)
+            self.assertTrue((back.to_numpy()[1:] == pattern(shape, np.float32)[1:]).all())
+        other = horus.TensorPool(7, size_mb=1).alloc([3, 3])
+        self.assertEqual(address(x.taken(x.export(other)).to_numpy()), address(other.to_numpy()))
+
+    def test_other_memory_is_copied(self):
+        deleted = []
+        source = pattern((6, 8), np.int16)
+        for array in (source, source[::2, 1:], source[:, ::-1], source.T, source[:0], source[0, 0]):
+            if any(s < 0 for s in array.strides):
+                continue
+            strides = [s // 2 for s in array.strides]
+            m = x.foreign(deleted, x.prototype(array.shape, 0, 16, data=address(array), strides=strides))
+            self.assertEqual(x.taken(m).to_numpy().tolist(), array.tolist())
+        self.assertEqual(len(deleted), 5)
+        m = x.foreign(deleted, x.prototype([6, 8], 0, 16, data=address(source)))  # strides of old: none
+        m.contents.deleter = x.DELETER()
+        self.assertEqual(x.taken(m).tolist(), source.tolist())
+        frame = horus.Tensor([2, 64], "uint8")
+        before, first = frame.refcount, address(frame.to_numpy())
+        for tensor in (x.prototype([4], data=first + 1), x.prototype([32], data=first + 64),  # odd; beyond its end
+                       x.prototype([2, 2], data=first, strides=[1, 2])):
+            back = x.taken(x.foreign(deleted, tensor))
+            self.assertEqual(frame.refcount, before)
+            self.assertFalse(back.readonly)
+        self.assertEqual(len(deleted), 8)
+        odd = x.taken(x.foreign(deleted, x.prototype([1, 4], data=first, strides=[-1 << 60, 1])))
+        self.assertEqual((odd.shape, odd.to_numpy().strides), ([1, 4], (16, 4)))
+
+    def test_what_is_refused_stays_the_callers(self):
+        deleted, data = [], address(np.zeros(8, np.complex64))
+        out = ctypes.c_void_p(1)
+        for m, error in ((x.foreign(deleted, x.prototype([2], data=data), major=2), BufferError),
+                         (x.foreign(deleted, x.prototype([2], 5, 64, data=data)), BufferError),
+                         (x.foreign(deleted, x.prototype([2], lanes=2, data=data)), BufferError),
+                         (x.foreign(deleted, x.prototype([2], device=(2, 0), data=data)), BufferError),
+                         (x.foreign(deleted, x.prototype([1] * 9, data=data)), BufferError),
+                         (x.foreign(deleted, x.prototype([-1], data=data)), ValueError),
+                         (x.foreign(deleted, x.prototype([2])), ValueError)):
+            with self.assertRaises(error):
+                x.TABLE.to_object(m, ctypes.byref(out))
+            self.assertIsNone(out.value)
+        self.assertEqual(deleted, [])
+
+    def test_no_memory_for_the_object(self):
+        try:
+            import _testcapi
+        except ImportError:
+            self.skipTest("no _testcapi here")
+        frame = horus.Tensor([4])
+        before, out, failures = frame.refcount, ctypes.c_void_p(), 0
+        reference = ctypes.byref(out)
+        for n in range(40):
+            managed = x.export(frame)
+            _testcapi.set_nomemory(n, n + 1)
+            try:
+                x.TABLE.to_object(managed, reference)
+            except (MemoryError, ctypes.ArgumentError):
+                failed = True
+            else:
+                failed = False
+            finally:
+                _testcapi.remove_mem_hooks()
+            self.assertEqual(frame.refcount, before + 1)
+            if failed:
+                failures += 1
+                x.delete(managed)
+            else:
+                ctypes.pythonapi.Py_DecRef(ctypes.cast(out, ctypes.py_object))
+            self.assertEqual(frame.refcount, before)
+        self.assertGreater(failures, 1)
+
+    def test_the_allocator(self):
+        dirty = horus.Tensor([100, 100])
+        dirty[:] = 3
+        del dirty
+        for shape in ([100, 100], [], [5, 0], [3]):
+            code, managed, said = x.allocate(x.prototype(shape, strides=[99] * len(shape), data=1))
+            self.assertEqual((code, said), (0, []))
+            tensor = managed.contents.tensor
+            self.assertEqual((tensor.shape[:len(shape)], managed.contents.flags), (shape, 0))
+            self.assertEqual((tensor.data or 0) % 64, 0)
+            data = tensor.data
+            made = x.taken(managed)
+            self.assertEqual((made.shape, made.dtype, made.refcount), (shape, "float32", 1))
+            self.assertFalse(made.to_numpy().any())
+            if data:
+                self.assertEqual(address(made.to_numpy()), data)
+        for tensor, kind, word in ((x.prototype([2], device=(2, 0)), "BufferError", "device"),
+                                   (x.prototype([2], device=(3, 0)), "BufferError", "CPU"),
+                                   (x.prototype([2], device=(1, 1)), "BufferError", "CPU"),
+                                   (x.prototype([2], 5, 64), "BufferError", "dtype"),
+                                   (x.prototype([2], lanes=4), "BufferError", "lanes"),
+                                   (x.prototype([1] * 9), "BufferError", "dimensions"),
+                                   (x.prototype([-2]), "ValueError", "negative"),
+                                   (x.prototype([1 << 50]), "ValueError", "pool")):
+            code, managed, said = x.allocate(tensor)
+            self.assertEqual((code, bool(managed)), (-1, False))
+            self.assertEqual([(7, kind)], [s[:2] for s in said])
+            self.assertIn(word, said[0][2])
+
+    def test_the_allocator_of_a_full_pool(self):
+        size, kept, code = horus.TensorPool().stats()["pool_size"] // 5, [], 0
+        while code == 0 and len(kept) < 6:
+            code, managed, said = x.allocate(x.prototype([size], 1, 8))
+            kept += [managed] if code == 0 else []
+        self.assertEqual((code, said[0][1]), (-1, "MemoryError"))
+        self.assertIn("held by", said[0][2])
+        for managed in kept:
+            x.delete(managed)
+
+    def test_an_inherited_frame(self):
+        frame = horus.Tensor.from_numpy(np.arange(4, dtype=np.float32))
+        pid = os.fork()
+        if pid == 0:
+            try:
+                managed = x.export(frame)
+                made = x.taken(managed)  # a copy: the parent may let go of it
+                good = made.tolist() == [0, 1, 2, 3] and address(made.to_numpy()) != address(frame.to_numpy())
+                os._exit(0 if good and not made.readonly and x.export(frame).contents.flags == 1 else 1)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(2)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
 
 
 class Arguments(unittest.TestCase):

@@ -1,8 +1,11 @@
-"""The interop matrix: NumPy, PyTorch, JAX, TensorFlow, OpenCV, ONNX Runtime. Values, shapes, dtypes, and the
+"""The interop matrix: NumPy, PyTorch, JAX, TensorFlow, OpenCV, ONNX Runtime, tvm-ffi. Values, shapes, dtypes, and the
 same address on both sides. What is not installed is said, not passed over in silence."""
+import ctypes
 import gc
 import os
+import subprocess
 import sys
+import sysconfig
 import threading
 import unittest
 
@@ -10,6 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import horus
 import numpy as np
+import py_exchange as x
 
 MISSING = []
 
@@ -22,8 +26,8 @@ def framework(name):
         return None
 
 
-torch, jax, cv2, ort, onnx, tf, ml_dtypes = map(
-    framework, ("torch", "jax", "cv2", "onnxruntime", "onnx", "tensorflow", "ml_dtypes"))
+torch, jax, cv2, ort, onnx, tf, ml_dtypes, tvm_ffi = map(
+    framework, ("torch", "jax", "cv2", "onnxruntime", "onnx", "tensorflow", "ml_dtypes", "tvm_ffi"))
 
 ENCODINGS = {
     "mono8": (1, "uint8"), "mono16": (1, "uint16"), "rgb8": (3, "uint8"), "bgr8": (3, "uint8"),
@@ -204,9 +208,190 @@ class Matrix(unittest.TestCase):
         self.assertAlmostEqual(float(session.run(None, {"x": frame.to_numpy()})[0]), frame.to_numpy().mean(), 4)
 
 
+@unittest.skipUnless(tvm_ffi, "tvm-ffi is not installed")
+class Kernels(unittest.TestCase):
+    """tvm-ffi calls the exchange table of our types; so does what is compiled with it."""
+
+    def test_the_structs_are_those_of_dlpack(self):
+        same = [("horus_dl_tensor", "DLTensor", "data device ndim dtype shape strides byte_offset"),
+                ("horus_dl_managed", "DLManagedTensor", "dl_tensor manager_ctx deleter"),
+                ("horus_dl_managed_versioned", "DLManagedTensorVersioned",
+                 "major:version manager_ctx deleter flags dl_tensor"),
+                ("horusp_exchange", "DLPackExchangeAPI",
+                 "major:header older:header.prev_api managed_tensor_allocator managed_tensor_from_py_object_no_sync "
+                 "managed_tensor_to_py_object_no_sync dltensor_from_py_object_no_sync current_work_stream")]
+        code = ['#include "horus_python.h"', "#include <dlpack/dlpack.h>",
+                "_Static_assert(DLPACK_MAJOR_VERSION == 1 && DLPACK_FLAG_BITMASK_READ_ONLY == 1 &&"
+                " DLPACK_FLAG_BITMASK_IS_COPIED == 2 && kDLCPU == 1, \"constants\");"]
+        for ours, theirs, fields in same:
+            code.append(f'_Static_assert(sizeof({ours}) == sizeof({theirs}), "{theirs}");')
+            for field in fields.split():
+                a, _, b = field.partition(":")
+                code.append(f'_Static_assert(offsetof({ours}, {a}) == offsetof({theirs}, {b or a}), "{theirs}.{a}");')
+        root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        done = subprocess.run(
+            ["gcc", "-std=gnu11", "-fsyntax-only", "-DHORUS_PYTHON_IMPLEMENTATION", "-I", root,
+             "-I", tvm_ffi.libinfo.find_dlpack_include_path(), "-I", sysconfig.get_path("include"), "-x", "c", "-"],
+            input="\n".join(code) + "\n", capture_output=True, text=True, timeout=120)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_from_dlpack(self):
+        for name, frame, source in everything():
+            before = frame.refcount
+            tensor = tvm_ffi.from_dlpack(frame)
+            self.assertEqual(tuple(tensor.shape), source.shape, name)
+            self.assertEqual(str(tensor.dtype), frame.dtype, name)
+            self.assertEqual(frame.refcount, before + 1, name)
+            if frame.dtype != "bfloat16":  # NumPy has none
+                self.assertEqual(np.from_dlpack(tensor).ctypes.data, place(frame), name)
+                self.assertEqual(np.from_dlpack(tensor).tolist(), source.tolist(), name)
+            back = horus.Tensor.from_dlpack(tensor)
+            self.assertEqual(back.to_numpy().astype("f8").tolist(), source.astype("f8").tolist(), name)
+            del tensor
+            self.assertEqual(frame.refcount, before, name)
+        part = horus.Tensor.from_numpy(pattern((5, 6), "float32")).slice(2, 4)
+        self.assertEqual(np.from_dlpack(tvm_ffi.from_dlpack(part)).tolist(), pattern((5, 6), "f4")[2:4].tolist())
+
+    def test_a_released_frame(self):
+        frame = horus.Tensor([3])
+        frame.release()
+        for use in (tvm_ffi.from_dlpack, tvm_ffi.get_global_func("testing.echo")):
+            with self.assertRaisesRegex(RuntimeError, "released"):
+                use(frame)
+
+    def test_results_are_tensors_of_the_same_memory(self):
+        echo = tvm_ffi.get_global_func("testing.echo")
+        for name, frame, source in everything():
+            before = frame.refcount
+            result = echo(frame)
+            self.assertIs(type(result), horus.Tensor, name)
+            self.assertEqual(place(result), place(frame), name)
+            self.assertEqual((result.dtype, result.shape), (frame.dtype, list(source.shape)), name)
+            self.assertEqual(frame.refcount, before + 1, name)
+            del result
+            self.assertEqual(frame.refcount, before, name)
+        self.assertEqual(echo(horus.Tensor([0, 3])).shape, [0, 3])
+
+    def test_refcounts_after_2000_calls(self):
+        echo = tvm_ffi.get_global_func("testing.echo")
+        frame = horus.Image(4, 4)
+        before, objects = frame.refcount, sys.getrefcount(frame)
+        slots = horus.TensorPool().stats()["allocated_slots"]
+        for _ in range(2000):
+            tvm_ffi.from_dlpack(frame)
+            echo(frame)
+            echo(horus.Tensor([3]))
+        self.assertEqual((frame.refcount, sys.getrefcount(frame)), (before, objects))
+        gc.collect()
+        self.assertEqual(horus.TensorPool().stats()["allocated_slots"], slots)
+
+    def test_a_view_outlives_its_frame(self):
+        topic = horus.Topic("kernels")
+        topic.send(horus.Tensor.from_numpy(np.arange(50, dtype="f4")))
+        received = topic.recv()
+        tensor, result = tvm_ffi.from_dlpack(received), tvm_ffi.get_global_func("testing.echo")(received)
+        del received
+        for _ in range(1000):
+            topic.send(horus.Tensor.from_numpy(np.full(50, -1, "f4")))
+            topic.recv()
+        self.assertEqual(np.from_dlpack(tensor).tolist(), list(range(50)))
+        self.assertEqual(result.tolist(), list(range(50)))
+        self.assertTrue(result.readonly)  # tvm-ffi drops the flag, but the frame is still a published one
+        with self.assertRaises(ValueError):
+            result[0] = 1
+        topic.close()
+
+    def test_a_kernel_allocates_in_the_pool(self):
+        library = ctypes.CDLL(tvm_ffi.libinfo.find_libtvm_ffi())
+        library.TVMFFIEnvSetDLPackManagedTensorAllocator.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]
+        before = ctypes.c_void_p()
+        ours = ctypes.cast(x.TABLE.allocate, ctypes.c_void_p)
+        self.assertEqual(library.TVMFFIEnvSetDLPackManagedTensorAllocator(ours, 0, ctypes.byref(before)), 0)
+        try:
+            handle, managed = ctypes.c_void_p(), x.MANAGED()
+            tensor = x.prototype([40, 50])
+            self.assertEqual(library.TVMFFIEnvTensorAlloc(ctypes.byref(tensor), ctypes.byref(handle)), 0)
+            self.assertEqual(library.TVMFFITensorToDLPackVersioned(handle, ctypes.byref(managed)), 0)
+            where = managed.contents.tensor.data
+            made = x.taken(managed)
+            self.assertEqual((place(made), made.shape, made.refcount), (where, [40, 50], 2))
+            library.TVMFFIObjectDecRef(handle)
+            self.assertEqual((made.refcount, made.readonly), (1, False))
+            for wrong in (x.prototype([2], 5, 64), x.prototype([1 << 50])):
+                self.assertEqual(library.TVMFFIEnvTensorAlloc(ctypes.byref(wrong), ctypes.byref(handle)), -1)
+        finally:
+            library.TVMFFIEnvSetDLPackManagedTensorAllocator(before, 0, None)
+
+
+@unittest.skipUnless(torch, "PyTorch is not installed")
+class TorchTable(unittest.TestCase):
+    """from_torch, from_dlpack and to_torch through torch's own table."""
+
+    def test_what_torch_would_refuse_is_refused(self):
+        values = torch.arange(6, dtype=torch.float32)
+        trained = (values.clone().requires_grad_(), torch.nn.Parameter(values.clone()))
+        for wrong in (*trained, values.to_sparse(), torch.empty(2, device="meta"), values.to(torch.float8_e4m3fn),
+                      values.to(torch.complex64), torch.complex(values, values).conj()):
+            with self.assertRaises((BufferError, RuntimeError, ValueError)):
+                horus.Tensor.from_dlpack(wrong)
+        with self.assertRaises((BufferError, RuntimeError)):
+            torch.vmap(lambda row: torch.tensor(horus.Tensor.from_dlpack(row).numel))(torch.zeros(2, 3))
+        for right in trained:
+            self.assertEqual(horus.Tensor.from_torch(right).tolist(), values.tolist())
+
+    def test_negated_views(self):
+        values = torch.arange(6, dtype=torch.float32)
+        negative = torch.complex(values, values).conj().imag
+        self.assertTrue(negative.is_neg())
+        class Sub(torch.Tensor):
+            pass
+        for source in (negative, negative.as_subclass(Sub)):
+            self.assertEqual(horus.Tensor.from_dlpack(source).tolist(), (-values).tolist())
+            self.assertEqual(horus.Tensor.from_torch(source).tolist(), (-values).tolist())
+
+    def test_what_lies_elsewhere_is_brought_to_the_cpu(self):
+        brought, cpu = [], torch.Tensor.cpu
+        torch.Tensor.is_cpu = property(lambda tensor: False)  # as those of a GPU say
+        torch.Tensor.cpu = lambda tensor: (brought.append(1), cpu(tensor))[1]
+        try:
+            self.assertEqual(horus.Tensor.from_torch(torch.arange(3)).tolist(), [0, 1, 2])
+        finally:
+            del torch.Tensor.is_cpu, torch.Tensor.cpu
+        self.assertEqual(brought, [1])
+
+    def test_a_subclass_answers_itself(self):
+        class Sub(torch.Tensor):
+            def __dlpack__(self, **kw):
+                return torch.full((2,), 5.0).__dlpack__()
+        self.assertEqual(horus.Tensor.from_dlpack(torch.zeros(2).as_subclass(Sub)).tolist(), [5, 5])
+
+    def test_sources_and_results_are_let_go(self):
+        values = torch.arange(6, dtype=torch.float32)
+        frame = horus.Tensor([2, 3])
+        uses, before = sys.getrefcount(values), frame.refcount
+        memory = torch._C._storage_Use_Count(values.untyped_storage()._cdata)
+        for _ in range(2000):
+            horus.Tensor.from_torch(values)
+            horus.Tensor.from_dlpack(values)
+            frame.to_torch()
+            with self.assertRaises(BufferError):
+                horus.Tensor.from_dlpack(values.to(torch.complex64))
+        self.assertEqual((sys.getrefcount(values), frame.refcount), (uses, before))
+        self.assertEqual(torch._C._storage_Use_Count(values.untyped_storage()._cdata), memory)
+
+    def test_without_a_table(self):
+        code = ("import torch\nTensor = torch.Tensor\n"
+                "try: del Tensor.__dlpack_c_exchange_api__\nexcept AttributeError: pass\n"
+                "import horus\nx = torch.arange(6.0)\n"
+                "assert horus.Tensor.from_torch(x).tolist() == horus.Tensor.from_dlpack(x).tolist() == x.tolist()\n"
+                "f = horus.Tensor([2])\nassert f.to_torch().data_ptr() == f.__array_interface__['data'][0]\n"
+                "y = torch.complex(x, x).conj().imag\nassert horus.Tensor.from_dlpack(y).tolist() == (-x).tolist()\n")
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+
 class Errors(unittest.TestCase):
     def test_frameworks_that_are_absent_are_named(self):
-        import subprocess
         for use, name in (("to_torch", "torch"), ("to_jax", "jax"), ("to_numpy", "numpy")):
             code = (f"import sys; sys.modules['{name}'] = None\n"
                     "import horus\n"

@@ -20,7 +20,7 @@ BUILD = os.path.join(ROOT, "build", "python")
 PLAIN = ["py_frames_test", "py_topics_test", "py_leaks_test", "py_codec_test",
          "py_messages_test", "py_scheduler_test"]
 FRAMEWORKS = ["numpy", "ml_dtypes", "jax", "tensorflow-cpu", "opencv-python-headless", "onnxruntime", "onnx",
-              "msgpack", "hypothesis"]
+              "msgpack", "hypothesis", "apache-tvm-ffi"]
 TORCH = ["torch==2.13.0+cpu", "torch==2.13.0", "torch"]  # the first that can be had
 NAMESPACE = f"py.test.{os.getpid()}"
 passed = failed = 0
