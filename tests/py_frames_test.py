@@ -1010,6 +1010,46 @@ class Exchange(unittest.TestCase):
         for managed in kept:
             x.delete(managed)
 
+    def test_a_torch_whose_table_fails(self):
+        code = """
+import ctypes, sys, types
+sys.path.insert(0, sys.argv[1])
+import horus, py_exchange as x
+
+frame = horus.Tensor([3])
+refuse = ctypes.cast(ctypes.pythonapi.PyCapsule_SetName, ctypes.c_void_p).value  # no capsule: ValueError, -1
+table = x.Table(1, 3)
+for field in (x.Table.from_object, x.Table.to_object):
+    ctypes.c_void_p.from_address(ctypes.addressof(table) + field.offset).value = refuse
+newer = x.Table(2, 0, ctypes.addressof(table))  # not known: the older one is
+new = ctypes.pythonapi.PyCapsule_New
+new.argtypes, new.restype = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p], ctypes.py_object
+name = b"dlpack_exchange_api"
+
+class Tensor:
+    __dlpack_c_exchange_api__ = new(ctypes.addressof(newer), name, None)
+    requires_grad = False
+    is_neg = lambda self: False
+    __dlpack__ = lambda self, **kw: frame.__dlpack__(**kw)
+
+core = types.ModuleType("torch._C")
+core._from_dlpack = lambda capsule: 7
+torch = types.ModuleType("torch")
+torch.Tensor, torch._C = Tensor, core
+sys.modules.update({"torch": torch, "torch._C": core})
+before = frame.refcount
+for _ in range(10):
+    try:
+        print(frame.to_torch())
+    except ValueError:
+        pass
+assert frame.refcount == before, frame.refcount
+assert horus.Tensor.from_dlpack(Tensor()).tolist() == [0, 0, 0]  # by its __dlpack__()
+"""
+        done = subprocess.run([sys.executable, "-c", code, os.path.dirname(os.path.abspath(__file__))],
+                              capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+
     def test_an_inherited_frame(self):
         frame = horus.Tensor.from_numpy(np.arange(4, dtype=np.float32))
         pid = os.fork()

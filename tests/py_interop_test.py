@@ -379,6 +379,17 @@ class TorchTable(unittest.TestCase):
         self.assertEqual((sys.getrefcount(values), frame.refcount), (uses, before))
         self.assertEqual(torch._C._storage_Use_Count(values.untyped_storage()._cdata), memory)
 
+    @unittest.skipUnless(hasattr(torch, "Tensor") and hasattr(torch.Tensor, "__dlpack_c_exchange_api__"),
+                         "this PyTorch has no exchange table")
+    def test_the_table_is_used(self):
+        code = ("import torch\nx = torch.arange(3)\n"
+                "torch.Tensor.__dlpack__ = torch.Tensor.detach = torch._C._from_dlpack = None\n"
+                "import horus\n"
+                "assert horus.Tensor.from_torch(x).tolist() == horus.Tensor.from_dlpack(x).tolist() == [0, 1, 2]\n"
+                "f = horus.Tensor([2])\nassert f.to_torch().data_ptr() == f.__array_interface__['data'][0]\n")
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_without_a_table(self):
         code = ("import torch\nTensor = torch.Tensor\n"
                 "try: del Tensor.__dlpack_c_exchange_api__\nexcept AttributeError: pass\n"
