@@ -1,28 +1,33 @@
-"""Measures calls of a module named horus, ours or the package's, on request: a line with a name in, a line with the
-nanoseconds of each repetition out (per call, the loop and an empty call taken off). "?" lists the names."""
+"""Measures calls of a module named horus, ours or the package's: a line with a name in, a line with the nanoseconds of
+each repetition out (per call, the loop and an empty call taken off). "?" lists the names.
+
+    python_worker.py CORE SCALE     SCALE 1; 0.1: a smoke test"""
+import multiprocessing
 import os
 import pickle
 import subprocess
 import sys
 import time
+from multiprocessing import shared_memory
 
 import horus
 import numpy as np
 
 OURS = hasattr(horus, "audit")
-CORE = int(sys.argv[1])
+CORE, SCALE = int(sys.argv[1]), float(sys.argv[2])
 OTHER = min(os.sched_getaffinity(0) - {CORE}, default=CORE)
 os.sched_setaffinity(0, {CORE})
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the package tells stories there
-calls = {}
+FRAME = (480, 640, 3)
+VALUES = {'{"v": 1.0}': {"v": 1.0}, '{"x", "y", "z"}': {"x": 1.0, "y": 2.0, "z": 3.0},
+          "dict of 100 ints": {str(i): i for i in range(100)}}
+HOPS = {"CmdVel": (lambda: horus.CmdVel, lambda: horus.CmdVel(1.0, 2.0)),
+        "640x480 image": (lambda: horus.Image, lambda: horus.Image.from_numpy(np.zeros(FRAME, np.uint8), "rgb8"))}
+calls = {}  # name -> function
 runs = {}  # measured as a whole: name -> function that gives nanoseconds
-HOPS = {"hop typed": (lambda: horus.CmdVel, lambda: horus.CmdVel(1.0, 2.0)),
-        "hop image": (lambda: horus.Image, lambda: horus.Image.from_numpy(np.zeros((480, 640, 3), np.uint8), "rgb8"))}
-
-
+pairs = set()  # of the calls: those of two calls each
 nothing = object().__init_subclass__  # a C method with no body
-pairs = set()
 
 
 def empty_pair():
@@ -30,58 +35,66 @@ def empty_pair():
     nothing()
 
 
-def make():
-    image = horus.Image.from_numpy(np.zeros((480, 640, 3), np.uint8), "rgb8")
-    array = np.zeros((480, 640, 3), np.uint8)
-    calls["array.view()"] = array.view
-    calls["to_numpy"] = image.to_numpy
-    calls["array interface"] = lambda: np.asarray(Interface(image.__array_interface__))
+class Interface:
+    def __init__(self, what):
+        self.__array_interface__ = what
 
-    class Interface:
-        def __init__(self, what):
-            self.__array_interface__ = what
 
-    def pair(topic, message):
-        send, recv = topic.send, topic.recv
+def pair(topic, message):
+    send, recv = topic.send, topic.recv
 
-        def both():
-            send(message)
-            recv()
-        pairs.add(both)
-        return both
+    def both():
+        send(message)
+        recv()
+    pairs.add(both)
+    return both
+
+
+def make_calls():
+    image = horus.Image.from_numpy(np.zeros(FRAME, np.uint8), "rgb8")
+    array = np.zeros(FRAME, np.uint8)
+    calls["ndarray.view()"] = array.view
+    calls["to_numpy()"] = image.to_numpy
+    calls["np.asarray(image)"] = lambda: np.asarray(image)
+    calls["__array_interface__ round trip"] = lambda: np.asarray(Interface(image.__array_interface__))
+    calls["as_tensor()"] = image.as_tensor
+    big = horus.Image.from_numpy(np.zeros((1080, 1920, 3), np.uint8), "rgb8")
+    calls["to_numpy() of 1920x1080"] = big.to_numpy
     name = f"bench.{os.getpid()}."
-    calls["typed"] = pair(horus.Topic(horus.CmdVel, endpoint=name + "typed"), horus.CmdVel(1.0, 2.0))
-    for label, value in (("dict v", {"v": 1.0}), ("dict xyz", {"x": 1.0, "y": 2.0, "z": 3.0}),
-                         ("dict 100", {str(i): i for i in range(100)})):
-        calls[label] = pair(horus.Topic(name + label.replace(" ", ".")), value)
-    calls["image"] = pair(horus.Topic(horus.Image, endpoint=name + "image"), image)
+    calls["send + recv: CmdVel"] = pair(horus.Topic(horus.CmdVel, endpoint=name + "typed"), horus.CmdVel(1.0, 2.0))
+    calls["send + recv: 640x480 image"] = pair(horus.Topic(horus.Image, endpoint=name + "image"), image)
+    for i, (label, value) in enumerate(VALUES.items()):
+        calls["send + recv: " + label] = pair(horus.Topic(f"{name}{i}"), value)
+    for h, w in ((120, 160), (480, 640), (1080, 1920), (2160, 3840)):
+        source = np.zeros((h, w, 3), np.uint8)
+        calls[f"from_numpy() of {w}x{h}"] = lambda source=source: horus.Image.from_numpy(source, "rgb8")
+        if OURS:
+            calls[f"ndarray.copy() of {w}x{h}"] = source.copy
+    if not OURS:
+        return
+    calls["np.from_dlpack(image)"] = lambda: np.from_dlpack(image)
+    calls["np.from_dlpack(ndarray)"] = lambda: np.from_dlpack(array)
+    for label, value in VALUES.items():
+        calls["pickle: " + label] = lambda value=value: pickle.loads(pickle.dumps(value, 5))
     try:
-        np.from_dlpack(image)
-        calls["np.from_dlpack(image)"] = lambda: np.from_dlpack(image)
-    except Exception:
+        import msgpack
+        packer = msgpack.Packer()
+        for label, value in VALUES.items():
+            calls["msgpack: " + label] = lambda value=value: msgpack.unpackb(packer.pack(value))
+    except ImportError:
         pass
-    if OURS:
-        calls["np.from_dlpack(array)"] = lambda: np.from_dlpack(array)
-        calls["np.asarray(image)"] = lambda: np.asarray(image)
-        for h, w in ((120, 160), (480, 640), (1080, 1920), (2160, 3840)):
-            big = np.zeros((h, w, 3), np.uint8)
-            calls[f"np.copy {w}x{h}"] = big.copy
-            calls[f"from_numpy {w}x{h}"] = lambda big=big: horus.Image.from_numpy(big)
-        try:
-            import torch
-            calls["torch.from_numpy"] = lambda: torch.from_numpy(array)
-            calls["to_torch"] = image.to_torch
-        except ImportError:
-            pass
-        for label, value in (("v", {"v": 1.0}), ("xyz", {"x": 1.0, "y": 2.0, "z": 3.0}),
-                             ("100", {str(i): i for i in range(100)})):
-            try:
-                import msgpack
-                packer, unpack = msgpack.Packer(), msgpack.unpackb
-                calls["msgpack " + label] = lambda p=packer.pack, v=value, u=unpack: u(p(v))
-            except ImportError:
-                pass
-            calls["pickle " + label] = lambda v=value: pickle.loads(pickle.dumps(v, 5))
+    try:
+        import torch
+        calls["torch.from_numpy(ndarray)"] = lambda: torch.from_numpy(array)
+        calls["to_torch()"] = image.to_torch
+    except ImportError:
+        pass
+    try:
+        import jax
+        calls["jax.device_put(ndarray)"] = lambda: jax.device_put(array)
+        calls["to_jax()"] = image.to_jax
+    except ImportError:
+        pass
 
 
 def echo(kind, name):
@@ -89,8 +102,7 @@ def echo(kind, name):
     there = horus.Topic(HOPS[kind][0](), endpoint=name + ".there")
     back = horus.Topic(HOPS[kind][0](), endpoint=name + ".back")
     parent, recv, send = os.getppid(), there.recv, back.send
-    answers.write("ready\n")
-    answers.flush()
+    say("ready")
     while os.getppid() == parent:
         for _ in range(100000):
             message = recv()
@@ -100,14 +112,14 @@ def echo(kind, name):
 
 def hop(kind):
     """Nanoseconds from one pinned process to another: half of a round trip, both looking without a pause."""
-    name = f"bench.{os.getpid()}." + kind.replace(" ", ".")
+    name = f"bench.{os.getpid()}.hop{list(HOPS).index(kind)}"
     there = horus.Topic(HOPS[kind][0](), endpoint=name + ".there")
     back = horus.Topic(HOPS[kind][0](), endpoint=name + ".back")
-    child = subprocess.Popen([sys.executable, os.path.abspath(__file__), str(OTHER), "echo", kind, name],
+    child = subprocess.Popen([sys.executable, os.path.abspath(__file__), str(OTHER), str(SCALE), "echo", kind, name],
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         child.stdout.readline()
-        message, send, recv, n = HOPS[kind][1](), there.send, back.recv, 2000
+        message, send, recv, n = HOPS[kind][1](), there.send, back.recv, int(20000 * SCALE)
         for count in (200, n):
             begin = time.perf_counter_ns()
             for _ in range(count):
@@ -124,15 +136,47 @@ def hop(kind):
         child.stdout.close()
 
 
-def nothing_to_do(node):
-    pass
+def queue_echo(memory, there, back):
+    os.sched_setaffinity(0, {OTHER})
+    array = None
+    for name in iter(there.get, None):
+        array = np.ndarray(FRAME, np.uint8, memory[name].buf)
+        back.put(name)
+    del array
+
+
+def queue_hop(kind):
+    """The same with what Python has: a frame in shared memory, its name in a queue. Two frames, in turns."""
+    context = multiprocessing.get_context("fork")
+    memory = {m.name: m for m in [shared_memory.SharedMemory(create=True, size=int(np.prod(FRAME))) for _ in range(2)]}
+    there, back = getattr(context, kind)(), getattr(context, kind)()
+    child = context.Process(target=queue_echo, args=(memory, there, back), daemon=True)
+    child.start()
+    try:
+        names, n, array = list(memory), int(2000 * SCALE), None
+        for count in (50, n):
+            begin = time.perf_counter_ns()
+            for i in range(count):
+                there.put(names[i & 1])
+                array = np.ndarray(FRAME, np.uint8, memory[back.get(timeout=20) if kind == "Queue" else back.get()].buf)
+        took = (time.perf_counter_ns() - begin) / n / 2
+        del array
+        there.put(None)
+        child.join(10)
+        return took
+    finally:
+        child.kill()
+        child.join()
+        for m in memory.values():
+            m.close()
+            m.unlink()
 
 
 def ticks(nodes, real):
     """Nanoseconds of a tick, an empty call taken off. real: processor time at 1000 Hz; else a deterministic run.
     Two runs, one twice as long: what starting costs is in both."""
     clock = time.process_time_ns if real else time.perf_counter_ns
-    rate, seconds = 1000, 0.3 if real else max(1, 200 // nodes)
+    rate, seconds = 1000, (0.3 if real else max(1, 200 // nodes)) * SCALE
     took, done = [], []
     for duration in (seconds, 2 * seconds):
         count = [0]
@@ -159,6 +203,18 @@ def ticks(nodes, real):
     return (took[1] - took[0]) / (done[1] - done[0]) - (time.perf_counter_ns() - begin) / 20000
 
 
+def make_runs():
+    for kind in HOPS:
+        runs["hop: " + kind] = lambda kind=kind: hop(kind)
+    for n in (1, 10, 100):
+        runs[f"tick, 1000 Hz: of {n}"] = lambda n=n: ticks(n, True)
+    if OURS:
+        for kind in ("Queue", "SimpleQueue"):
+            runs[f"shared_memory and {kind}: hop"] = lambda kind=kind: queue_hop(kind)
+        for n in (1, 10, 100, 1000):
+            runs[f"tick, deterministic: of {n}"] = lambda n=n: ticks(n, False)
+
+
 def per_call(f, n):
     loop = range(n)
     begin = time.perf_counter_ns()
@@ -167,38 +223,35 @@ def per_call(f, n):
     return (time.perf_counter_ns() - begin) / n
 
 
+def repeated(f):
+    same = empty_pair if f in pairs else (lambda: None) if type(f).__name__ == "function" else nothing
+    n, most = 20, int(20000 * SCALE)
+    while per_call(f, n) * n < 2e6 * SCALE and n < most:
+        n *= 2
+    empty = min(per_call(same, most) for _ in range(3))
+    return [per_call(f, n) - empty for _ in range(max(3, int(9 * SCALE)))]
+
+
 def say(line):
     answers.write(line + "\n")
     answers.flush()
 
 
 def main():
-    if sys.argv[2:3] == ["echo"]:
-        return echo(*sys.argv[3:])
-    make()
-    for kind in HOPS:
-        runs[kind] = lambda kind=kind: hop(kind)
-    for n in (1, 10, 100):
-        runs[f"tick, {n} real"] = lambda n=n: ticks(n, True)
-    if OURS:
-        for n in (1, 10, 100, 1000):
-            runs[f"tick, {n}"] = lambda n=n: ticks(n, False)
+    if sys.argv[3:4] == ["echo"]:
+        return echo(*sys.argv[4:])
+    make_calls()
+    make_runs()
     say("ready")
     for line in sys.stdin:
-        name = line.strip()
+        name = line.rstrip("\n")
         if name == "?":
-            say("\t".join(list(calls) + list(runs)))
-            continue
-        if name in runs:
-            say(" ".join(str(runs[name]()) for _ in range(3)))
-            continue
-        f = calls[name]
-        same = empty_pair if f in pairs else (lambda: None) if type(f).__name__ == "function" else nothing
-        n = 20
-        while per_call(f, n) * n < 2e6 and n < 20000:
-            n *= 2
-        empty = min(per_call(same, 20000) for _ in range(3))
-        say(" ".join(str(per_call(f, n) - empty) for _ in range(9)))
+            say("\t".join([*calls, *runs]))
+        elif name in runs:
+            say(str(runs[name]()))
+        else:
+            say(" ".join(str(n) for n in repeated(calls[name])))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -16,6 +16,16 @@ ROWS = [("one-line message, process to process", "hop: 8 bytes"),
         ("scheduler, per tick of 100 nodes, processor time", "tick: 100 nodes, processor time"),
         ("1 kHz node, SCHED_FIFO, begins late by", "late: 1 kHz node, FIFO, idle"),
         ("bare clock_nanosleep loop, the same", "floor: sleep, FIFO, idle")]
+PYTHON = [("`to_numpy()`, any size", "Python: to_numpy()", "`ndarray.view()`", "Python: ndarray.view()"),
+          ("`np.from_dlpack(image)`", "Python: np.from_dlpack(image)", "`np.from_dlpack(ndarray)`",
+           "Python: np.from_dlpack(ndarray)"),
+          ("`to_torch()`", "Python: to_torch()", "`torch.from_numpy(ndarray)`", "Python: torch.from_numpy(ndarray)"),
+          ("send + receive, a CmdVel", "Python: send + recv: CmdVel", "the same with horus-robotics 0.4.1",
+           "horus-robotics 0.4.1: send + recv: CmdVel"),
+          ('send + receive, `{"v": 1.0}`', 'Python: send + recv: {"v": 1.0}', "msgpack, packed and unpacked",
+           'Python: msgpack: {"v": 1.0}'),
+          ("a 640x480 image, process to process", "Python: hop: 640x480 image",
+           "`multiprocessing.shared_memory` and a Queue", "Python: shared_memory and Queue: hop")]
 
 
 def shown(value, unit):
@@ -36,6 +46,12 @@ def main():
             ratio = "%.2f" % r["ratio"] if r["reference"] == "floor: one line" else ""
             lines.append("| %s | %s | %s | %s |" % (label, shown(r["value"], r["unit"]),
                                                     shown(r["p99"], r["unit"]), ratio))
+    python = [(label, rows[name], beside, rows[other]) for label, name, beside, other in PYTHON
+              if name in rows and other in rows]
+    if python:
+        lines += ["", "| in Python | | beside it | |", "| --- | --- | --- | --- |"]
+    for label, r, beside, other in python:
+        lines.append("| %s | %.0f ns | %s | %.0f ns |" % (label, r["value"], beside, other["value"]))
     lines += ["", "![figures](bench/results.svg)", ""]
     if os.path.exists(os.path.join(HERE, "latency.svg")):
         lines += ["![how late a 1 kHz node begins](bench/latency.svg)", ""]

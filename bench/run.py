@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Builds and runs the benchmarks, and says which budgets hold.
 
-    make bench              about ten minutes; writes bench/results.json, results.svg, latency.svg and .png
+    make bench              about fifteen minutes; writes bench/results.json, results.svg, latency.svg and .png
     make bench QUICK=1      seconds, for a smoke test; writes below build/bench
     make bench INSTALL=1    installs the peers that are missing (as root: always, unless QUICK)
 
@@ -15,7 +15,8 @@ A tick's cost is measured twice. In a deterministic run: the time of a pass over
 read, less what their empty callbacks take. In a run that sleeps from tick to tick at 1 kHz: the processor
 time of its thread, less that of a bare loop that sleeps as often; each divided by the number of nodes.
 "late" is how late a 1 kHz loop begins; loaded: while stress-ng runs (LOAD). "beside" is that of a node
-beside a detector that computes 60 ms at a time, compared with that of the node alone.
+beside a detector that computes 60 ms at a time, compared with that of the node alone. The rows that begin
+with "Python" are python.py's, which says how they come about.
 
 A row of results.json is
 
@@ -40,6 +41,7 @@ import time
 from collections import Counter
 
 import plot
+import python
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "tests"))
@@ -173,16 +175,16 @@ def build(peers):
 
 
 def build_module():
-    """The Python module, for an interpreter that has its headers: its command, or None."""
+    """The Python module, for an interpreter that has its headers: that interpreter, or None."""
     found = python_test.interpreters()
-    python = found.get((3, 11, 0)) or next(iter(found.values()), None)
+    interpreter = found[python_test.home_of(found)] if found else None
     folder = os.path.join(BUILD, "python")
-    if python is None or python_test.build(python, folder, ["-O0"] if QUICK else []) != 0:
-        say("skipped, %s: the Python module" % ("not built, see %s.build.log" % folder if python
+    if interpreter is None or python_test.build(interpreter, folder, ["-O0"] if QUICK else []) != 0:
+        say("skipped, %s: the Python module" % ("not built, see %s.build.log" % folder if interpreter
                                                 else "no CPython with its headers"))
         return None
     os.environ["PYTHONPATH"] = folder
-    return [python, os.path.join(HERE, "beside.py")]
+    return interpreter
 
 
 def may_be_realtime():
@@ -302,31 +304,39 @@ class Bench:
         self.samples, self.pairs, self.rss = {}, {}, {}
         self.failed, self.loads, self.disturbed = [], [], 0
 
-    def measure(self, group, windows, scale, label="", around=None, command=None):
-        """Runs a group while nothing else runs; one during which something did is run again. label: added to
-        its names; around: what runs meanwhile; command: instead of bench."""
-        command = command or [os.path.join(BUILD, "bench"), group, str(windows), str(scale)] + self.cpus
+    def quietly(self, what, run):
+        """What `run` returns when nothing else ran; during what did, it is run again. None: it failed."""
         for attempt in range(1 if QUICK else 4):
             if not QUICK:
                 wait_for_quiet()
             load = Load()
             try:
-                with around() if around else contextlib.nullcontext():
-                    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-                    done.returncode and sys.stderr.write(done.stderr)
-                    done.check_returncode()
-                lines = [json.loads(line) for line in done.stdout.splitlines()]
+                result = run()
             except (subprocess.SubprocessError, OSError, ValueError) as e:
-                self.failed.append("%s%s: %s" % (group, label, e))
-                return
+                self.failed.append("%s: %s" % (what, e))
+                return None
             others, stolen = load.report()
             if others <= 5:
                 break
             self.disturbed += 1
         self.loads.append((others, stolen))
-        for line in lines:
+        return result
+
+    def measure(self, group, windows, scale, label="", around=None, command=None):
+        """Runs a group. label: added to its names; around: what runs meanwhile; command: instead of bench."""
+        command = command or [os.path.join(BUILD, "bench"), group, str(windows), str(scale)] + self.cpus
+
+        def run():
+            with around() if around else contextlib.nullcontext():
+                done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                done.returncode and sys.stderr.write(done.stderr)
+                done.check_returncode()
+            return [json.loads(line) for line in done.stdout.splitlines()]
+        lines = self.quietly(group + label, run)
+        for line in lines or []:
             line["name"] += label
-        self.take(lines, group)
+        if lines:
+            self.take(lines, group)
 
     def take(self, lines, group):
         """A subject's window is compared with the floors around it."""
@@ -360,7 +370,7 @@ def rounded(x):
     return float("%.5g" % x) if isinstance(x, float) else x
 
 
-def rows_of(b, times, machine):
+def rows_of(b, times, machine, module):
     rows = []
     get = b.samples.get
 
@@ -475,6 +485,7 @@ def rows_of(b, times, machine):
     if len(b.rss) == 2:
         grown = statistics.median(b.rss["idle"]) - statistics.median(b.rss["bare"])
         row("memory of an idle participant", grown / 1024, "MB", budget="value <= 2")
+    module.rows(row, slow)
     median = {k: statistics.median(v) for k, v in times.items()}
     row("compile: the API over the std headers", 1e3 * (median["api"] - median["std"]), "ms",
         budget="value <= %.1f" % (10 * slow), more={"samples": len(times["api"])})
@@ -492,7 +503,7 @@ def number(x):
 
 
 def table(rows):
-    line = "%-52s %8s %8s %8s %9s  %-3s %9s  %6s  %-14s %s"
+    line = "%-78s %8s %8s %8s %9s  %-3s %9s  %6s  %-14s %s"
     say(line % ("", "p50", "p99", "p99.9", "max", "", "samples", "ratio", "budget", ""))
     for r in rows:
         if r["name"] == "machine":
@@ -609,8 +620,9 @@ def main():
     say("flags     %s; horus.h in a file of its own, no link-time optimisation" % " ".join(FLAGS))
     os.sched_setaffinity(0, cpus)
     times = build(peers)
-    module, realtime = build_module(), may_be_realtime()
+    interpreter, realtime = build_module(), may_be_realtime()
     b = Bench(cpus)
+    module = python.Python(interpreter, cpus[1], QUICK)
     scale, n = (0.1, 2) if QUICK else (1, 7)
     for i in range(REPEATS):
         for group in ("hop", "image", "stream", "wake", "alloc", "open"):
@@ -619,6 +631,8 @@ def main():
         b.measure("idle", 1, scale)
         if any("iceoryx" in h for h in peers) and shutil.which("iox-roudi"):
             b.measure("iceoryx", n, scale, around=iceoryx_daemon)
+        if module.ours:
+            module.take(b.quietly("python", lambda: module.measure(1 if QUICK else 3)))
     b.measure("tick", n, scale)
     for fifo in ("", "_fifo") if realtime else ("",):
         label = ", FIFO" if fifo else ""
@@ -626,13 +640,18 @@ def main():
         if "stress-ng" in peers:
             b.measure("late" + fifo, n, scale, label + ", loaded", stress)
         b.measure("beside" + fifo, n, scale, label)
-    if module:
-        b.measure("Python beside", n, scale, command=module + [str(n), str(2 * scale)])
+    if interpreter:
+        b.measure("Python beside", n, scale,
+                  command=[interpreter, os.path.join(HERE, "beside.py"), str(n), str(2 * scale)])
     if b.loads:
         say("load      at most %.1f %% of a CPU by other programs, %.1f %% taken by the host;"
             " %d groups run again" % (*map(max, zip(*b.loads)), b.disturbed))
     say()
-    rows = rows_of(b, times, machine)
+    rows = rows_of(b, times, machine, module)
+    for what in module.missing:
+        say("skipped, not installed: " + what)
+    if module.ours and module.unmeasured:
+        say("not measured: " + "; ".join(module.unmeasured))
     table(rows)
     held = [r["ok"] for r in rows if r["ok"] is not None]
     say("\n%d of %d budgets hold" % (sum(held), len(held)))

@@ -13,6 +13,7 @@ OUT = os.path.join(ROOT, "build", "bench")
 sys.path[:0] = [HERE, os.path.join(ROOT, "bench")]
 import demo_test  # noqa: E402: reads PNG
 import plot  # noqa: E402
+import python  # noqa: E402
 
 KEYS = ["name", "value", "unit", "reference", "ratio", "budget", "ok", "p99", "p999", "max", "samples"]
 WINDOWS, TICKS = 2, 200  # of QUICK: of a subject, of a window at 1 kHz
@@ -61,7 +62,7 @@ def main():
     fifo = "skipped, not permitted: SCHED_FIFO" not in said
     for line in said.splitlines():
         if line.startswith(("skipped, not permitted", "skipped, not installed: cyclictest",
-                            "skipped, not installed: stress-ng")):
+                            "skipped, not installed: stress-ng", "skipped, not installed: Python")):
             print("skipped: " + line[len("skipped, "):])
     panels = 0
     for label in [p + w for p in ("", ", FIFO")[:1 + fifo] for w in (", idle", ", loaded")[:2 - absent("stress-ng")]]:
@@ -83,6 +84,18 @@ def main():
             check_late(rows, "beside: Python node, " + kind, WINDOWS, kept, budget, floor)
     else:
         print("skipped: Python node: no module")
+
+    if "the Python module" not in said and "skipped, not installed: Python rows:" not in said:
+        module = python.Python(None, 0, True)
+        module.rows(None, 1)
+        optional = ("torch", "jax", "msgpack", python.PACKAGE, "1000 Hz")
+        for label in module.unmeasured:
+            there = label in rows or label in said and any(word in label for word in optional)
+            check("%s is there, or its absence is said" % label, there)
+        for r in listed:
+            if r["name"].startswith(("Python: ", python.PACKAGE)):
+                check("%s: what it is compared with is a row" % r["name"], r["reference"] is None or
+                      r["reference"] in rows and r["ratio"] is not None, r)
 
     for name in ("results.svg", "latency.svg"):
         svg = xml.etree.ElementTree.parse(os.path.join(OUT, name)).getroot()

@@ -52,6 +52,11 @@ def interpreters():
     return {key: path for key, (_, path) in sorted(found.items())}
 
 
+def home_of(found):
+    """The version that has the frameworks' wheels."""
+    return next((k for k in ((3, 11, 0), (3, 12, 0), (3, 10, 0), (3, 13, 0)) if k in found), next(iter(found)))
+
+
 def build(python, folder, flags=()):
     """The module, by README's line."""
     os.makedirs(folder, exist_ok=True)
@@ -192,7 +197,7 @@ def main():
     if only and only not in [f"{k[0]}.{k[1]}" + ("t" if k[2] else "") for k in found]:
         print(f"VERSION={only}: not found here")
         return 1
-    home = next((k for k in ((3, 11, 0), (3, 12, 0), (3, 10, 0), (3, 13, 0)) if k in found), next(iter(found)))
+    home = home_of(found)
     pip = None
     whole = os.path.join(BUILD, "frameworks")
     if os.environ.get("FRAMEWORKS", "1") != "0" and not os.path.exists(whole + "/ready"):
