@@ -339,7 +339,7 @@ typedef struct horus_context_desc {
 /* Joins a namespace, creating it if nobody is in it.
  *   out       the context; close it with horus_context_close
  *   desc      NULL: all defaults
- *   returns   OK | E_ARG | E_NAME | E_MEMORY | E_LIMIT (128 processes are in) | E_BUSY (a process
+ *   returns   OK | E_ARG | E_NAME | E_MEMORY | E_LIMIT (128 processes are in; ulimit -f) | E_BUSY (a process
  *             holds the gate for over a second) | E_PERMISSION | E_VERSION | E_CORRUPT | E_SYSTEM
  *   threads   any
  *   cost      some 20 system calls, under 1 ms */
@@ -2171,6 +2171,7 @@ typedef horusi_a32 horusi_aword;
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/types.h>
@@ -4943,6 +4944,12 @@ fail:
 static horus_result horusi_pool_build(const horusi_files *f, int dir, const horusi_geometry *g,
                                       uint64_t domain, uint32_t id, const char *name, int *fd)
 {
+    struct rlimit most;
+    if (getrlimit(RLIMIT_FSIZE, &most) == 0 && g->end > most.rlim_cur) /* SIGXFSZ, not an error */
+        return horusi_fail(HORUS_E_LIMIT,
+                           "%s: a file of %llu bytes, but this process may make none over %llu: "
+                           "raise the limit (ulimit -f), or ask for a smaller pool",
+                           f->leaf, (unsigned long long)g->end, (unsigned long long)most.rlim_cur);
     horus_result r = horusi_make_file(f, dir, fd);
     if (r != HORUS_OK)
         return r;

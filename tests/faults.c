@@ -104,6 +104,7 @@ static const fault_call calls[] = {
     {"clock_gettime", {0}, "cannot fail for CLOCK_MONOTONIC"},
     {"sched_yield", {0}, "cannot fail"},
     {"getpid", {0}, "cannot fail"},
+    {"getrlimit", {0}, "cannot fail for RLIMIT_FSIZE"},
     {"geteuid", {0}, "cannot fail"},
     {"getenv", {0}, "no system call"},
     {"free", {0}, "cannot fail"},

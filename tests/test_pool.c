@@ -856,6 +856,112 @@ TEST(running_out_of_address_space_is_reported)
     CHECK_JOIN(pid);
 }
 
+static void joins_with_small_files(void *arg)
+{
+    struct rlimit limit = {MiB, MiB};
+    horus_context *c, *d;
+    horus_pool *p;
+    (void)arg;
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    CHECK_RESULT(horus_context_open(&c, &(horus_context_desc){.pool_bytes = 4 * MiB}),
+                 HORUS_E_LIMIT);
+    CHECK_TEXT(horus_last_error(), "ulimit -f");
+    CHECK(c == NULL && !exists(space_path("")));
+    limit.rlim_cur = 64; /* who joins makes no file, and what is made needs none of its size */
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    test_raise(0);
+    test_await(1);
+    REQUIRE_OK(horus_context_open(&d, NULL));
+    horus_frame f;
+    REQUIRE_OK(horus_frame_alloc(&f, pool_of(d), MiB, 0, NULL));
+    CHECK_RESULT(horus_pool_open(&p, "side", &(horus_pool_desc){.context = d}), HORUS_E_LIMIT);
+    CHECK_OK(horus_frame_release(&f));
+    horus_context_close(d);
+}
+TEST(files_that_may_not_be_so_large_are_reported)
+{
+    pid_t pid = test_fork(joins_with_small_files, NULL);
+    test_await(0);
+    horus_context *c = join(4 * MiB);
+    test_raise(1);
+    CHECK_JOIN(pid);
+    horus_context_close(c);
+}
+
+/* ---- deaths in between, step by step */
+
+static void begins_a_run(void *arg)
+{
+    horus_context *c = join(0);
+    horus_pool *p = c->pool;
+    uint32_t g = p->granules - 3, steps = *(uint32_t *)arg;
+    REQUIRE(horusi_back_headers(p, g, 1) && horusi_take(p, g << p->blocks_log2));
+    REQUIRE(horusi_reshape(p, g, HORUSI_FREE, horusi_own(HORUSI_HEAD, 3)));
+    for (uint32_t i = 1; i <= steps; i++)
+        REQUIRE(horusi_reshape(p, g + i, HORUSI_FREE, horusi_own(HORUSI_BODY, g)));
+    (void)raise(SIGKILL);
+}
+/* Its head is there, not all of its bodies: others may have those. */
+TEST(a_run_that_a_killed_process_has_begun_is_not_reused_as_it_is)
+{
+    for (uint32_t steps = 0; steps < 2; steps++) {
+        horus_context *c = join_desc((horus_context_desc){
+            .pool_bytes = 64 * 4096, .granule_bytes = 4096, .block_bytes = 1024, .max_topics = 8});
+        horus_frame f[80];
+        void *at[80];
+        uint32_t n = 0;
+        (void)test_wait(test_fork(begins_a_run, &steps));
+        CHECK_OK(horus_context_sweep(c, NULL));
+        REQUIRE_OK(horus_frame_alloc(&f[0], pool_of(c), 3 * 4096, 0, &at[0]));
+        memset(at[0], 0xee, 3 * 4096);
+        for (n = 1; n < 80 && horus_frame_alloc(&f[n], pool_of(c), 4096, 0, &at[n]) == HORUS_OK;
+             n++)
+            memset(at[n], (int)n, 4096);
+        CHECK(n > 50);
+        CHECK(test_is_all(at[0], 0xee, 3 * 4096));
+        check_balanced(pool_of(c));
+        for (uint32_t i = 0; i < n; i++)
+            CHECK_OK(horus_frame_release(&f[i]));
+        check_empty(pool_of(c));
+        horus_context_close(c);
+    }
+}
+
+static void dies_in_a_side_pool(void *arg)
+{
+    horus_context *c = join(0);
+    horus_pool *side;
+    horus_frame f;
+    (void)arg;
+    REQUIRE_OK(horus_pool_open(&side, "side", &(horus_pool_desc){.context = c, .pool_bytes = MiB}));
+    REQUIRE_OK(horus_frame_alloc(&f, side, 1000, 0, NULL));
+    (void)raise(SIGKILL);
+}
+/* It was never opened here, and cannot be: the row of its holder stays to be swept again. */
+TEST(a_sweep_that_cannot_open_a_pool_loses_nothing_in_it)
+{
+    horus_context *c = join(2 * MiB);
+    struct rlimit was, limit;
+    horus_pool *side;
+    uint32_t rows = 0, refused = 0;
+    (void)test_wait(test_fork(dies_in_a_side_pool, NULL));
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &was) == 0);
+    limit = was;
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    REQUIRE(fd >= 0 && close(fd) == 0);
+    for (int n = fd; n <= fd + 2; n++) { /* some have room for the sweep, and none for the pool */
+        limit.rlim_cur = (rlim_t)n;
+        REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+        refused += horus_context_sweep(c, &rows) != HORUS_OK;
+    }
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &was) == 0);
+    CHECK(refused > 0);
+    CHECK_OK(horus_context_sweep(c, NULL));
+    REQUIRE_OK(horus_pool_open(&side, "side", &(horus_pool_desc){.context = c}));
+    check_empty(side);
+    horus_context_close(c);
+}
+
 /* ---- geometry */
 
 TEST(impossible_geometry_is_refused_and_leaves_nothing)

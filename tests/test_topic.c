@@ -2294,10 +2294,15 @@ TEST(one_newer_message_does_not_drop_the_last_one_of_a_publisher_that_left)
     CHECK_GETS(r, 1);
     CHECK_GETS(r, 2);
     CHECK_NOTHING(r);
-    for (uint64_t i = 3; i <= 6; i++)
+    horus_topic_stats s;
+    for (uint64_t i = 3; i <= 4; i++)
         CHECK_OK(send(second, i));
     CHECK_OK(horus_context_sweep(c, NULL));
-    horus_topic_stats s;
+    CHECK_OK(horus_topic_get_stats(r, &s));
+    CHECK_EQ(s.sent, 4); /* three newer ones, one less than its capacity */
+    for (uint64_t i = 5; i <= 6; i++)
+        CHECK_OK(send(second, i));
+    CHECK_OK(horus_context_sweep(c, NULL));
     CHECK_OK(horus_topic_get_stats(r, &s));
     CHECK_EQ(s.sent, 5); /* four newer ones: now its ring has gone, and is not counted */
     horus_topic_close(second);
