@@ -7,10 +7,10 @@ tests/uncovered.txt explains are marked by "=". Nothing is left out of the count
 macros give a line another number of branches (the explorer's, say) counts for that line alone.
 
 tests/uncovered.txt knows no line numbers: a function at the margin, below it a piece of a line of
-its source ("*": all of the function), below that why no test takes it. What is no longer in horus.h
+its source ("* 7": any of the function, seven branches at most), below that why no test takes it. What is no longer in horus.h
 is an error, and so is a branch that nothing explains, and a row that explains nothing because all its
 branches are taken: the list can neither outlive the code nor hide what is new. "~ " before a piece, and
-"*": chance decides it, so that some runs have nothing to explain. What chance decides is not all known:
+"* n": chance decides it, so that some runs have nothing to explain. What chance decides is not all known:
 so many unexplained branches (default 0; tests/run.sh allows 4) are named, and pass."""
 import collections
 import glob
@@ -56,7 +56,7 @@ def measure(directory):
 
 
 def explanations():
-    """[function, text, reason, whether chance decides it] of tests/uncovered.txt."""
+    """[function, text, reason, whether chance decides it, branches at most] of tests/uncovered.txt."""
     rows, function = [], None
     with open(os.path.join(HERE, "uncovered.txt")) as f:
         for line in f:
@@ -67,7 +67,9 @@ def explanations():
             if depth == 0:
                 function = line
             elif depth == 4:
-                rows.append([function, line.removeprefix("~ "), "", line[:1] in "~*"])
+                most = re.fullmatch(r"\* (\d+)", line)
+                rows.append([function, "*" if most else line.removeprefix("~ "), "", line[:1] in "~*",
+                             int(most.group(1)) if most else 1 << 30])
             else:
                 rows[-1][2] += (" " if rows[-1][2] else "") + line
     return rows
@@ -99,8 +101,8 @@ def main():
     bodies = collections.defaultdict(list)
     for n in lines:
         bodies[where[n]].append(source[n - 1])
-    wrong, reasons, by_chance, idle = [], {}, 0, 0
-    for function, text, reason, chance in explanations():
+    wrong, bare, reasons, by_chance, idle, beyond = [], [], {}, 0, 0, 0
+    for function, text, reason, chance, most in explanations():
         if not reason:
             wrong.append(f"no reason for {function}: {text}")
         if text != "*" and not any(text in line for line in bodies[function]):
@@ -115,7 +117,11 @@ def main():
                 wrong.append(f"{function}: nothing is left to explain: {text}")
         for n in here:
             reasons[n] = reason
-    explained = sum(len(which) for n, which in missing.items() if n in reasons)
+        more = sum(len(missing.get(n, ())) for n in here) - most
+        if more > 0:
+            beyond += more
+            bare.append(f"{function}: {more} branches more than the {most} that are explained")
+    explained = sum(len(which) for n, which in missing.items() if n in reasons) - beyond
 
     with open(os.path.join(directory, "uncovered.txt"), "w") as out:
         last = None
@@ -134,8 +140,8 @@ def main():
     print(f"branches: {taken} of {len(branches)} taken ({share:.1f} %), {explained} explained, "
           f"{len(branches) - taken - explained} unexplained")
     print(f"{by_chance} explanations are left to chance, {idle} of them had nothing to explain")
-    bare = [f"no reason for {where[n]}: {source[n - 1].strip()} ({len(which)} of its branches)"
-            for n, which in sorted(missing.items()) if n not in reasons]
+    bare += [f"no reason for {where[n]}: {source[n - 1].strip()} ({len(which)} of its branches)"
+             for n, which in sorted(missing.items()) if n not in reasons]
     if len(branches) - taken - explained > allowed:
         wrong += bare
     else:
