@@ -670,6 +670,17 @@ static uint64_t take_all(void)
     give_frames(n);
     return n;
 }
+/* As many runs as there are, at once: what was begun and not finished is given to nobody as it is. */
+static void take_runs(void)
+{
+    uint64_t n = 0;
+    while (n < POOL / GRANULE / 3 &&
+           horus_frame_alloc(&all_frames[n], us.p, 10000, HORUS_UNINIT, NULL) == HORUS_OK)
+        n++;
+    MUST(n >= 10);
+    check_books(us.p);
+    give_frames(n);
+}
 /* Everything works; what comes back is dropped. */
 static void go_on(bool stopped)
 {
@@ -732,6 +743,7 @@ static void survive(const operation *op, bool ended, bool was_stopped)
     check_books(us.p);
     drain();
     check_got(op, ended && !was_stopped);
+    take_runs();
     MUST(take_all() + 16 > most_granules);   /* we still read a few rings of the dead */
     for (int i = 0; i < CAPACITY + 1; i++) { /* whoever comes later is to have these */
         go_on(false);
