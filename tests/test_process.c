@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <grp.h>
 #include <sched.h>
+#include <spawn.h>
 #include <sys/mount.h>
 
 /* ---- fork at any moment */
@@ -240,16 +241,52 @@ TEST(nothing_is_open_after_exec)
     horus_context *c = join(2 * MiB);
     horus_pool *p;
     REQUIRE_OK(horus_pool_open(&p, "x", &(horus_pool_desc){.context = c, .pool_bytes = MiB}));
-    for (int how = 0; how < 2; how++) {
-        pid_t pid = how ? vfork() : fork();
+    static char *const look[] = {
+        "sh", "-c", "! ls -l /proc/self/fd | grep -q horus && ! grep -q horus /proc/self/maps",
+        NULL};
+    for (int how = 0; how < 3; how++) {
+        pid_t pid = how == 0 ? fork() : how == 1 ? vfork() : -1;
+        if (how == 2)
+            REQUIRE(posix_spawn(&pid, "/bin/sh", NULL, NULL, look, environ) == 0);
         REQUIRE(pid >= 0);
         if (pid == 0) {
-            execl("/bin/sh", "sh", "-c",
-                  "! ls -l /proc/self/fd | grep -q horus && ! grep -q horus /proc/self/maps",
-                  (char *)NULL);
+            execv("/bin/sh", look);
             _exit(99);
         }
         CHECK_JOIN(pid);
+    }
+    horus_context_close(c);
+}
+
+static void spawns_and_dies(void *arg)
+{
+    static char *const wait[] = {"sleep", "20", NULL};
+    horus_context *c = join(0);
+    horus_frame f;
+    pid_t pid;
+    REQUIRE_OK(horus_frame_alloc(&f, pool_of(c), 1000, 0, NULL));
+    if (*(int *)arg) {
+        REQUIRE(posix_spawnp(&pid, "sleep", NULL, NULL, wait, environ) == 0);
+    } else if ((pid = vfork()) == 0) {
+        execvp("sleep", wait);
+        _exit(99);
+    }
+    atomic_store(&board->value[0], (uint64_t)pid);
+    test_raise(0);
+    (void)raise(SIGKILL);
+}
+TEST(a_death_is_noticed_while_spawned_children_live)
+{
+    horus_context *c = join(2 * MiB);
+    for (int how = 0; how < 2; how++) {
+        uint32_t rows = 0;
+        board->flag[0] = 0;
+        (void)test_wait(test_fork(spawns_and_dies, &how));
+        CHECK_EQ(atomic_load(&board->flag[0]), 1);
+        CHECK_OK(horus_context_sweep(c, &rows));
+        CHECK_EQ(rows, 1);
+        CHECK(kill((pid_t)atomic_load(&board->value[0]), SIGKILL) == 0); /* it was there */
+        check_empty(pool_of(c));
     }
     horus_context_close(c);
 }

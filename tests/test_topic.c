@@ -2389,6 +2389,32 @@ TEST(sequence_numbers_cross_every_power_of_two)
     horus_context_close(c);
 }
 
+TEST(readers_that_begin_further_back_are_waited_for_across_the_wrap_of_their_count)
+{
+    horus_context *c = join(4 * MiB);
+    horus_topic_desc d = {.policy = HORUS_RELIABLE, .capacity = 4, .flags = HORUS_PUBLISHER};
+    horus_topic *s = open_in(c, "t", d);
+    atomic_store(&s->shm->openings, UINT32_MAX - 3);
+    for (uint64_t i = 0; i < 8; i++) {
+        for (uint64_t n = 4 * i; n < 4 * i + 4; n++)
+            CHECK_OK(send(s, n)); /* nobody reads: it may go on and on */
+        horus_topic *r =
+            open_in(c, "t", (horus_topic_desc){.policy = HORUS_RELIABLE, .history = 2});
+        CHECK_OK(send(s, 1000));
+        CHECK_OK(send(s, 1001));
+        CHECK_RESULT(send(s, 1002), HORUS_FULL);
+        CHECK_GETS(r, 4 * i + 2);
+        CHECK_GETS(r, 4 * i + 3);
+        CHECK_GETS(r, 1000);
+        CHECK_GETS(r, 1001);
+        CHECK_NOTHING(r);
+        horus_topic_close(r);
+    }
+    CHECK(atomic_load(&s->shm->openings) < 100);
+    horus_topic_close(s);
+    horus_context_close(c);
+}
+
 static void child_claims_and_dies(void *arg)
 {
     horus_topic *t;
@@ -2404,6 +2430,7 @@ TEST(claims_of_the_dead_come_back_across_the_wrap_of_claim_numbers)
     horus_topic_desc d = {.policy = HORUS_QUEUE, .capacity = 4, .flags = HORUS_PUBLISHER};
     horus_topic *s = open_in(c, "q", d);
     jump(s, (1 << 24) - 6);
+    atomic_store(&s->shm->redeliver, UINT32_MAX - 5); /* counts what comes back */
     horus_topic *r = open_in(c, "q", (horus_topic_desc){.policy = HORUS_QUEUE});
     for (uint64_t i = 0; i < 20; i++) {
         horus_info info;
@@ -2416,6 +2443,7 @@ TEST(claims_of_the_dead_come_back_across_the_wrap_of_claim_numbers)
         CHECK(info.redelivered);
         CHECK_NOTHING(r);
     }
+    CHECK(atomic_load(&s->shm->redeliver) < 100);
     horus_topic_close(r);
     horus_topic_close(s);
     horus_context_close(c);
