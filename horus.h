@@ -11227,11 +11227,15 @@ static horus_result horusi_sched_share(horus_scheduler *s)
     if (r == HORUS_OK && !topic)
         r = horus_topic_open(&topic, path,
                              &(horus_topic_desc){.type = &horus_tensor_type,
-                                                 .capacity = 1,
+                                                 .capacity = 2,
                                                  .flags = HORUS_PUBLISHER,
                                                  .max_publishers = 8,
                                                  .max_subscribers = 16,
                                                  .context = s->context});
+    if (r == HORUS_OK && topic != s->topic) { /* an old block goes once the new one can be found */
+        topic->out->frame_limit = 1;
+        topic->out->frame_most = UINT64_MAX;
+    }
     if (r == HORUS_OK) {
         for (uint64_t at = 0; at < bytes; at += 4096) /* no page fault later */
             ((volatile char *)memory.data)[at] = 0;
