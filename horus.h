@@ -1503,7 +1503,7 @@ typedef enum horus_on_miss {                      /* after a tick over its budge
                              HORUS_MISS_WARN = 0, /* count it and say so */
                              HORUS_MISS_SKIP = 1, /* leave out the node's next tick */
                              HORUS_MISS_SAFE_MODE =
-                                 2, /* call safe_state, once; the first good tick ends the episode */
+                                 2, /* call safe_state, once; the first good tick after it ends the episode */
                              HORUS_MISS_STOP = 3 /* stop the scheduler: run returns E_LIMIT */
 } horus_on_miss;
 
@@ -10303,6 +10303,7 @@ horus_result horus_scheduler_read_records(horus_context *context, const char *na
  * A node's phases, and one tick of it. A node belongs to one loop, and so to one thread, while the
  * scheduler runs; the watchdog looks at the words that J guards. */
 enum { HORUSI_RUNS = 1, HORUSI_JUDGED = 2, HORUSI_MAX_NODES = 4096 };
+enum { HORUSI_ENTERS = 1, HORUSI_SAFE = 2 }; /* an episode begins; it has begun */
 typedef struct horusi_node {
     horus_node_desc d;
     char name[HORUS_NAME_BYTES];
@@ -10319,11 +10320,12 @@ typedef struct horusi_node {
     uint64_t whole, step, rest;        /* the period: whole + step/num ns; rest/num is carried */
     uint32_t index;
     uint32_t late_in_row, failures_in_row;
-    bool live;            /* init worked, shutdown is due */
-    bool over;            /* ends here: never ticked again in this run */
-    bool ticked;          /* in this run */
-    bool going;           /* it was part of the step before, and goes on */
-    horusi_a32 safe;      /* 1: in an episode; by whoever swapped it */
+    bool live;   /* init worked, shutdown is due */
+    bool over;   /* ends here: never ticked again in this run */
+    bool ticked; /* in this run */
+    bool going;  /* it was part of the step before, and goes on */
+    horusi_a32
+        safe; /* ENTERS: by who swapped it from 0; SAFE: by the node's thread; 0: no episode */
     horusi_a32 leave_out; /* 1: the next tick is left out */
     horusi_a64 run;     /* 0, or when the tick began << 2 | RUNS | JUDGED: its miss is dealt with */
     horusi_a64 run_due; /* when that tick was due */
@@ -10551,13 +10553,15 @@ static void horusi_miss(horus_scheduler *s, horusi_node *n, bool budget, uint64_
         horusi_st32_rlx(own, &n->leave_out, 1);
         break;
     case HORUS_MISS_SAFE_MODE:
-        if (!horusi_cas32_acqrel(J1, &n->safe, &none, 1))
+        if (!horusi_cas32_acqrel(J1, &n->safe, &none, HORUSI_ENTERS))
             break;
-        horusi_count(&n->block->safe_entries, 1); /* by who began the episode alone */
+        /* by who begins the episode alone; and nobody ends it before it has begun */
+        horusi_count(&n->block->safe_entries, 1);
         horusi_set_state(n, HORUS_NODE_SAFE);
         if (n->d.safe_state)
             n->d.safe_state(n->d.user);
         horusi_report(s, n, HORUS_EVENT_SAFE, 0, HORUS_OK, "");
+        horusi_st32_rel(J1, &n->safe, HORUSI_SAFE);
         break;
     case HORUS_MISS_STOP:
         horusi_stop_for(s, HORUS_END_MISS, HORUS_E_LIMIT,
@@ -10631,7 +10635,8 @@ static void horusi_begin_node(horus_scheduler *s, horusi_node *n)
     horus_result r = n->d.init ? n->d.init(n->d.user) : HORUS_OK;
     n->live = r >= 0;
     if (n->live) {
-        horusi_st32_rlx(own, &n->safe, 0);
+        uint32_t safe = HORUSI_SAFE; /* what the watchdog has begun only now goes on */
+        (void)horusi_cas32_acqrel(J1, &n->safe, &safe, 0);
         horusi_set_state(n, HORUS_NODE_RUNNING);
         horusi_report(s, n, HORUS_EVENT_START, 0, HORUS_OK, "");
         return;
@@ -10713,11 +10718,11 @@ static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, ui
             horusi_count(&b->deadline_misses, 1);
         if (!judged)
             horusi_miss(s, n, over, over ? spent : since);
-    } else if (horusi_rarely(horusi_ld32_acq(J2, &n->safe) != 0)) {
-        horusi_st32_rel(J1, &n->safe, 0);
+    } else if (horusi_rarely(horusi_ld32_acq(J2, &n->safe) == HORUSI_SAFE)) {
         horusi_set_state(n, HORUS_NODE_RUNNING);
         horusi_count(&b->recoveries, 1);
         horusi_report(s, n, HORUS_EVENT_RECOVERED, 0, HORUS_OK, "");
+        horusi_st32_rel(J1, &n->safe, 0);
     }
     if (horusi_rarely(late)) {
         uint32_t most =
@@ -10932,7 +10937,25 @@ static int32_t horusi_priority(const horus_scheduler *s)
     return s->d.priority ? s->d.priority : 80;
 }
 
-/* Looks at running ticks. */
+/* Looks at running ticks, once. */
+static void horusi_watch(horus_scheduler *s, uint64_t now)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        horusi_node *n = s->nodes[i];
+        uint64_t run = horusi_ld64_acq(J2, &n->run), due = horusi_ld64_rlx(own, &n->run_due);
+        uint64_t spent = now > run >> 2 ? now - (run >> 2) : 0;
+        uint64_t since = now > due ? now - due : 0;
+        if ((run & (HORUSI_RUNS | HORUSI_JUDGED)) != HORUSI_RUNS)
+            continue;
+        uint64_t budget = horusi_ld64_rlx(own, &n->budget);
+        bool over = budget && spent > budget;
+        bool late = n->d.deadline_ns && since > (uint64_t)n->d.deadline_ns;
+        if ((!over && !late) || !horusi_cas64_acqrel(J1, &n->run, &run, run | HORUSI_JUDGED))
+            continue; /* or it has just ended, and judges itself */
+        horusi_count(&n->block->watchdog_misses, 1);
+        horusi_miss(s, n, over, over ? spent : since);
+    }
+}
 static void *horusi_watchdog(void *arg)
 {
     horus_scheduler *s = (horus_scheduler *)arg;
@@ -10948,21 +10971,7 @@ static void *horusi_watchdog(void *arg)
             continue;
         }
         next = now - next > every ? now + every : next + every;
-        for (uint32_t i = 0; i < s->count; i++) {
-            horusi_node *n = s->nodes[i];
-            uint64_t run = horusi_ld64_acq(J2, &n->run), due = horusi_ld64_rlx(own, &n->run_due);
-            uint64_t spent = now > run >> 2 ? now - (run >> 2) : 0;
-            uint64_t since = now > due ? now - due : 0;
-            if ((run & (HORUSI_RUNS | HORUSI_JUDGED)) != HORUSI_RUNS)
-                continue;
-            uint64_t budget = horusi_ld64_rlx(own, &n->budget);
-            bool over = budget && spent > budget;
-            bool late = n->d.deadline_ns && since > (uint64_t)n->d.deadline_ns;
-            if ((!over && !late) || !horusi_cas64_acqrel(J1, &n->run, &run, run | HORUSI_JUDGED))
-                continue; /* or it has just ended, and judges itself */
-            horusi_count(&n->block->watchdog_misses, 1);
-            horusi_miss(s, n, over, over ? spent : since);
-        }
+        horusi_watch(s, now);
     }
     if (s->thread_ends)
         s->thread_ends();
