@@ -10000,12 +10000,12 @@ typedef struct horusi_node_block {
 #define HORUSI_SCHED_MAGIC 0x31484353535248ull
 typedef struct horusi_sched_block {
     uint64_t magic;
-    uint32_t nodes, pid;
+    horusi_a32 nodes, pid;
     uint64_t seed;
     char name[104];
     horusi_a32 running, end;
     horusi_a64 start, passes;
-    uint32_t ticks_room, events_room; /* records of the black box */
+    horusi_a32 ticks_room, events_room; /* records of the black box */
     horusi_a64 ticks_next, events_next;
     uint8_t pad[16];
 } horusi_sched_block;
@@ -10102,7 +10102,9 @@ static void horusi_box_write(horusi_a64 *ring, horusi_a64 *next, uint32_t room, 
                              uint32_t words)
 {
     uint64_t n = horusi_ld64_rlx(own, next);
-    while (!horusi_cas64_acqrel(box, next, &n, n + 1)) { /* several threads write */
+    /* Several threads write. One that is passed so often is passed by somebody hostile, and its record
+     * may be none. */
+    for (int tries = 0; tries < 1000 && !horusi_cas64_acqrel(box, next, &n, n + 1); tries++) {
     }
     word[0] = n;
     word[words - 1] = horusi_record_sum(word, words);
@@ -10122,16 +10124,28 @@ static bool horusi_box_read(horusi_a64 *ring, uint32_t room, uint64_t n, uint64_
     return word[0] == n && word[words - 1] == horusi_record_sum(word, words);
 }
 
-/* A block of `bytes` readable bytes, which anybody may have written. */
+/* How many nodes a block of `bytes` readable bytes, which anybody may have written, has figures of;
+ * UINT32_MAX: it is none. Looked at once: what was checked is what is used. */
+static uint32_t horusi_sched_nodes(horusi_sched_block *b, uint64_t bytes)
+{
+    uint32_t n = bytes >= sizeof *b && b->magic == HORUSI_SCHED_MAGIC
+                     ? horusi_ld32_rlx(report, &b->nodes)
+                     : UINT32_MAX;
+    return n != UINT32_MAX && bytes >= horusi_sched_bytes(n) ? n : UINT32_MAX;
+}
+static horus_result horusi_no_figures(void)
+{
+    return horusi_fail(HORUS_E_CORRUPT, "scheduler_read: this is no scheduler's statistics");
+}
 static horus_result horusi_sched_figures(horusi_sched_block *b, uint64_t bytes,
                                          horus_scheduler_stats *out, horus_node_stats *nodes,
                                          size_t room, size_t *count)
 {
-    uint32_t n = bytes >= sizeof *b && b->magic == HORUSI_SCHED_MAGIC ? b->nodes : UINT32_MAX;
-    if (n == UINT32_MAX || bytes < horusi_sched_bytes(n))
-        return horusi_fail(HORUS_E_CORRUPT, "scheduler_read: this is no scheduler's statistics");
+    uint32_t n = horusi_sched_nodes(b, bytes);
+    if (n == UINT32_MAX)
+        return horusi_no_figures();
     memcpy(out->name, b->name, sizeof out->name - 1);
-    out->pid = (int32_t)b->pid;
+    out->pid = (int32_t)horusi_ld32_rlx(report, &b->pid);
     out->running = horusi_ld32_rlx(report, &b->running) != 0;
     uint32_t end = horusi_ld32_rlx(report, &b->end);
     out->end = end <= HORUS_END_FAILURE ? (horus_scheduler_end)end : HORUS_END_NONE;
@@ -10212,8 +10226,9 @@ static horus_result horusi_sched_find(horus_context *context, const char *name, 
     r = horus_topic_receive_tensor(t, m, NULL, HORUS_NO_WAIT);
     if (r == HORUS_EMPTY)
         r = horusi_fail(HORUS_E_NOT_FOUND, "scheduler_read: no scheduler %s has run here", name);
-    else if (r == HORUS_OK)
-        *bytes = m->dtype == HORUS_U8 && m->ndim == 1 && horus_tensor_is_contiguous(m)
+    else if (r == HORUS_OK) /* anywhere in a slot, if somebody says so: bytes need no alignment */
+        *bytes = m->dtype == HORUS_U8 && m->ndim == 1 && horus_tensor_is_contiguous(m) &&
+                         (uintptr_t)m->data % sizeof(uint64_t) == 0
                      ? (uint64_t)m->shape[0]
                      : 0;
     horus_topic_close(t);
@@ -10248,11 +10263,15 @@ horus_result horus_scheduler_read_records(horus_context *context, const char *na
     if (r != HORUS_OK)
         return r;
     horusi_sched_block *b = (horusi_sched_block *)m.data;
-    bool good = bytes >= sizeof *b && b->magic == HORUSI_SCHED_MAGIC;
-    uint32_t nodes = good ? b->nodes : 0, size[2] = {HORUSI_TICK_WORDS, HORUSI_EVENT_WORDS};
-    uint32_t rooms[2] = {good ? b->ticks_room : 0, good ? b->events_room : 0};
-    if (!good || bytes < horusi_sched_bytes(nodes) + horusi_box_bytes(rooms[0], rooms[1]))
-        r = horusi_fail(HORUS_E_CORRUPT, "scheduler_read: this is no scheduler's statistics");
+    const uint32_t size[2] = {HORUSI_TICK_WORDS, HORUSI_EVENT_WORDS};
+    uint32_t nodes = horusi_sched_nodes(b, bytes), rooms[2] = {0, 0};
+    if (nodes != UINT32_MAX) {
+        rooms[0] = horusi_ld32_rlx(report, &b->ticks_room);
+        rooms[1] = horusi_ld32_rlx(report, &b->events_room);
+    }
+    if (nodes == UINT32_MAX ||
+        bytes < horusi_sched_bytes(nodes) + horusi_box_bytes(rooms[0], rooms[1]))
+        r = horusi_no_figures();
     uint64_t end[2] = {0, 0}, at[2] = {0, 0}; /* as many are left in each ring */
     bool there[2] = {false, false};
     horusi_a64 *ring[2] = {NULL, NULL};
@@ -11262,11 +11281,11 @@ static horus_result horusi_sched_share(horus_scheduler *s)
         if (r != HORUS_OK)
             continue;
         b->magic = HORUSI_SCHED_MAGIC;
-        b->nodes = s->count;
-        b->pid = (uint32_t)getpid();
+        horusi_st32_rlx(report, &b->nodes, s->count);
+        horusi_st32_rlx(report, &b->pid, (uint32_t)getpid());
         b->seed = s->d.seed;
-        b->ticks_room = ticks;
-        b->events_room = events;
+        horusi_st32_rlx(report, &b->ticks_room, ticks);
+        horusi_st32_rlx(report, &b->events_room, events);
         memcpy(b->name, s->name, strlen(s->name));
         if (s->block) {
             horusi_st64_rlx(report, &b->passes, horusi_ld64_rlx(own, &s->block->passes));
