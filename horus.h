@@ -9819,7 +9819,9 @@ horus_result horus_depth_write(const horus_depth *d, const char *path)
  * What the scheduler asks of the system: threads, sleep, signals. Edges of these sections:
  *
  *     Q1 -> Q2    stop, go and over: all before the store, to the thread that sees it
- *     J1 -> J2    a running tick, to the watchdog, and its judgement, back to the tick's end */
+ *     J1 -> J2    a running tick, to the watchdog, and its judgement, back to the tick's end
+ *     B           the block of figures that moves, against who logs in it, Dekker-like: sequentially
+ *                 consistent */
 #include <signal.h>
 #ifdef __linux__
 #include <sys/prctl.h>
@@ -10391,8 +10393,9 @@ struct horus_scheduler {
     horus_topic *topic;
     horusi_sched_block *block;
     uint32_t block_nodes;
-    uint32_t signals; /* horusi_signals as it was */
-    horusi_a32 busy;  /* 1: run or admit has not returned; 2: nodes run, and the block stays */
+    uint32_t signals;   /* horusi_signals as it was */
+    horusi_a32 busy;    /* 1: run or admit has not returned; 2: nodes run, and the block stays */
+    horusi_a32 logging; /* threads that write a line, perhaps of a run that has ended */
     horusi_a32 stop, go, over;
     horusi_a32 changes; /* counts rates set while it runs */
     horusi_a32 ending;  /* somebody writes the next three: the first one only */
@@ -10451,10 +10454,13 @@ static void horusi_report(horus_scheduler *s, horusi_node *n, horus_event_kind k
 
 void horus_scheduler_log(horus_scheduler *s, const horus_tick *tick, const char *text)
 {
-    if (!s || !text || horusi_ld32_acq(Q2, &s->busy) != 2)
+    if (!s || !text)
         return;
-    horusi_report(s, tick && tick->index < s->count ? s->nodes[tick->index] : NULL, HORUS_EVENT_LOG,
-                  0, HORUS_OK, text);
+    (void)horusi_add32_seq(B, &s->logging, 1);
+    if (horusi_ld32_seq(B, &s->busy) == 2)
+        horusi_report(s, tick && tick->index < s->count ? s->nodes[tick->index] : NULL,
+                      HORUS_EVENT_LOG, 0, HORUS_OK, text);
+    (void)horusi_add32_acqrel(B, &s->logging, UINT32_MAX);
 }
 void horus_scheduler_stop(horus_scheduler *s)
 {
@@ -11319,6 +11325,9 @@ static horus_result horusi_sched_share(horus_scheduler *s)
             horus_topic_close(topic);
         return r;
     }
+    /* who logs has not seen us begin, and has the old block; those who come now see it */
+    for (uint32_t tries = 0; horusi_ld32_seq(B, &s->logging) != 0; tries++)
+        horusi_give_way(tries);
     if (s->memory.data)
         (void)horus_tensor_release(&s->memory);
     else
@@ -11655,7 +11664,7 @@ static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool ste
     horus_result r = horusi_context_of(s->context, &c);
     if (r != HORUS_OK)
         return r;
-    if (!horusi_cas32_acqrel(Q2, &s->busy, &idle, 1))
+    if (!horusi_cas32_seq(B, &s->busy, &idle, 1))
         return horusi_fail(HORUS_E_BUSY, "scheduler %s runs already", s->name);
     s->step = step;
     s->lent = step && !s->clock.now;

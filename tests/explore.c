@@ -1472,6 +1472,7 @@ static void node_is_safe(void *user)
     (void)user;
     safe_calls++;
 }
+static uint64_t box_bytes; /* of the next scheduler */
 /* Initialised, as after a step. */
 static void make_node(const horus_node_desc *d, int64_t watchdog_ns)
 {
@@ -1479,6 +1480,7 @@ static void make_node(const horus_node_desc *d, int64_t watchdog_ns)
     X_MUST(horus_scheduler_open(&sched, &(horus_scheduler_desc){.name = "s",
                                                                 .context = context[B],
                                                                 .watchdog_ns = watchdog_ns,
+                                                                .blackbox_bytes = box_bytes,
                                                                 .on_event = note_event}) ==
            HORUS_OK);
     X_MUST(horus_scheduler_add(sched, d) == HORUS_OK);
@@ -1633,6 +1635,47 @@ static void nothing_was_late(void)
 {
     X_MUST(node->block->ticks == 2 && happened[HORUS_EVENT_DEADLINE] == 0);
     X_MUST(node->block->watchdog_misses == 0);
+    nodes_are_over();
+}
+
+/* A line is logged from outside as a run ends, and the figures move; somebody else gets their memory. */
+static horus_frame moved[12];
+static uint32_t moved_count;
+static void prepare_moving(void)
+{
+    enter(O), enter(B);
+    box_bytes = 256;
+    make_node(&(horus_node_desc){.name = "n", .tick = takes_no_time}, 0);
+    sched->has_key = true; /* of no use, and none is made in each execution */
+    sched->busy = 2;
+    context[B]->alone.solo = HORUSI_SHARED; /* no barrier on the way: it has had threads, */
+    sched->topic->use.solo = 101;           /* and it is who moves them that ran it */
+}
+static void b_logs(void) { horus_scheduler_log(sched, NULL, "a line"); }
+static void b_moves_figures(void)
+{
+    void *data;
+    horusi_st32_rlx(own, &sched->busy, 0); /* the run is over */
+    X_MUST(horus_scheduler_add(sched, &(horus_node_desc){.name = "m", .tick = takes_no_time}) ==
+           HORUS_OK);
+    X_MUST(horus_scheduler_step(sched, 0) == HORUS_OK);
+    while (horus_frame_alloc(&moved[moved_count], pool[B], 4096, HORUS_UNINIT, &data) == HORUS_OK) {
+        memset(data, 0x55, 4096);
+        moved_count++;
+    }
+}
+static void memory_is_whose_it_is(void)
+{
+    uint64_t bytes;
+    void *data;
+    X_MUST(moved_count >= 3);
+    for (uint32_t i = 0; i < moved_count; i++) {
+        X_MUST(horus_frame_data(&moved[i], &data, &bytes) == HORUS_OK);
+        for (uint64_t k = 0; k < bytes; k++)
+            X_MUST(((uint8_t *)data)[k] == 0x55);
+        X_MUST(horus_frame_release(&moved[i]) == HORUS_OK);
+    }
+    sched->has_key = false;
     nodes_are_over();
 }
 
@@ -1831,6 +1874,8 @@ static const x_scenario scenes[] = {
      {{b_ticks_twice, B, false}, {b_acts_late, B, false}}, {2, 0, 2}},
     {"small: a deadline", prepare_deadline, nothing_was_late,
      {{b_ticks_in_time, B, false}, {b_watches, B, false}}, {2, 0, 2}},
+    {"node: a line as figures move", prepare_moving, memory_is_whose_it_is,
+     {{b_logs, B, false}, {b_moves_figures, B, false}}, {2, 0, 2}},
     {"node: its rate changes", prepare_rates, the_newest_rate_counts,
      {{b_runs_its_loop, B, false}, {b_sets_rates, B, false}}, {2, 0, 2}},
 };
