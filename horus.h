@@ -1503,7 +1503,7 @@ typedef enum horus_on_miss {                      /* after a tick over its budge
                              HORUS_MISS_WARN = 0, /* count it and say so */
                              HORUS_MISS_SKIP = 1, /* leave out the node's next tick */
                              HORUS_MISS_SAFE_MODE =
-                                 2, /* call safe_state, once; the first good tick ends the episode */
+                                 2, /* call safe_state, once; the first good tick after it ends the episode */
                              HORUS_MISS_STOP = 3 /* stop the scheduler: run returns E_LIMIT */
 } horus_on_miss;
 
@@ -9819,7 +9819,9 @@ horus_result horus_depth_write(const horus_depth *d, const char *path)
  * What the scheduler asks of the system: threads, sleep, signals. Edges of these sections:
  *
  *     Q1 -> Q2    stop, go and over: all before the store, to the thread that sees it
- *     J1 -> J2    a running tick, to the watchdog, and its judgement, back to the tick's end */
+ *     J1 -> J2    a running tick, to the watchdog, and its judgement, back to the tick's end
+ *     B           the block of figures that moves, against who logs in it, Dekker-like: sequentially
+ *                 consistent */
 #include <signal.h>
 #ifdef __linux__
 #include <sys/prctl.h>
@@ -10000,12 +10002,12 @@ typedef struct horusi_node_block {
 #define HORUSI_SCHED_MAGIC 0x31484353535248ull
 typedef struct horusi_sched_block {
     uint64_t magic;
-    uint32_t nodes, pid;
+    horusi_a32 nodes, pid;
     uint64_t seed;
     char name[104];
     horusi_a32 running, end;
     horusi_a64 start, passes;
-    uint32_t ticks_room, events_room; /* records of the black box */
+    horusi_a32 ticks_room, events_room; /* records of the black box */
     horusi_a64 ticks_next, events_next;
     uint8_t pad[16];
 } horusi_sched_block;
@@ -10102,7 +10104,9 @@ static void horusi_box_write(horusi_a64 *ring, horusi_a64 *next, uint32_t room, 
                              uint32_t words)
 {
     uint64_t n = horusi_ld64_rlx(own, next);
-    while (!horusi_cas64_acqrel(box, next, &n, n + 1)) { /* several threads write */
+    /* Several threads write. One that is passed so often is passed by somebody hostile, and its record
+     * may be none. */
+    for (int tries = 0; tries < 1000 && !horusi_cas64_acqrel(box, next, &n, n + 1); tries++) {
     }
     word[0] = n;
     word[words - 1] = horusi_record_sum(word, words);
@@ -10122,16 +10126,28 @@ static bool horusi_box_read(horusi_a64 *ring, uint32_t room, uint64_t n, uint64_
     return word[0] == n && word[words - 1] == horusi_record_sum(word, words);
 }
 
-/* A block of `bytes` readable bytes, which anybody may have written. */
+/* How many nodes a block of `bytes` readable bytes, which anybody may have written, has figures of;
+ * UINT32_MAX: it is none. Looked at once: what was checked is what is used. */
+static uint32_t horusi_sched_nodes(horusi_sched_block *b, uint64_t bytes)
+{
+    uint32_t n = bytes >= sizeof *b && b->magic == HORUSI_SCHED_MAGIC
+                     ? horusi_ld32_rlx(report, &b->nodes)
+                     : UINT32_MAX;
+    return n != UINT32_MAX && bytes >= horusi_sched_bytes(n) ? n : UINT32_MAX;
+}
+static horus_result horusi_no_figures(void)
+{
+    return horusi_fail(HORUS_E_CORRUPT, "scheduler_read: this is no scheduler's statistics");
+}
 static horus_result horusi_sched_figures(horusi_sched_block *b, uint64_t bytes,
                                          horus_scheduler_stats *out, horus_node_stats *nodes,
                                          size_t room, size_t *count)
 {
-    uint32_t n = bytes >= sizeof *b && b->magic == HORUSI_SCHED_MAGIC ? b->nodes : UINT32_MAX;
-    if (n == UINT32_MAX || bytes < horusi_sched_bytes(n))
-        return horusi_fail(HORUS_E_CORRUPT, "scheduler_read: this is no scheduler's statistics");
+    uint32_t n = horusi_sched_nodes(b, bytes);
+    if (n == UINT32_MAX)
+        return horusi_no_figures();
     memcpy(out->name, b->name, sizeof out->name - 1);
-    out->pid = (int32_t)b->pid;
+    out->pid = (int32_t)horusi_ld32_rlx(report, &b->pid);
     out->running = horusi_ld32_rlx(report, &b->running) != 0;
     uint32_t end = horusi_ld32_rlx(report, &b->end);
     out->end = end <= HORUS_END_FAILURE ? (horus_scheduler_end)end : HORUS_END_NONE;
@@ -10212,8 +10228,9 @@ static horus_result horusi_sched_find(horus_context *context, const char *name, 
     r = horus_topic_receive_tensor(t, m, NULL, HORUS_NO_WAIT);
     if (r == HORUS_EMPTY)
         r = horusi_fail(HORUS_E_NOT_FOUND, "scheduler_read: no scheduler %s has run here", name);
-    else if (r == HORUS_OK)
-        *bytes = m->dtype == HORUS_U8 && m->ndim == 1 && horus_tensor_is_contiguous(m)
+    else if (r == HORUS_OK) /* anywhere in a slot, if somebody says so: bytes need no alignment */
+        *bytes = m->dtype == HORUS_U8 && m->ndim == 1 && horus_tensor_is_contiguous(m) &&
+                         (uintptr_t)m->data % sizeof(uint64_t) == 0
                      ? (uint64_t)m->shape[0]
                      : 0;
     horus_topic_close(t);
@@ -10248,11 +10265,15 @@ horus_result horus_scheduler_read_records(horus_context *context, const char *na
     if (r != HORUS_OK)
         return r;
     horusi_sched_block *b = (horusi_sched_block *)m.data;
-    bool good = bytes >= sizeof *b && b->magic == HORUSI_SCHED_MAGIC;
-    uint32_t nodes = good ? b->nodes : 0, size[2] = {HORUSI_TICK_WORDS, HORUSI_EVENT_WORDS};
-    uint32_t rooms[2] = {good ? b->ticks_room : 0, good ? b->events_room : 0};
-    if (!good || bytes < horusi_sched_bytes(nodes) + horusi_box_bytes(rooms[0], rooms[1]))
-        r = horusi_fail(HORUS_E_CORRUPT, "scheduler_read: this is no scheduler's statistics");
+    const uint32_t size[2] = {HORUSI_TICK_WORDS, HORUSI_EVENT_WORDS};
+    uint32_t nodes = horusi_sched_nodes(b, bytes), rooms[2] = {0, 0};
+    if (nodes != UINT32_MAX) {
+        rooms[0] = horusi_ld32_rlx(report, &b->ticks_room);
+        rooms[1] = horusi_ld32_rlx(report, &b->events_room);
+    }
+    if (nodes == UINT32_MAX ||
+        bytes < horusi_sched_bytes(nodes) + horusi_box_bytes(rooms[0], rooms[1]))
+        r = horusi_no_figures();
     uint64_t end[2] = {0, 0}, at[2] = {0, 0}; /* as many are left in each ring */
     bool there[2] = {false, false};
     horusi_a64 *ring[2] = {NULL, NULL};
@@ -10303,6 +10324,7 @@ horus_result horus_scheduler_read_records(horus_context *context, const char *na
  * A node's phases, and one tick of it. A node belongs to one loop, and so to one thread, while the
  * scheduler runs; the watchdog looks at the words that J guards. */
 enum { HORUSI_RUNS = 1, HORUSI_JUDGED = 2, HORUSI_MAX_NODES = 4096 };
+enum { HORUSI_ENTERS = 1, HORUSI_SAFE = 2 }; /* an episode begins; it has begun */
 typedef struct horusi_node {
     horus_node_desc d;
     char name[HORUS_NAME_BYTES];
@@ -10319,11 +10341,12 @@ typedef struct horusi_node {
     uint64_t whole, step, rest;        /* the period: whole + step/num ns; rest/num is carried */
     uint32_t index;
     uint32_t late_in_row, failures_in_row;
-    bool live;            /* init worked, shutdown is due */
-    bool over;            /* ends here: never ticked again in this run */
-    bool ticked;          /* in this run */
-    bool going;           /* it was part of the step before, and goes on */
-    horusi_a32 safe;      /* 1: in an episode; by whoever swapped it */
+    bool live;   /* init worked, shutdown is due */
+    bool over;   /* ends here: never ticked again in this run */
+    bool ticked; /* in this run */
+    bool going;  /* it was part of the step before, and goes on */
+    horusi_a32
+        safe; /* ENTERS: by who swapped it from 0; SAFE: by the node's thread; 0: no episode */
     horusi_a32 leave_out; /* 1: the next tick is left out */
     horusi_a64 run;     /* 0, or when the tick began << 2 | RUNS | JUDGED: its miss is dealt with */
     horusi_a64 run_due; /* when that tick was due */
@@ -10370,8 +10393,9 @@ struct horus_scheduler {
     horus_topic *topic;
     horusi_sched_block *block;
     uint32_t block_nodes;
-    uint32_t signals; /* horusi_signals as it was */
-    horusi_a32 busy;  /* 1: run or admit has not returned; 2: nodes run, and the block stays */
+    uint32_t signals;   /* horusi_signals as it was */
+    horusi_a32 busy;    /* 1: run or admit has not returned; 2: nodes run, and the block stays */
+    horusi_a32 logging; /* threads that write a line, perhaps of a run that has ended */
     horusi_a32 stop, go, over;
     horusi_a32 changes; /* counts rates set while it runs */
     horusi_a32 ending;  /* somebody writes the next three: the first one only */
@@ -10430,10 +10454,13 @@ static void horusi_report(horus_scheduler *s, horusi_node *n, horus_event_kind k
 
 void horus_scheduler_log(horus_scheduler *s, const horus_tick *tick, const char *text)
 {
-    if (!s || !text || horusi_ld32_acq(Q2, &s->busy) != 2)
+    if (!s || !text)
         return;
-    horusi_report(s, tick && tick->index < s->count ? s->nodes[tick->index] : NULL, HORUS_EVENT_LOG,
-                  0, HORUS_OK, text);
+    (void)horusi_add32_seq(B, &s->logging, 1);
+    if (horusi_ld32_seq(B, &s->busy) == 2)
+        horusi_report(s, tick && tick->index < s->count ? s->nodes[tick->index] : NULL,
+                      HORUS_EVENT_LOG, 0, HORUS_OK, text);
+    (void)horusi_add32_acqrel(B, &s->logging, UINT32_MAX);
 }
 void horus_scheduler_stop(horus_scheduler *s)
 {
@@ -10551,13 +10578,15 @@ static void horusi_miss(horus_scheduler *s, horusi_node *n, bool budget, uint64_
         horusi_st32_rlx(own, &n->leave_out, 1);
         break;
     case HORUS_MISS_SAFE_MODE:
-        if (!horusi_cas32_acqrel(J1, &n->safe, &none, 1))
+        if (!horusi_cas32_acqrel(J1, &n->safe, &none, HORUSI_ENTERS))
             break;
-        horusi_count(&n->block->safe_entries, 1); /* by who began the episode alone */
+        /* by who begins the episode alone; and nobody ends it before it has begun */
+        horusi_count(&n->block->safe_entries, 1);
         horusi_set_state(n, HORUS_NODE_SAFE);
         if (n->d.safe_state)
             n->d.safe_state(n->d.user);
         horusi_report(s, n, HORUS_EVENT_SAFE, 0, HORUS_OK, "");
+        horusi_st32_rel(J1, &n->safe, HORUSI_SAFE);
         break;
     case HORUS_MISS_STOP:
         horusi_stop_for(s, HORUS_END_MISS, HORUS_E_LIMIT,
@@ -10631,7 +10660,8 @@ static void horusi_begin_node(horus_scheduler *s, horusi_node *n)
     horus_result r = n->d.init ? n->d.init(n->d.user) : HORUS_OK;
     n->live = r >= 0;
     if (n->live) {
-        horusi_st32_rlx(own, &n->safe, 0);
+        uint32_t safe = HORUSI_SAFE; /* what the watchdog has begun only now goes on */
+        (void)horusi_cas32_acqrel(J1, &n->safe, &safe, 0);
         horusi_set_state(n, HORUS_NODE_RUNNING);
         horusi_report(s, n, HORUS_EVENT_START, 0, HORUS_OK, "");
         return;
@@ -10713,11 +10743,11 @@ static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, ui
             horusi_count(&b->deadline_misses, 1);
         if (!judged)
             horusi_miss(s, n, over, over ? spent : since);
-    } else if (horusi_rarely(horusi_ld32_acq(J2, &n->safe) != 0)) {
-        horusi_st32_rel(J1, &n->safe, 0);
+    } else if (horusi_rarely(horusi_ld32_acq(J2, &n->safe) == HORUSI_SAFE)) {
         horusi_set_state(n, HORUS_NODE_RUNNING);
         horusi_count(&b->recoveries, 1);
         horusi_report(s, n, HORUS_EVENT_RECOVERED, 0, HORUS_OK, "");
+        horusi_st32_rel(J1, &n->safe, 0);
     }
     if (horusi_rarely(late)) {
         uint32_t most =
@@ -10932,7 +10962,25 @@ static int32_t horusi_priority(const horus_scheduler *s)
     return s->d.priority ? s->d.priority : 80;
 }
 
-/* Looks at running ticks. */
+/* Looks at running ticks, once. */
+static void horusi_watch(horus_scheduler *s, uint64_t now)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        horusi_node *n = s->nodes[i];
+        uint64_t run = horusi_ld64_acq(J2, &n->run), due = horusi_ld64_rlx(own, &n->run_due);
+        uint64_t spent = now > run >> 2 ? now - (run >> 2) : 0;
+        uint64_t since = now > due ? now - due : 0;
+        if ((run & (HORUSI_RUNS | HORUSI_JUDGED)) != HORUSI_RUNS)
+            continue;
+        uint64_t budget = horusi_ld64_rlx(own, &n->budget);
+        bool over = budget && spent > budget;
+        bool late = n->d.deadline_ns && since > (uint64_t)n->d.deadline_ns;
+        if ((!over && !late) || !horusi_cas64_acqrel(J1, &n->run, &run, run | HORUSI_JUDGED))
+            continue; /* or it has just ended, and judges itself */
+        horusi_count(&n->block->watchdog_misses, 1);
+        horusi_miss(s, n, over, over ? spent : since);
+    }
+}
 static void *horusi_watchdog(void *arg)
 {
     horus_scheduler *s = (horus_scheduler *)arg;
@@ -10948,21 +10996,7 @@ static void *horusi_watchdog(void *arg)
             continue;
         }
         next = now - next > every ? now + every : next + every;
-        for (uint32_t i = 0; i < s->count; i++) {
-            horusi_node *n = s->nodes[i];
-            uint64_t run = horusi_ld64_acq(J2, &n->run), due = horusi_ld64_rlx(own, &n->run_due);
-            uint64_t spent = now > run >> 2 ? now - (run >> 2) : 0;
-            uint64_t since = now > due ? now - due : 0;
-            if ((run & (HORUSI_RUNS | HORUSI_JUDGED)) != HORUSI_RUNS)
-                continue;
-            uint64_t budget = horusi_ld64_rlx(own, &n->budget);
-            bool over = budget && spent > budget;
-            bool late = n->d.deadline_ns && since > (uint64_t)n->d.deadline_ns;
-            if ((!over && !late) || !horusi_cas64_acqrel(J1, &n->run, &run, run | HORUSI_JUDGED))
-                continue; /* or it has just ended, and judges itself */
-            horusi_count(&n->block->watchdog_misses, 1);
-            horusi_miss(s, n, over, over ? spent : since);
-        }
+        horusi_watch(s, now);
     }
     if (s->thread_ends)
         s->thread_ends();
@@ -11227,11 +11261,15 @@ static horus_result horusi_sched_share(horus_scheduler *s)
     if (r == HORUS_OK && !topic)
         r = horus_topic_open(&topic, path,
                              &(horus_topic_desc){.type = &horus_tensor_type,
-                                                 .capacity = 1,
+                                                 .capacity = 2,
                                                  .flags = HORUS_PUBLISHER,
                                                  .max_publishers = 8,
                                                  .max_subscribers = 16,
                                                  .context = s->context});
+    if (r == HORUS_OK && topic != s->topic) { /* an old block goes once the new one can be found */
+        topic->out->frame_limit = 1;
+        topic->out->frame_most = UINT64_MAX;
+    }
     if (r == HORUS_OK) {
         for (uint64_t at = 0; at < bytes; at += 4096) /* no page fault later */
             ((volatile char *)memory.data)[at] = 0;
@@ -11249,11 +11287,11 @@ static horus_result horusi_sched_share(horus_scheduler *s)
         if (r != HORUS_OK)
             continue;
         b->magic = HORUSI_SCHED_MAGIC;
-        b->nodes = s->count;
-        b->pid = (uint32_t)getpid();
+        horusi_st32_rlx(report, &b->nodes, s->count);
+        horusi_st32_rlx(report, &b->pid, (uint32_t)getpid());
         b->seed = s->d.seed;
-        b->ticks_room = ticks;
-        b->events_room = events;
+        horusi_st32_rlx(report, &b->ticks_room, ticks);
+        horusi_st32_rlx(report, &b->events_room, events);
         memcpy(b->name, s->name, strlen(s->name));
         if (s->block) {
             horusi_st64_rlx(report, &b->passes, horusi_ld64_rlx(own, &s->block->passes));
@@ -11287,6 +11325,9 @@ static horus_result horusi_sched_share(horus_scheduler *s)
             horus_topic_close(topic);
         return r;
     }
+    /* who logs has not seen us begin, and has the old block; those who come now see it */
+    for (uint32_t tries = 0; horusi_ld32_seq(B, &s->logging) != 0; tries++)
+        horusi_give_way(tries);
     if (s->memory.data)
         (void)horus_tensor_release(&s->memory);
     else
@@ -11623,7 +11664,7 @@ static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool ste
     horus_result r = horusi_context_of(s->context, &c);
     if (r != HORUS_OK)
         return r;
-    if (!horusi_cas32_acqrel(Q2, &s->busy, &idle, 1))
+    if (!horusi_cas32_seq(B, &s->busy, &idle, 1))
         return horusi_fail(HORUS_E_BUSY, "scheduler %s runs already", s->name);
     s->step = step;
     s->lent = step && !s->clock.now;

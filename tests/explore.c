@@ -1453,6 +1453,277 @@ static void c_takes_block(void)
         }
 }
 
+/* ---- nodes: loops and watchdog of a scheduler of B, each a thread of it */
+
+static horus_scheduler *sched;
+static horusi_node *node;
+static uint64_t ticks_over, stopped_after; /* the newest message when stop was called */
+static int safe_calls, happened[HORUS_EVENT_LOG + 1];
+static void note_event(void *user, const horus_event *e)
+{
+    (void)user;
+    happened[e->kind]++;
+    if (e->kind == HORUS_EVENT_SAFE || e->kind == HORUS_EVENT_RECOVERED)
+        X_MUST(happened[HORUS_EVENT_SAFE] - happened[HORUS_EVENT_RECOVERED] ==
+               (e->kind == HORUS_EVENT_SAFE));
+}
+static void node_is_safe(void *user)
+{
+    (void)user;
+    safe_calls++;
+}
+static uint64_t box_bytes; /* of the next scheduler */
+/* Initialised, as after a step. */
+static void make_node(const horus_node_desc *d, int64_t watchdog_ns)
+{
+    x_opening = B;
+    X_MUST(horus_scheduler_open(&sched, &(horus_scheduler_desc){.name = "s",
+                                                                .context = context[B],
+                                                                .watchdog_ns = watchdog_ns,
+                                                                .blackbox_bytes = box_bytes,
+                                                                .on_event = note_event}) ==
+           HORUS_OK);
+    X_MUST(horus_scheduler_add(sched, d) == HORUS_OK);
+    X_MUST(horus_scheduler_step(sched, 0) == HORUS_OK);
+    x_opening = O;
+    (void)pthread_key_delete(sched->here); /* once, not at the end of each execution */
+    sched->has_key = sched->step = false;
+    sched->end = UINT64_MAX;
+    node = sched->nodes[0];
+}
+static void nodes_are_over(void)
+{
+    X_MUST(horus_scheduler_close(sched) == HORUS_OK);
+    all_leave();
+}
+
+static horus_result gets_a_message(void *user, horus_tick *t)
+{
+    (void)user;
+    X_MUST(receive_number(B, HORUS_NO_WAIT) == HORUS_OK);
+    if (last_seen[B] == 2)
+        horus_scheduler_stop(t->scheduler);
+    return HORUS_OK;
+}
+static void prepare_on_topic(void)
+{
+    prepare_sleep();
+    make_node(&(horus_node_desc){.name = "n", .tick = gets_a_message, .on_topic = topic[B]}, 0);
+}
+static void b_runs_its_node(void) { horusi_on_topic(sched, node); }
+static void both_were_ticked(void)
+{
+    X_MUST(node->block->ticks == 2 && last_seen[B] == 2);
+    if (X->long_slices)
+        x_fail("a node was not woken for its message");
+    nodes_are_over();
+}
+/* Stop is called, and then a message is sent: by a thread of B, on a handle of its own. */
+static horus_result gets_none_after_stop(void *user, horus_tick *t)
+{
+    (void)user;
+    X_MUST(t->count < 2);
+    X_MUST(receive_number(B, HORUS_NO_WAIT) == HORUS_OK);
+    X_MUST(last_seen[B] <= stopped_after);
+    return HORUS_OK;
+}
+static void prepare_stop(void)
+{
+    enter(O), enter(B);
+    topic[A] = open_as(B, "t", HORUS_OVERWRITE, 2, HORUS_PUBLISHER);
+    topic[B] = open_as(B, "t", HORUS_OVERWRITE, 2, 0);
+    X_MUST(horus_topic_receive(topic[B], &number, 8, NULL, HORUS_NO_WAIT) == HORUS_EMPTY);
+    topic[B]->sleeps_since = 1;
+    topic[B]->shm->may_sleep = 1;
+    stopped_after = UINT64_MAX;
+    make_node(&(horus_node_desc){.name = "n", .tick = gets_none_after_stop, .on_topic = topic[B]},
+              0);
+}
+static void b_sends_stops_and_sends(void)
+{
+    X_MUST(send_number(topic[A], HORUS_NO_WAIT) == HORUS_OK);
+    stopped_after = number;
+    horus_scheduler_stop(sched);
+    X_MUST(send_number(topic[A], HORUS_NO_WAIT) == HORUS_OK);
+}
+static void it_has_ended(void)
+{
+    X_MUST(node->block->ticks == last_seen[B] && last_seen[B] < 2);
+    nodes_are_over();
+}
+
+/* A watchdog: long ticks and short ones in turn. */
+enum { BUDGET = 100000 };
+static horus_result takes_long_at_times(void *user, horus_tick *t)
+{
+    (void)user;
+    if (t->count % 2 == 0) {
+        X->now += 2 * BUDGET;
+        ticks_over++;
+    }
+    x_point(true, false);
+    return HORUS_OK;
+}
+static void prepare_watched(void)
+{
+    enter(O), enter(B);
+    make_node(&(horus_node_desc){.name = "n",
+                                 .tick = takes_long_at_times,
+                                 .safe_state = node_is_safe,
+                                 .budget_ns = BUDGET,
+                                 .on_miss = HORUS_MISS_SAFE_MODE},
+              100000);
+}
+static void b_ticks(void)
+{
+    for (int i = 0; i < 4; i++) {
+        uint64_t now = horusi_now();
+        (void)horusi_tick(sched, node, now, now);
+    }
+}
+static void b_watches(void)
+{
+    for (int i = 0; i < 3; i++)
+        horusi_watch(sched, horusi_now());
+}
+static void episodes_add_up(void)
+{
+    const horusi_node_block *b = node->block;
+    uint64_t entries = b->safe_entries, recoveries = b->recoveries;
+    X_MUST(entries == (uint64_t)safe_calls && entries == (uint64_t)happened[HORUS_EVENT_SAFE]);
+    X_MUST(entries >= 1 && recoveries == (uint64_t)happened[HORUS_EVENT_RECOVERED]);
+    X_MUST(entries == recoveries + (node->safe != 0));
+    X_MUST((b->state == HORUS_NODE_SAFE) == (node->safe != 0));
+    nodes_are_over();
+}
+
+static void each_miss_was_judged_once(void)
+{
+    X_MUST(node->block->ticks == 4 && node->block->budget_misses == 2 && ticks_over == 2);
+    X_MUST(happened[HORUS_EVENT_BUDGET] == 2 && node->block->watchdog_misses <= 2);
+    episodes_add_up();
+}
+/* The watchdog has judged a tick, and does something about it only when others have come and gone. */
+static void b_ticks_twice(void)
+{
+    for (int i = 0; i < 2; i++)
+        (void)horusi_tick(sched, node, X->now, X->now);
+}
+static void b_acts_late(void) { horusi_miss(sched, node, true, BUDGET + 1); }
+
+/* Ticks that are far apart, and each in time: what is known of one is not held against the next. */
+static horus_result takes_no_time(void *user, horus_tick *t)
+{
+    (void)user, (void)t;
+    x_point(true, false);
+    return HORUS_OK;
+}
+static void prepare_deadline(void)
+{
+    enter(O), enter(B);
+    make_node(&(horus_node_desc){.name = "n", .tick = takes_no_time, .deadline_ns = BUDGET},
+              100000);
+}
+static void b_ticks_in_time(void)
+{
+    for (int i = 0; i < 2; i++) {
+        (void)horusi_tick(sched, node, X->now, X->now);
+        X->now += 2 * BUDGET;
+    }
+}
+static void nothing_was_late(void)
+{
+    X_MUST(node->block->ticks == 2 && happened[HORUS_EVENT_DEADLINE] == 0);
+    X_MUST(node->block->watchdog_misses == 0);
+    nodes_are_over();
+}
+
+/* A line is logged from outside as a run ends, and the figures move; somebody else gets their memory. */
+static horus_frame moved[12];
+static uint32_t moved_count;
+static void prepare_moving(void)
+{
+    enter(O), enter(B);
+    box_bytes = 256;
+    make_node(&(horus_node_desc){.name = "n", .tick = takes_no_time}, 0);
+    sched->has_key = true; /* of no use, and none is made in each execution */
+    sched->busy = 2;
+    context[B]->alone.solo = HORUSI_SHARED; /* no barrier on the way: it has had threads, */
+    sched->topic->use.solo = 101;           /* and it is who moves them that ran it */
+}
+static void b_logs(void) { horus_scheduler_log(sched, NULL, "a line"); }
+static void b_moves_figures(void)
+{
+    void *data;
+    horusi_st32_rlx(own, &sched->busy, 0); /* the run is over */
+    X_MUST(horus_scheduler_add(sched, &(horus_node_desc){.name = "m", .tick = takes_no_time}) ==
+           HORUS_OK);
+    X_MUST(horus_scheduler_step(sched, 0) == HORUS_OK);
+    while (horus_frame_alloc(&moved[moved_count], pool[B], 4096, HORUS_UNINIT, &data) == HORUS_OK) {
+        memset(data, 0x55, 4096);
+        moved_count++;
+    }
+}
+static void memory_is_whose_it_is(void)
+{
+    uint64_t bytes;
+    void *data;
+    X_MUST(moved_count >= 3);
+    for (uint32_t i = 0; i < moved_count; i++) {
+        X_MUST(horus_frame_data(&moved[i], &data, &bytes) == HORUS_OK);
+        for (uint64_t k = 0; k < bytes; k++)
+            X_MUST(((uint8_t *)data)[k] == 0x55);
+        X_MUST(horus_frame_release(&moved[i]) == HORUS_OK);
+    }
+    sched->has_key = false;
+    nodes_are_over();
+}
+
+/* Rates that change while it runs. */
+static uint64_t scene_now(void *user)
+{
+    (void)user;
+    return X->now += 10;
+}
+static void scene_sleep(void *user, uint64_t ns)
+{
+    (void)user;
+    if (ns > X->now)
+        x_pause(ns - X->now);
+}
+static horus_result counts_ticks(void *user, horus_tick *t)
+{
+    (void)user;
+    /* a rate is taken as a whole, and its first tick is one period after the last one */
+    X_MUST(t->dt_ns == 0 || t->dt_ns == 1000000 || t->dt_ns == 2000000 || t->dt_ns == 500000);
+    X_MUST(t->budget_ns == 0 || t->budget_ns == BUDGET);
+    return HORUS_OK;
+}
+static void prepare_rates(void)
+{
+    enter(O), enter(B);
+    make_node(&(horus_node_desc){.name = "n", .tick = counts_ticks, .rate_num = 1000}, 0);
+    sched->clock = (horus_time_source){scene_now, scene_sleep, NULL};
+    X_MUST(horusi_make_loops(sched) == HORUS_OK);
+    sched->loops[0].due[0] = X->now;
+    node->ticked = false;
+    node->phase = node->rest = 0;
+    sched->end = X->now + 3000000;
+}
+static void b_runs_its_loop(void) { horusi_ordered(sched, &sched->loops[0], true, 0); }
+static void b_sets_rates(void)
+{
+    X_MUST(horus_scheduler_set_rate(sched, "n", 500) == HORUS_OK);
+    X_MUST(horus_scheduler_set_budget(sched, "n", BUDGET) == HORUS_OK);
+    X_MUST(horus_scheduler_set_rate(sched, "n", 2000) == HORUS_OK);
+}
+static void the_newest_rate_counts(void)
+{
+    X_MUST(sched->loops[0].changes == 2 && node->budget == BUDGET);
+    X_MUST(node->num == 2000 && node->den == 1 && node->block->rate_num == 2000);
+    nodes_are_over();
+}
+
 /* ---- the scenes */
 
 /* clang-format off */
@@ -1593,6 +1864,20 @@ static const x_scenario scenes[] = {
      {{c_takes_its_lane, C, true}, {b_counts, B, false}}, {2, 1, 2}},
     {"ring: ends under a reader", prepare_ending, ended_is_counted,
      {{c_drops_orphan, C, true}, {b_reads_two, B, false}}, {2, 1, 1}},
+    {"node: sleeps for its topic", prepare_on_topic, both_were_ticked,
+     {{a_sends_two, A, false}, {b_runs_its_node, B, false}}, {2, 0, 2}},
+    {"node: stop, then a message", prepare_stop, it_has_ended,
+     {{b_sends_stops_and_sends, B, false}, {b_runs_its_node, B, false}}, {2, 0, 2}},
+    {"node: a watchdog judges", prepare_watched, each_miss_was_judged_once,
+     {{b_ticks, B, false}, {b_watches, B, false}}, {3, 0, 1}},
+    {"small: an episode begins late", prepare_watched, episodes_add_up,
+     {{b_ticks_twice, B, false}, {b_acts_late, B, false}}, {2, 0, 2}},
+    {"small: a deadline", prepare_deadline, nothing_was_late,
+     {{b_ticks_in_time, B, false}, {b_watches, B, false}}, {2, 0, 2}},
+    {"node: a line as figures move", prepare_moving, memory_is_whose_it_is,
+     {{b_logs, B, false}, {b_moves_figures, B, false}}, {2, 0, 2}},
+    {"node: its rate changes", prepare_rates, the_newest_rate_counts,
+     {{b_runs_its_loop, B, false}, {b_sets_rates, B, false}}, {2, 0, 2}},
 };
 /* clang-format on */
 enum { SCENES = sizeof scenes / sizeof scenes[0] };

@@ -53,6 +53,7 @@ static int x_munmap(void *at, size_t bytes);
 static long x_syscall(long number, ...);
 static void x_yield(void);
 static int x_sleep(const struct timespec *t);
+static int x_sleep_until(const struct timespec *t);
 static int x_clock(struct timespec *t);
 static uint64_t x_ticks(void);
 static void *x_malloc(size_t bytes);
@@ -66,6 +67,7 @@ static int x_back(int fd, uint64_t at, uint64_t bytes, bool punch);
 #define syscall(...) x_syscall(__VA_ARGS__)
 #define sched_yield() x_yield()
 #define nanosleep(t, left) x_sleep(t)
+#define clock_nanosleep(clock, flags, t, left) x_sleep_until(t)
 #define clock_gettime(clock, t) x_clock(t)
 #define __builtin_ia32_rdtsc() x_ticks()
 #define posix_fallocate(fd, at, n) x_back(fd, (uint64_t)(at), (uint64_t)(n), false)
@@ -86,6 +88,7 @@ static int x_back(int fd, uint64_t at, uint64_t bytes, bool punch);
 #undef munmap
 #undef syscall
 #undef nanosleep
+#undef clock_nanosleep
 #undef clock_gettime
 #undef posix_fallocate
 #undef madvise
@@ -417,6 +420,13 @@ static int x_sleep(const struct timespec *t)
 {
     X->now += (uint64_t)t->tv_nsec;
     x_yield();
+    return 0;
+}
+static int x_sleep_until(const struct timespec *t)
+{
+    uint64_t ns = (uint64_t)t->tv_sec * 1000000000u + (uint64_t)t->tv_nsec;
+    if (X->running && ns > X->now)
+        x_pause(ns - X->now);
     return 0;
 }
 static void x_entry(void)

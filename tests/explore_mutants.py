@@ -134,6 +134,36 @@ MUTANTS = [
     ("a run is claimed without looking whether a neighbour is free", "memory",
      "ready = horusi_dissolve(p, up ? g - i : g + i, false);", "ready = true;"),
     ("a topic ends although somebody else holds it", "a topic ends", "if (others) return;", ""),
+    ("an episode may end before it has begun", "node: a watchdog",
+     "if (!horusi_cas32_acqrel(J1, &n->safe, &none, HORUSI_ENTERS)) break;",
+     "if (!horusi_cas32_acqrel(J1, &n->safe, &none, HORUSI_SAFE)) break;"),
+    ("a tick's end does not look whether it was judged", "node: a watchdog",
+     "bool judged = watched && (horusi_xchg64_seq(J2, &n->run, 0) & HORUSI_JUDGED) != 0;",
+     "bool judged = false; horusi_st64_rel(J1, &n->run, 0);"),
+    ("the watchdog judges without a swap", "node: a watchdog",
+     "if ((!over && !late) || !horusi_cas64_acqrel(J1, &n->run, &run, run | HORUSI_JUDGED)) continue;",
+     "if (!over && !late) continue; horusi_st64_rel(J1, &n->run, run | HORUSI_JUDGED);"),
+    ("when a tick was due is written after it can be seen", "small: a deadline",
+     "horusi_st64_rlx(own, &n->run_due, due); horusi_st64_rel(J1, &n->run, now << 2 | HORUSI_RUNS);",
+     "horusi_st64_rel(J1, &n->run, now << 2 | HORUSI_RUNS); horusi_st64_rlx(own, &n->run_due, due);"),
+    ("a node does not look at stop once its message is there", "node: stop",
+     "if (r != HORUS_OK || horusi_stops(s)) return; uint64_t skipped = 0,",
+     "if (r != HORUS_OK) return; uint64_t skipped = 0,"),
+    ("figures move under who logs in them", "node: a line",
+     "for (uint32_t tries = 0; horusi_ld32_seq(B, &s->logging) != 0; tries++) horusi_give_way(tries);", ""),
+    ("a rate is counted before it is there", "node: its rate",
+     "horusi_st64_rlx(own, &n->wanted, horusi_pair(num, den));"
+     " (void)horusi_add32_acqrel(Q1, &s->changes, 1);",
+     "(void)horusi_add32_acqrel(Q1, &s->changes, 1);"
+     " horusi_st64_rlx(own, &n->wanted, horusi_pair(num, den));"),
+    ("a loop counts changes after it has looked for them", "node: its rate",
+     "l->changes = horusi_ld32_acq(Q2, &s->changes); for (uint32_t i = 0; i < l->count; i++) {"
+     " horusi_node *n = l->nodes[i]; if (!n->over && horusi_change_rate(n) && n->ticked) {"
+     " n->phase--; /* that of the tick before */ l->due[i] = horusi_later(n, n->last_due, 1); } }",
+     "for (uint32_t i = 0; i < l->count; i++) {"
+     " horusi_node *n = l->nodes[i]; if (!n->over && horusi_change_rate(n) && n->ticked) {"
+     " n->phase--; l->due[i] = horusi_later(n, n->last_due, 1); } }"
+     " l->changes = horusi_ld32_acq(Q2, &s->changes);"),
 ]
 
 

@@ -205,6 +205,10 @@ struct board { /* shared with the others */
     uint64_t number, kept_waiting_ns;
     bool whole;
     bool squeezed; /* the one that was stopped may find no memory */
+    _Atomic uint32_t ticks, long_ticks,
+        safe;               /* of the victim's node: what its callbacks have seen */
+    _Atomic uint32_t lines; /* that were logged */
+    _Atomic int32_t pid;
 };
 static struct board *board;
 
@@ -220,19 +224,20 @@ typedef struct operation {
     unsigned flags;
 } operation;
 enum {
-    CORPSE = 1,    /* a third process has died before, and nobody has swept it */
-    ACKS = 2,      /* one message of the queue may be done for good */
-    SENT = 4,      /* over 1, rely 1 and queue 101 are sent, and stay */
-    TENSORS = 8,   /* so are tensors 2 to 4, of which the oldest may have to go */
-    SENDS = 16,    /* over 2, rely 2, queue 102 or tensor 5: once, and surely if the call ended */
-    CLAIMS = 32,   /* once the call has ended, a message of the queue is claimed */
-    FRESH = 64,    /* topic "fresh" may be half made */
-    NAMED = 128,   /* pool "named", likewise */
-    SECOND = 256,  /* the second namespace, likewise */
-    ALLOCS = 2048, /* stopped, it may find no memory afterwards */
-    FILLS = 4096,  /* takes all memory: while it is stopped nobody else has any */
-    READS = 512,   /* the survivor has read all before it begins */
-    SWEEPS = 1024  /* reads nothing itself, and sweeps a reader that is dead */
+    CORPSE = 1,     /* a third process has died before, and nobody has swept it */
+    ACKS = 2,       /* one message of the queue may be done for good */
+    SENT = 4,       /* over 1, rely 1 and queue 101 are sent, and stay */
+    TENSORS = 8,    /* so are tensors 2 to 4, of which the oldest may have to go */
+    SENDS = 16,     /* over 2, rely 2, queue 102 or tensor 5: once, and surely if the call ended */
+    CLAIMS = 32,    /* once the call has ended, a message of the queue is claimed */
+    FRESH = 64,     /* topic "fresh" may be half made */
+    NAMED = 128,    /* pool "named", likewise */
+    SECOND = 256,   /* the second namespace, likewise */
+    ALLOCS = 2048,  /* stopped, it may find no memory afterwards */
+    FILLS = 4096,   /* takes all memory: while it is stopped nobody else has any */
+    READS = 512,    /* the survivor has read all before it begins */
+    FIGURES = 8192, /* has a scheduler, whose figures and black box outlive it */
+    SWEEPS = 1024   /* reads nothing itself, and sweeps a reader that is dead */
 };
 
 /* Arguments and results of run(). */
@@ -497,6 +502,134 @@ static void do_close_topic(void) { horus_topic_close(them.over); }
 static void do_close_queue(void) { horus_topic_close(them.queue); }
 static void do_leave(void) { horus_context_close(them.c); }
 
+/* A scheduler with a clock of its own, so that each time all is as the time before. Its black box has
+ * room for ten ticks and four other records, and all are full when something happens. */
+enum {
+    PERIOD = 1000000, /* ns */
+    SHORT = 1000,     /* that a tick takes */
+    LONG = 600000,
+    BUDGET = 500000,
+    FORMER = 12, /* ticks before, and lines */
+    BOX_TICKS = 10,
+    BOX_EVENTS = 4,
+    LINE = 79
+};
+static struct {
+    horus_scheduler *s;
+    uint64_t now, takes;
+    bool logs, stops;
+    char line[LINE + 1];
+} node;
+static uint64_t node_now(void *user)
+{
+    (void)user;
+    return node.now;
+}
+static void node_sleep(void *user, uint64_t ns)
+{
+    (void)user;
+    node.now = ns;
+}
+static void line_of(char *line, uint32_t number) /* whole, or seen not to be */
+{
+    for (int i = 0; i < LINE; i++)
+        line[i] = (char)('A' + (number + (uint32_t)i) % 23);
+    line[LINE] = 0;
+}
+static horus_result node_tick(void *user, horus_tick *t)
+{
+    (void)user;
+    atomic_fetch_add(&board->ticks, 1);
+    node.now += node.takes;
+    if (node.takes > BUDGET)
+        atomic_fetch_add(&board->long_ticks, 1);
+    if (node.logs) {
+        line_of(node.line, atomic_load(&board->lines));
+        horus_scheduler_log(t->scheduler, t, node.line);
+        atomic_fetch_add(&board->lines, 1);
+    }
+    if (node.stops)
+        horus_scheduler_stop(t->scheduler);
+    return HORUS_OK;
+}
+static void node_is_safe(void *user)
+{
+    (void)user;
+    atomic_fetch_add(&board->safe, 1);
+}
+static horus_result node_ends(void *user)
+{
+    (void)user;
+    node.now++;
+    return HORUS_OK;
+}
+static void add_node(const char *name)
+{
+    MUST_OK(horus_scheduler_add(node.s, &(horus_node_desc){.name = name,
+                                                           .tick = node_tick,
+                                                           .shutdown = node_ends,
+                                                           .safe_state = node_is_safe,
+                                                           .rate_num = 1000000000 / PERIOD,
+                                                           .budget_ns = BUDGET,
+                                                           .on_miss = HORUS_MISS_SAFE_MODE}));
+}
+static void will_schedule(void)
+{
+    ready();
+    node.now = 1000000007;
+    node.takes = SHORT;
+    MUST_OK(horus_scheduler_open(
+        &node.s,
+        &(horus_scheduler_desc){.name = "s",
+                                .context = them.c,
+                                .clock = &(horus_time_source){.now = node_now, .sleep = node_sleep},
+                                .blackbox_bytes = BOX_EVENTS * 256}));
+    add_node("node");
+    board->ticks = board->long_ticks = board->safe = board->lines = 0;
+    board->pid = getpid();
+}
+static void do_set_up(void) { it.r = horus_scheduler_step(node.s, 0); }
+static void do_tick(void) { it.r = horus_scheduler_step(node.s, PERIOD); }
+static void have_ticked(void)
+{
+    will_schedule();
+    node.logs = true;
+    MUST_OK(horus_scheduler_step(node.s, (int64_t)FORMER * PERIOD));
+    node.logs = false;
+}
+static void will_move(void) /* the figures, to where there is room for one more */
+{
+    have_ticked();
+    add_node("another");
+}
+static void will_miss(void)
+{
+    have_ticked();
+    node.takes = LONG;
+}
+static void will_recover(void)
+{
+    will_miss();
+    do_tick();
+    fine();
+    node.takes = SHORT;
+}
+static void will_log(void)
+{
+    have_ticked();
+    line_of(node.line, FORMER);
+    horusi_st32_rel(Q1, &node.s->busy, 2); /* as in a tick */
+}
+static void do_log(void) { horus_scheduler_log(node.s, NULL, node.line); }
+static void check_log(void) { horusi_st32_rel(Q1, &node.s->busy, 0); }
+static void will_stop(void)
+{
+    have_ticked();
+    node.stops = true;
+}
+static void do_run(void) { it.r = horus_scheduler_run(node.s, HORUS_FOREVER); }
+static void do_close_scheduler(void) { it.r = horus_scheduler_close(node.s); }
+
 static const operation operations[] = {
     {"join", will_join, nothing, do_join, check_join, 0},
     {"join, sweeping", will_join, nothing, do_join, check_join, CORPSE | SWEEPS},
@@ -542,6 +675,14 @@ static const operation operations[] = {
     {"sweep", joined, nothing, do_sweep, fine, CORPSE | SWEEPS},
     {"close", have_sent, nothing, do_close_topic, nothing, SENT},
     {"close a queue", ready, have_claimed, do_close_queue, nothing, ACKS},
+    {"figures", will_schedule, nothing, do_set_up, fine, FIGURES},
+    {"figures, moved", will_move, nothing, do_set_up, fine, FIGURES},
+    {"tick", have_ticked, nothing, do_tick, fine, FIGURES},
+    {"tick that misses", will_miss, nothing, do_tick, fine, FIGURES},
+    {"tick that recovers", will_recover, nothing, do_tick, fine, FIGURES},
+    {"log", will_log, nothing, do_log, check_log, FIGURES},
+    {"run until stop", will_stop, nothing, do_run, fine, FIGURES},
+    {"close a scheduler", have_ticked, nothing, do_close_scheduler, fine, FIGURES},
     {"leave", have_sent_tensors, have_claimed, do_leave, nothing, ACKS | SENT | TENSORS},
     {"leave as the last", have_founded, nothing, do_leave, nothing, SECOND},
 };
@@ -736,11 +877,101 @@ static void check_got(const operation *op, bool ended)
         MUST(redelivered >= 1);
 }
 
+/* The figures of a scheduler whose process stands still, or is no more: a few stores apart from what
+ * its callbacks have seen, and once its call has ended not even that. */
+static bool is_near(uint64_t value, uint64_t low, uint64_t high)
+{
+    return value >= low && value <= high;
+}
+static void check_records(uint64_t start, uint64_t seen_ticks, bool ended)
+{
+    horus_record list[BOX_TICKS + BOX_EVENTS + 1];
+    size_t count, of_ticks = 0, others = 0;
+    uint64_t phase = 0, time = 0;
+    uint32_t lines = atomic_load(&board->lines);
+    char line[LINE + 1];
+    MUST_OK(horus_scheduler_read_records(us.c, "s", list, sizeof list / sizeof *list, &count));
+    for (size_t i = 0; i < count; i++) {
+        const horus_record *r = &list[i];
+        MUST(r->time_ns >= time && r->result == HORUS_OK);
+        time = r->time_ns;
+        MUST(r->index == UINT32_MAX ? r->node[0] == 0
+                                    : strcmp(r->node, r->index ? "another" : "node") == 0);
+        if (r->kind == HORUS_EVENT_TICK) {
+            MUST(r->ns == SHORT || r->ns == LONG);
+            MUST(of_ticks == 0 || r->phase == phase + 1 || (r->phase == 0 && time > start));
+            phase = r->phase;
+            of_ticks++;
+            continue;
+        }
+        others++;
+        if (r->kind == HORUS_EVENT_LOG) {
+            bool known = false;
+            for (uint32_t k = 0; k <= lines && !known; k++) {
+                line_of(line, k);
+                known = strcmp(r->text, line) == 0;
+            }
+            MUST(known);
+        } else {
+            MUST(r->text[0] == 0);
+            MUST(r->kind == HORUS_EVENT_START || r->kind == HORUS_EVENT_BUDGET ||
+                 r->kind == HORUS_EVENT_SAFE || r->kind == HORUS_EVENT_RECOVERED ||
+                 r->kind == HORUS_EVENT_END);
+        }
+    }
+    /* one of each is being written at most, in the place of the oldest */
+    uint64_t kept = seen_ticks < BOX_TICKS ? seen_ticks : BOX_TICKS;
+    MUST(is_near(of_ticks, kept > 0 ? kept - 1 : 0, ended ? kept : kept + 1));
+    MUST(!ended || of_ticks == kept);
+    if (seen_ticks > 0) {
+        MUST(others >= BOX_EVENTS - 1 && others <= BOX_EVENTS);
+        MUST(is_near(phase + 1, seen_ticks - (ended ? 0 : 1), seen_ticks) ||
+             (phase == 0 && seen_ticks > FORMER)); /* of another run */
+    }
+}
+static void check_figures(bool ended)
+{
+    horus_scheduler_stats s;
+    horus_node_stats n[3];
+    size_t count;
+    uint64_t seen_ticks = atomic_load(&board->ticks), long_ticks = atomic_load(&board->long_ticks);
+    uint64_t safe = atomic_load(&board->safe);
+    horus_result r = horus_scheduler_read(us.c, "s", &s, n, 3, &count);
+    if (r == HORUS_E_NOT_FOUND && seen_ticks == 0 && !ended)
+        return;
+    MUST_OK(r);
+    MUST(strcmp(s.name, "s") == 0 && s.pid == atomic_load(&board->pid));
+    MUST(count == s.nodes && count >= 1 && count <= 2);
+    MUST(strcmp(n[0].name, "node") == 0 && n[0].rate_num == 1000 && n[0].rate_den == 1);
+    if (count == 2)
+        MUST(strcmp(n[1].name, "another") == 0 && n[1].ticks == 0);
+    MUST(is_near(n[0].ticks, seen_ticks, seen_ticks + (ended ? 0 : 1)));
+    MUST(is_near(n[0].spread[HORUS_SPREAD_WAKE].count, seen_ticks, n[0].ticks));
+    MUST(is_near(n[0].spread[HORUS_SPREAD_RUN].count + (ended || seen_ticks == 0 ? 0 : 1),
+                 seen_ticks, seen_ticks + 1));
+    MUST(n[0].spread[HORUS_SPREAD_WAKE].max_ns == 0);
+    MUST(n[0].spread[HORUS_SPREAD_RUN].max_ns <= LONG);
+    MUST(is_near(n[0].budget_misses + (ended || long_ticks == 0 ? 0 : 1), long_ticks,
+                 long_ticks + 1));
+    MUST(n[0].deadline_misses + n[0].skipped + n[0].overruns + n[0].failures + n[0].restarts +
+             n[0].watchdog_misses ==
+         0);
+    MUST(is_near(n[0].safe_entries, safe, safe + (ended ? 0 : 1)));
+    MUST(n[0].recoveries <= safe);
+    MUST(n[0].running_since_ns == 0 || (!ended && n[0].running_since_ns == n[0].last_due_ns));
+    MUST(n[0].state == HORUS_NODE_IDLE || n[0].state == HORUS_NODE_RUNNING ||
+         n[0].state == HORUS_NODE_SAFE);
+    MUST(!ended || (n[0].state == HORUS_NODE_SAFE) == (n[0].safe_entries > n[0].recoveries));
+    check_records(s.start_ns, seen_ticks, ended);
+}
+
 static void survive(const operation *op, bool ended, bool was_stopped)
 {
     (void)alarm(SECONDS);
     MUST_OK(horus_context_sweep(us.c, NULL));
     check_books(us.p);
+    if (op->flags & FIGURES)
+        check_figures(ended && !was_stopped);
     drain();
     check_got(op, ended && !was_stopped);
     take_runs();
@@ -1155,6 +1386,8 @@ static void stop_at(const operation *op, size_t n)
     MUST(await(WUNTRACED) == SIGSTOP);
     note_theirs();
     MUST_OK(horus_context_sweep(us.c, NULL));
+    if (op->flags & FIGURES)
+        check_figures(false);
     for (int i = 0; i < CAPACITY + 1; i++) {
         go_on(true);
         drain();

@@ -48,7 +48,7 @@ storms() { # until the time is up, with a new seed each
     run explore $((3 * part + 60)) "$out/explore" -t "$(echo "scale=1; $part / 70" | bc)"
     run orders 5400 "$out/explore" -m -t 0.2 -j 1
     run mutants $((2 * part + 900)) python3 tests/explore_mutants.py -j 1
-    run fuzz $((3 * part + 600)) tests/fuzz/run.sh -j 1 -t $((part / 7))
+    run fuzz $((3 * part + 600)) tests/fuzz/run.sh -j 1 -t $((part / 8))
     storms 1002 2
 } &
 wait

@@ -1,6 +1,7 @@
 /* The storm: processes that send, receive and hold frames of all sizes under random SIGKILLs and
- * SIGSTOPs. Survivors must see only whole messages, in order per publisher, with no silent loss;
- * afterwards the books must balance, all memory must be usable, and nothing may be left behind.
+ * SIGSTOPs, each as the nodes of a scheduler under a watchdog. Survivors must see only whole messages, in
+ * order per publisher, with no silent loss, and the figures of the dead as they were; afterwards the
+ * books must balance, all memory must be usable, and nothing may be left behind.
  *
  *     storm [-k kills] [-s stops] [-w workers] [-r seed] [-o other-binary] [-x binary] [-m pool MiB] [-p us]
  *
@@ -17,13 +18,13 @@ enum { MAX_WORKERS = 16, MAX_LIVES = 8192, MAX_JOBS = 4096, HOLD = 6 };
 
 /* What workers tell the supervisor, in memory of its own that no kill can spoil. */
 typedef struct Life { /* one run of one worker */
-    _Atomic uint32_t jobs_begun, jobs_sent;
+    _Atomic uint32_t jobs_begun, jobs_sent, ticks;
     _Atomic uint8_t done[MAX_JOBS]; /* times that a job was finished */
 } Life;
 typedef struct Board {
     _Atomic uint32_t lives;
     _Atomic uint64_t frames_sent, frames_got, reliable_sent, reliable_got, jobs_got, again, lost,
-        full, pool_full, max_hold_checks, bytes;
+        full, pool_full, max_hold_checks, bytes, figures_read, records_read, ticks, misses;
     _Atomic uint32_t broken; /* violations seen */
     _Atomic uint32_t first;  /* 1 once `what` is taken */
     char what[200];
@@ -291,7 +292,163 @@ static void job_turn(World *w, bool send)
         broken("ack: %s", horus_last_error());
 }
 
-static int worker(uint64_t seed, uint64_t mib)
+/* ---- a worker's scheduler, and those of the others */
+
+enum { BOX_BYTES = 16 << 10, RECORDS = 64 };
+static void scheduler_name(char *name, size_t room, int k)
+{
+    (void)snprintf(name, room, "worker-%d", k);
+}
+/* A line whose every part tells the others. */
+static void line_of(char *line, size_t room, uint64_t life, uint32_t tick)
+{
+    (void)snprintf(line, room, "life %llu tick %u %016llx end", (unsigned long long)life,
+                   (unsigned)tick, (unsigned long long)(life * 0x9e3779b97f4a7c15u ^ tick));
+}
+static void check_record(const horus_record *r)
+{
+    char line[80];
+    unsigned long long life;
+    unsigned tick;
+    const char *node = r->index == UINT32_MAX ? "" : r->index == 0 ? "work" : "look";
+    if (strcmp(r->node, node) != 0)
+        broken("a record of node %u, which is called %s", (unsigned)r->index, r->node);
+    if (r->kind != HORUS_EVENT_LOG) {
+        if (r->text[0] && r->kind != HORUS_EVENT_FAILURE)
+            broken("a record with somebody else's text: %s", r->text);
+        return;
+    }
+    if (sscanf(r->text, "life %llu tick %u", &life, &tick) != 2)
+        life = tick = 0;
+    line_of(line, sizeof line, life, tick);
+    if (strcmp(line, r->text) != 0)
+        broken("a torn record: %s", r->text);
+}
+/* Reads what worker k's newest scheduler counts, and all that its black box holds. dead: nobody runs
+ * under that name any more, so what was counted is what happened. */
+static bool look_at(horus_context *c, int k, bool dead)
+{
+    char name[40];
+    horus_scheduler_stats s;
+    horus_node_stats n[3];
+    static _Thread_local horus_record records[RECORDS];
+    size_t count;
+    scheduler_name(name, sizeof name, k);
+    horus_result r = horus_scheduler_read(c, name, &s, n, 3, &count);
+    uint64_t life = s.seed; /* what it has done by now, the next look must show */
+    uint32_t done = r == HORUS_OK && life < MAX_LIVES ? atomic_load(&board->life[life].ticks) : 0;
+    if (r == HORUS_OK)
+        r = horus_scheduler_read(c, name, &s, n, 3, &count);
+    if (r == HORUS_E_NOT_FOUND)
+        return false; /* killed before it had any; or long since, and its memory was needed */
+    if (r != HORUS_OK) {
+        broken("read the figures of %s: %s", name, horus_last_error());
+        return false;
+    }
+    if (strcmp(s.name, name) != 0 || s.seed == 0 || s.seed >= MAX_LIVES || count != 2 ||
+        strcmp(n[0].name, "work") != 0 || strcmp(n[1].name, "look") != 0)
+        broken("figures of %s: named %s, life %llu, %zu nodes", name, s.name,
+               (unsigned long long)s.seed, count);
+    else if ((s.seed == life && n[0].ticks < done) || (dead && n[0].ticks > (uint64_t)done + 1))
+        broken("figures of %s: %llu ticks, %u were done", name, (unsigned long long)n[0].ticks,
+               (unsigned)done);
+    else if (dead && (n[0].spread[HORUS_SPREAD_RUN].count > n[0].ticks ||
+                      n[0].spread[HORUS_SPREAD_RUN].count + 1 < n[0].ticks))
+        broken("figures of %s: %llu ticks, %llu of them timed", name,
+               (unsigned long long)n[0].ticks,
+               (unsigned long long)n[0].spread[HORUS_SPREAD_RUN].count);
+    else if (n[0].recoveries > n[0].safe_entries)
+        broken("figures of %s: %llu recoveries from %llu episodes", name,
+               (unsigned long long)n[0].recoveries, (unsigned long long)n[0].safe_entries);
+    if (horus_scheduler_read_records(c, name, records, RECORDS, &count) == HORUS_OK)
+        for (size_t i = 0; i < count; i++)
+            check_record(&records[i]);
+    atomic_fetch_add(&board->figures_read, 1);
+    atomic_fetch_add(&board->records_read, count);
+    if (dead) {
+        atomic_fetch_add(&board->ticks, n[0].ticks);
+        atomic_fetch_add(&board->misses, n[0].budget_misses);
+    }
+    return true;
+}
+
+static horus_result work(void *user, horus_tick *t)
+{
+    World *w = user;
+    uint32_t what = rng() % 100;
+    char line[80];
+    if (what < 20)
+        send_frame(w);
+    else if (what < 50)
+        get_frame(w, rng() % 8 ? 0 : 1000000);
+    else if (what < 60)
+        reliable_turn(w, true);
+    else if (what < 75)
+        reliable_turn(w, false);
+    else if (what < 85)
+        job_turn(w, true);
+    else if (what < 97)
+        job_turn(w, false);
+    else if (what < 98)
+        drop(&w->held[rng() % HOLD]);
+    else if (what < 99)
+        (void)horus_context_sweep(w->context, NULL);
+    else if (rng() % 20 == 0) /* leave and come back as somebody new */
+        horus_scheduler_stop(t->scheduler);
+    if (what < 30) {
+        line_of(line, sizeof line, w->life, (uint32_t)t->count);
+        horus_scheduler_log(t->scheduler, t, line);
+    }
+    if (stop)
+        horus_scheduler_stop(t->scheduler);
+    atomic_fetch_add(&w->mine->ticks, 1);
+    return HORUS_OK;
+}
+/* Looks at all, on a thread of its own. */
+static horus_result look(void *user, horus_tick *t)
+{
+    World *w = user;
+    (void)look_at(w->context, (int)(horus_tick_random(t) % MAX_WORKERS), false);
+    return HORUS_OK;
+}
+static void be_safe(void *user) { (void)user; }
+static horus_result run_worker(World *w, int k)
+{
+    char name[40];
+    horus_scheduler *s = NULL;
+    horus_scheduler_stats stats;
+    horus_node_stats n[2];
+    scheduler_name(name, sizeof name, k);
+    horus_scheduler_desc d = {.name = name,
+                              .context = w->context,
+                              .seed = w->life,
+                              .watchdog_ns = 1000000,
+                              .blackbox_bytes = BOX_BYTES};
+    horus_result r = horus_scheduler_open(&s, &d);
+    if (r == HORUS_OK) /* as often as can be */
+        r = horus_scheduler_add(s, &(horus_node_desc){.name = "work",
+                                                      .tick = work,
+                                                      .safe_state = be_safe,
+                                                      .user = w,
+                                                      .rate_hz = 1e6,
+                                                      .budget_ns = 20000000,
+                                                      .on_miss = HORUS_MISS_SAFE_MODE});
+    if (r == HORUS_OK)
+        r = horus_scheduler_add(
+            s, &(horus_node_desc){
+                   .name = "look", .tick = look, .user = w, .rate_hz = 20, .compute = true});
+    if (r == HORUS_OK)
+        r = horus_scheduler_run(s, HORUS_FOREVER);
+    if (r == HORUS_OK &&
+        (horus_scheduler_get_stats(s, &stats, n, 2, NULL) != HORUS_OK ||
+         n[0].ticks != atomic_load(&w->mine->ticks) || stats.end != HORUS_END_STOP))
+        broken("a scheduler that was stopped has %llu ticks", (unsigned long long)n[0].ticks);
+    if (horus_scheduler_close(s) != HORUS_OK)
+        broken("close a scheduler: %s", horus_last_error());
+    return r;
+}
+
+static int worker(uint64_t seed, uint64_t mib, int k)
 {
     World w;
     memset(&w, 0, sizeof w);
@@ -306,28 +463,8 @@ static int worker(uint64_t seed, uint64_t mib)
     }
     (void)horus_topic_wait(w.reliable,
                            0); /* it reads: or its first send would say that it only sends */
-    while (!stop) {
-        uint32_t what = rng() % 100;
-        if (what < 20)
-            send_frame(&w);
-        else if (what < 50)
-            get_frame(&w, rng() % 8 ? 0 : 1000000);
-        else if (what < 60)
-            reliable_turn(&w, true);
-        else if (what < 75)
-            reliable_turn(&w, false);
-        else if (what < 85)
-            job_turn(&w, true);
-        else if (what < 97)
-            job_turn(&w, false);
-        else if (what < 98)
-            drop(&w.held[rng() % HOLD]);
-        else if (what < 99)
-            (void)horus_context_sweep(w.context, NULL);
-        else if (rng() % 20 == 0) { /* leave and come back as somebody new */
-            break;
-        }
-    }
+    if (run_worker(&w, k) != HORUS_OK)
+        broken("a worker's scheduler: %s", horus_last_error());
     for (int i = 0; i < HOLD; i++)
         drop(&w.held[i]);
     free(w.seen);
@@ -339,17 +476,19 @@ static int worker(uint64_t seed, uint64_t mib)
 
 static pid_t pids[MAX_WORKERS];
 static const char *programs[2];
-static char shm_arg[16], seed_arg[24], mib_arg[24];
+static char shm_arg[16], seed_arg[24], mib_arg[24], which_arg[16];
 
 static void start(int k)
 {
     static uint64_t serial;
     (void)snprintf(seed_arg, sizeof seed_arg, "%llu", (unsigned long long)(rng() ^ serial++));
+    (void)snprintf(which_arg, sizeof which_arg, "%d", k);
     fflush(NULL);
     pids[k] = fork();
     if (pids[k] == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        execl(programs[k & 1], programs[k & 1], "worker", shm_arg, seed_arg, mib_arg, (char *)NULL);
+        execl(programs[k & 1], programs[k & 1], "worker", shm_arg, seed_arg, mib_arg, which_arg,
+              (char *)NULL);
         _exit(127);
     }
 }
@@ -469,15 +608,15 @@ int main(int argc, char **argv)
     long kills = 1000, stops = 100, workers = 8, mib = 128, pause_us = 40000;
     uint64_t seed = (uint64_t)time(NULL) ^ (uint64_t)getpid() << 20;
     char self[512], namespace[64];
-    if (argc >= 5 && strcmp(argv[1], "worker") == 0) {
+    if (argc >= 6 && strcmp(argv[1], "worker") == 0) {
         int fd = atoi(argv[2]);
         board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         close(fd);
         struct sigaction sa = {.sa_handler = on_term};
         (void)sigaction(SIGTERM, &sa, NULL);
-        return board == MAP_FAILED
-                   ? 1
-                   : worker(strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10));
+        return board == MAP_FAILED ? 1
+                                   : worker(strtoull(argv[3], NULL, 10),
+                                            strtoull(argv[4], NULL, 10), atoi(argv[5]));
     }
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     self[length > 0 ? length : 0] = 0;
@@ -532,7 +671,7 @@ int main(int argc, char **argv)
         return 1;
     for (int k = 0; k < workers; k++)
         start(k);
-    long killed = 0, stopped = 0, ended = 0;
+    long killed = 0, stopped = 0, ended = 0, read = 0;
     int status;
     uint64_t began = horus_now_ns();
     while (killed < kills && atomic_load(&board->broken) == 0 &&
@@ -554,6 +693,7 @@ int main(int argc, char **argv)
             ended += i != k;
             check(i == k || (WIFEXITED(status) && WEXITSTATUS(status) == 0),
                   "worker %d ended with status %x", i, (unsigned)status);
+            read += look_at(c, i, true);
             start(i);
         }
     }
@@ -564,7 +704,10 @@ int main(int argc, char **argv)
         check((WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
                   (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM),
               "worker %d ended with status %x", k, (unsigned)status);
+        (void)look_at(c, k, true);
     }
+    check(read > killed / 4, "figures of only %ld of %ld dead and gone could be read", read,
+          killed + ended);
     check(atomic_load(&board->broken) == 0, "%u broken promises, the first: %s",
           (unsigned)atomic_load(&board->broken), board->what);
     afterwards(c);
@@ -577,6 +720,11 @@ int main(int argc, char **argv)
     check(access(path, F_OK) != 0, "%s is still there", path);
     printf("storm: %ld kills, %ld stops, %ld leavings, %u lives in %.1f s\n", killed, stopped,
            ended, (unsigned)atomic_load(&board->lives), (double)(horus_now_ns() - began) / 1e9);
+    printf("storm: figures of %ld dead and gone read, %llu in all, with %llu records; %llu ticks, "
+           "%llu "
+           "over their budget\n",
+           read, (unsigned long long)board->figures_read, (unsigned long long)board->records_read,
+           (unsigned long long)board->ticks, (unsigned long long)board->misses);
     printf("storm: frames %llu sent (%llu MiB) %llu got, %llu looked at again; reliable %llu sent "
            "%llu got; "
            "jobs %llu done, %llu redelivered; lost %llu (told), full %llu, pool full %llu\n",

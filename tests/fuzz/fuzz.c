@@ -4,6 +4,7 @@
 #include "attach.h"
 #include "wire.h"
 #include "views.h"
+#include "figures.h"
 
 static void nothing(void) {}
 static const struct target {
@@ -18,6 +19,7 @@ static const struct target {
     {"dlpack", views_init, target_dlpack, dlpack_seeds},
     {"names", views_init, target_names, names_seeds},
     {"views", views_init, target_views, views_seeds},
+    {"figures", figures_init, target_figures, figures_seeds},
 };
 static const struct target *chosen;
 

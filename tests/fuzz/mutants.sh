@@ -97,6 +97,17 @@ mutant views "a rectangle may leave its image" \
 mutant views "a slice does not stop at the last row" \
     'end = end < 0 ? (end < -rows ? 0 : end + rows) : end > rows ? rows : end;' \
     'end = end < 0 ? (end < -rows ? 0 : end + rows) : end;'
+mutant figures "a block is not held against its frame" \
+    'return n != UINT32_MAX && bytes >= horusi_sched_bytes(n) ? n : UINT32_MAX;' 'return n;'
+mutant figures "a black box is not held against its frame" \
+    'bytes < horusi_sched_bytes(nodes) + horusi_box_bytes(rooms[0], rooms[1]))' \
+    'bytes < horusi_sched_bytes(nodes))'
+mutant figures "the index of a record is not checked" \
+    'if (index < nodes)
+            memcpy(to->node' 'if (true)
+            memcpy(to->node'
+mutant figures "a record waits for a number that never stands still" \
+    'tries < 1000 && !horusi_cas64_acqrel(box' '!horusi_cas64_acqrel(box'
 [ $((passed + failed)) -gt 0 ] || { echo "no such mutant:$chosen"; failed=1; }
 echo "mutants of checks: $passed found, $((failed - errors)) survive, $errors errors"
 echo "$passed passed, $failed failed"
