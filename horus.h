@@ -7,7 +7,7 @@
  *     the API      >>manual >>config >>result >>types >>pool >>topic >>message >>scheduler
  *     the ground   >>layout >>atomics >>os
  *     memory       >>slots >>blocks >>rings >>repair >>geometry >>join >>frames
- *     topics       >>handles >>send >>receive >>wait
+ *     topics       >>handles >>recording >>send >>receive >>wait
  *     views        >>tensors >>images >>depth >>pictures
  *     scheduler    >>threads >>figures >>nodes >>loop >>license
  *
@@ -161,7 +161,8 @@ extern "C" {
     X(E_SYSTEM,     -16, "the operating system refused")                                          \
     X(E_UNSUPPORTED,-17, "not available in this build or on this system")                         \
     X(E_GONE,       -18, "the namespace's file was removed from under us")                        \
-    X(E_DETACHED,   -19, "opened before fork(): open it again in the child")
+    X(E_DETACHED,   -19, "opened before fork(): open it again in the child")                      \
+    X(E_DIVERGED,   -20, "a replay did something else than what was recorded")
 /* clang-format on */
 
 typedef enum horus_result {
@@ -1633,13 +1634,16 @@ typedef struct horus_scheduler_desc {
     uint64_t seed;       /* of horus_tick_random */
     int64_t watchdog_ns; /* how often running ticks are looked at, 100 us to an hour; 0: never */
     uint64_t blackbox_bytes; /* size of the black box, up to 1 GiB; 0: none */
+    const char *record;      /* DETERMINISTIC: a file to be made: see horus_recording; or NULL */
+    const char *replay;      /* DETERMINISTIC: a file so made, or NULL; its seed is taken */
     void (*on_event)(void *user, const horus_event *event); /* all but TICK, on the thread where it
                                                                happens; must not block */
     void *user;
 } horus_scheduler_desc;
 
 /* Makes a scheduler. It joins the namespace.
- *   returns   OK | E_ARG | E_NAME | E_MEMORY and what horus_context_default returns
+ *   returns   OK | E_ARG | E_NAME | E_MEMORY | E_SYSTEM, E_PERMISSION (record, replay: last_error says
+ *             why) | E_NOT_FOUND, E_CORRUPT, E_VERSION (replay) and what horus_context_default returns
  *   threads   any */
 HORUS_API horus_result horus_scheduler_open(horus_scheduler **out,
                                             const horus_scheduler_desc *desc);
@@ -1669,7 +1673,8 @@ HORUS_API horus_result horus_scheduler_set_budget(horus_scheduler *scheduler, co
  *             HORUS_SIGNALS) | E_LIMIT (a miss policy stopped it, or HORUS_ADMISSION: last_error names
  *             the nodes) | what a node with FAILURE_FATAL returned | E_ARG | E_BUSY (it runs already:
  *             also when a tick calls this) | E_MEMORY | E_POOL_FULL (no room for the statistics) |
- *             E_SYSTEM (no thread) | E_PERMISSION (REALTIME_OR_FAIL) | E_DETACHED
+ *             E_SYSTEM (no thread, or no room for the recording) | E_PERMISSION (REALTIME_OR_FAIL) |
+ *             E_DIVERGED, E_CORRUPT, E_NOT_FOUND (replay: it holds no further run) | E_DETACHED
  *   stops     once the tick that runs has ended; on_topic nodes within 100 ms
  *   no nodes  is allowed: it waits for its end
  *   a tick that ends its thread (pthread_exit) is a failure (E_CLOSED) of its node, which is then over,
@@ -1730,6 +1735,36 @@ typedef struct horus_capabilities {
 /* What the present or last run asked for, and really has. OK | E_ARG | E_NOT_FOUND (has not run) */
 HORUS_API horus_result horus_scheduler_get_capabilities(const horus_scheduler *scheduler,
                                                         horus_capabilities *out);
+
+/* Recording and replay. With `record`, each call on a topic that a tick, init or shutdown of a node makes
+ * (send, receive, peek, wait, skip_to_latest, drain, ack, get_stats) is noted in a file: what came, whoever
+ * sent it, and a hash of what was sent. With `replay`, the same nodes, run and stepped in the same order, get from
+ * the file what they got then; nothing is received, nothing is sent, no other process is needed. The run ends
+ * where the recorded one did, or with its own duration; at the first divergence it ends with
+ * E_DIVERGED, and last_error names tick, node and topic. A recording of a run that was killed is
+ * replayed up to its end, which is E_CORRUPT.
+ *   what is   the same, bit for bit: messages, in their fields or, on an untyped topic, all bytes (zero what you
+ *             send: padding too); frames in their elements, sizes, id and time. What is not recorded:
+ *             clocks other than the tick's, files, other threads, stop and set_rate from outside of ticks,
+ *             topics that are opened (they are, in a replay, too). A NaN that a processor makes may differ on another one
+ *   threads   calls of the thread that ticks. A signal handler on it that sends is taken for the tick
+ *   cost      a write() for each receive, and for each tick; frames are written whole. None for anybody else
+ *   file      little-endian, of any build; see >>recording. Made anew by horus_scheduler_open, mode
+ *             0600. It holds all that came: treat it as you treat that. A file that cannot be written
+ *             further ends the run: E_SYSTEM. One that is damaged is an error: E_CORRUPT */
+typedef struct horus_recording {
+    uint64_t calls;   /* callbacks begun */
+    uint64_t inputs;  /* outcomes of calls that were no sends */
+    uint64_t outputs; /* messages sent */
+    uint64_t hash;    /* of all of these, in their order */
+    uint64_t tick;    /* of the first divergence: phase of the tick, of which ... */
+    char node[HORUS_NAME_BYTES], topic[HORUS_NAME_BYTES]; /* "": of the node's turn or result */
+    bool diverged;
+} horus_recording;
+/* Of this scheduler's recording or replay so far. OK | E_ARG | E_NOT_FOUND (it has neither). Not while it
+ * runs, but from its callbacks. */
+HORUS_API horus_result horus_scheduler_get_recording(const horus_scheduler *scheduler,
+                                                     horus_recording *out);
 
 /* A log-linear histogram's summary, nanoseconds. Percentiles are true ones of all values, nothing
  * trimmed, within 3.2 %; max is exact. */
@@ -2280,9 +2315,13 @@ static uint64_t horusi_now(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static HORUSI_THREAD uint32_t horusi_tid; /* 0: not asked yet; reset in a forked child */
+/* 0: not asked yet, or hidden while calls on topics are recorded: then the other one has it. Both are 0
+ * in a forked child. */
+static HORUSI_THREAD uint32_t horusi_tid, horusi_tid_taped;
 static uint32_t horusi_thread_id(void)
 {
+    if (horusi_tid == 0 && horusi_tid_taped != 0)
+        return horusi_tid_taped;
     if (horusi_tid == 0) {
 #ifdef __linux__
         horusi_tid = (uint32_t)syscall(SYS_gettid);
@@ -5158,7 +5197,7 @@ static void horusi_after_fork(void)
 /* The child holds nothing: the parent's row stays the parent's alone. */
 static void horusi_in_child(void)
 {
-    horusi_tid = 0;
+    horusi_tid = horusi_tid_taped = 0;
     for (horus_context *c = horusi_contexts; c; c = c->next) {
         horusi_st32_rlx(fork, &c->detached, 1);
         c->files.row_lock = NULL; /* not mapped here */
@@ -6739,6 +6778,686 @@ again:
     return HORUS_OK;
 }
 
+/* A message, read and held. */
+typedef struct horusi_got {
+    horus_info info;
+    uint32_t kind; /* as in the ring */
+    uint32_t bytes;
+    horusi_descriptor wire;
+    horus_frame frame; /* held, for frames and blobs */
+    bool timed;        /* in: somebody wants to know when it was sent */
+} horusi_got;
+
+/* A call on a topic, as a recording sees it. The first five are HORUS_KIND_MESSAGE and so on: receives. */
+enum {
+    HORUSI_PEEK = 5,
+    HORUSI_WAIT,
+    HORUSI_WAIT_MANY,
+    HORUSI_SKIP,
+    HORUSI_DRAIN,
+    HORUSI_ACK,
+    HORUSI_STATS,
+    HORUSI_SEND = 16, /* and the kind */
+    HORUSI_DEED_WORDS = 12
+};
+typedef struct horusi_deed {
+    uint8_t what;
+    horus_result result;
+    uint32_t words;
+    uint64_t word[HORUSI_DEED_WORDS]; /* what it told besides, or the hash of what it sends */
+    void *buffer;                     /* receive and peek */
+    size_t room;
+    horusi_got *got;
+} horusi_deed;
+static horusi_deed horusi_deed_of(uint8_t what)
+{
+    horusi_deed d;
+    memset(&d, 0, sizeof d);
+    d.what = what;
+    return d;
+}
+/* Makes the call, or in a replay has its outcome from the recording. */
+#define HORUSI_DO(t, deed, call)                                                                   \
+    do {                                                                                           \
+        bool taped = horusi_taped();                                                               \
+        if (!taped || !horusi_replay(t, &(deed)))                                                  \
+            (deed).result = (call);                                                                \
+        if (taped)                                                                                 \
+            horusi_record(t, &(deed));                                                             \
+    } while (0)
+
+/* ------------------------------------------------------------------------------------ >>recording
+ *
+ * What the nodes of a deterministic scheduler got from their topics, and hashes of what they sent, in a
+ * file. While a callback of such a scheduler runs, its thread's id is hidden (horusi_tid is 0): so each of
+ * its calls on a topic leaves the quick path and asks here, and no other call has to.
+ *
+ *     file    "HORUSR01" | seed, 8 bytes | entries, to the end
+ *     entry   horusi_tape_note | name | words, 8 bytes each | data; name and data filled up to 8 bytes
+ *
+ *     kind   name    words                     what follows
+ *     RUN            time, nodes, 1: a step    so many NODE, then CALL until LAST
+ *     NODE   node    num << 32 | den, order
+ *     CALL   node    phase, due                each DEED of it, then DONE; `what`: which callback
+ *     DEED   topic   as `what` needs them      data: what came
+ *     DONE   node    hash of all sent so far
+ *     LAST                                     CALL of shutdowns, then END
+ *     END
+ *
+ * Little-endian. A DEED's words: GET and PEEK sequence, publish time, lost, publisher << 32 | tag, size <<
+ * 32 | kind << 8 | redelivered, bytes of the descriptor, and data the message, or the descriptor, the
+ * frame's id (64 bytes) and time (8), and its bytes; SEND hash, bytes; the others what they told. A reader takes
+ * all of it as input. */
+#ifdef HORUS_NO_SCHEDULER
+#define horusi_taped() false
+#define horusi_replay(t, deed) ((void)(t), (void)(deed), false)
+#define horusi_record(t, deed) ((void)(t), (void)(deed))
+#define horusi_hash_message(type, data, bytes) ((void)(type), 0u)
+#define horusi_hash_frame(frame, wire, bytes) 0u
+#else
+enum {
+    HORUSI_RUN = 1,
+    HORUSI_NODE,
+    HORUSI_CALL,
+    HORUSI_DEED,
+    HORUSI_DONE,
+    HORUSI_LAST,
+    HORUSI_END
+};
+enum { HORUSI_TAPE_BYTES = 65536, HORUSI_FRAME_META = HORUS_FRAME_ID_BYTES + 8 };
+#define HORUSI_TAPE_MAGIC 0x3130525355524f48ull /* "HORUSR01" */
+typedef struct horusi_tape_note {
+    uint8_t kind, what, name_bytes, words;
+    int32_t result;
+    uint64_t data_bytes;
+} horusi_tape_note;
+_Static_assert(sizeof(horusi_tape_note) == 16, "layout");
+
+typedef struct horusi_tape {
+    int fd;
+    bool replays, have;  /* have: `note` and what belongs to it are the next entry, not yet used */
+    volatile bool busy;  /* a signal handler that sends meanwhile is not of the tick */
+    horus_result result; /* below 0: it is over, and `text` says why */
+    uint64_t left;       /* data of the entry that is still to be read */
+    horusi_tape_note note;
+    uint64_t word[HORUSI_DEED_WORDS];
+    size_t at, used; /* of `buffer` */
+    uint64_t phase;  /* of the callback that runs */
+    horus_recording told;
+    char name[HORUS_NAME_BYTES + 7], node[HORUS_NAME_BYTES];
+    char path[200], text[256];
+    uint8_t buffer[HORUSI_TAPE_BYTES];
+} horusi_tape;
+static HORUSI_THREAD horusi_tape *horusi_tape_now; /* that of the callback that runs here */
+
+/* True: calls of this thread are for horusi_tape_now. */
+HORUSI_HOT bool horusi_taped(void)
+{
+    return horusi_rarely(horusi_tid == 0) && horusi_tid_taped != 0 && !horusi_tape_now->busy;
+}
+
+/* ---- hashes */
+
+static uint64_t horusi_mix(uint64_t z)
+{
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+static uint64_t horusi_hash_bytes(uint64_t h, const void *data, uint64_t n)
+{
+    const uint8_t *at = (const uint8_t *)data;
+    uint64_t v = 0;
+    h = horusi_mix(h ^ n) + 0x9e3779b97f4a7c15u;
+    for (; n >= 8; n -= 8, at += 8) {
+        memcpy(&v, at, 8);
+        h = horusi_mix(h ^ v) + 1;
+    }
+    v = 0;
+    memcpy(&v, at, (size_t)n);
+    return horusi_mix(h ^ v);
+}
+/* Of a message's fields: what lies between them, or behind a text's end, need not be the same twice. */
+static uint64_t horusi_hash_fields(uint64_t h, const horus_type *type, const uint8_t *at,
+                                   const uint8_t *message, uint64_t bytes)
+{
+    static const uint8_t sizes[] = {1, 1, 2, 2, 4, 4, 8, 8, 4, 8, 1, 1};
+    uint32_t n = 0;
+    const horus_field *f = type->fields(&n);
+    for (uint32_t i = 0; i < n; i++) {
+        bool nested = f[i].scalar == HORUS_SCALAR_message;
+        uint64_t each = nested ? f[i].nested->size : sizes[f[i].scalar], count = f[i].count;
+        const uint8_t *from = at + f[i].offset;
+        if (count == 0) {
+            horus_array a;
+            memcpy(&a, from, sizeof a);
+            if (a.offset > bytes || a.count > (bytes - a.offset) / each)
+                a.offset = a.count = 0; /* none of its elements can be read */
+            from = message + a.offset;
+            count = a.count;
+        } else if (f[i].scalar == HORUS_SCALAR_text) {
+            const void *end = memchr(from, 0, (size_t)count);
+            count = end ? (uint64_t)((const uint8_t *)end - from) : count;
+        }
+        for (uint64_t k = 0; nested && k < count; k++)
+            h = horusi_hash_fields(h, f[i].nested, from + k * each, message, bytes);
+        h = nested ? horusi_mix(h ^ count) : horusi_hash_bytes(h, from, count * each);
+    }
+    return h;
+}
+static uint64_t horusi_hash_message(const horus_type *type, const void *message, uint64_t bytes)
+{
+    uint64_t h = type ? horus_type_tag(type) : 0;
+    return type && type->fields ? horusi_hash_fields(h, type, (const uint8_t *)message,
+                                                     (const uint8_t *)message, bytes)
+                                : horusi_hash_bytes(h, message, bytes);
+}
+static uint64_t horusi_hash_elements(uint64_t h, const horus_tensor *t, uint32_t dim, uint64_t elem,
+                                     const uint8_t *at)
+{
+    if (dim == t->ndim)
+        return horusi_hash_bytes(h, at, elem);
+    if (dim + 1 == t->ndim && t->strides_bytes[dim] == (int64_t)elem)
+        return horusi_hash_bytes(h, at, (uint64_t)t->shape[dim] * elem);
+    for (int64_t i = 0; i < t->shape[dim]; i++)
+        h = horusi_hash_elements(h, t, dim + 1, elem, at + i * t->strides_bytes[dim]);
+    return h;
+}
+/* Of a frame's kind, sizes, elements, id and time, not of where they lie. The descriptor is our own. */
+static uint64_t horusi_hash_frame(const horus_frame *f, const void *wire, uint32_t wire_bytes)
+{
+    horusi_descriptor d;
+    horus_tensor t;
+    uint32_t size[4];
+    uint64_t points[2], room, elem;
+    memset(&t, 0, sizeof t);
+    memset(&d, 0, sizeof d);
+    memcpy(d.bytes, wire, wire_bytes);
+    const uint8_t *from = d.bytes + sizeof d.head;
+    memcpy(size, from, sizeof size);
+    elem = horus_dtype_bytes((horus_dtype)d.head.dtype);
+    uint64_t h = horusi_mix((uint64_t)d.head.kind << 32 | (uint64_t)d.head.dtype << 24 |
+                            (uint64_t)d.head.encoding << 16 | d.head.ndim);
+    switch (d.head.kind) {
+    case HORUS_KIND_IMAGE:
+        elem = (uint64_t)horus_encoding_channels((horus_encoding)d.head.encoding) *
+               horus_encoding_elem_bytes((horus_encoding)d.head.encoding);
+        h = horusi_mix(h ^ horusi_pair(size[1], size[0]));
+        t.ndim = 2;
+        break;
+    case HORUS_KIND_DEPTH:
+        h = horusi_mix(h ^ horusi_pair(size[1], size[0])) + size[3];
+        t.ndim = 2;
+        break;
+    case HORUS_KIND_CLOUD:
+        memcpy(points, from, sizeof points);
+        h = horusi_mix(h ^ points[0]) + points[1];
+        t.ndim = 1;
+        t.shape[0] = (int64_t)(points[0] * points[1]);
+        t.strides_bytes[0] = (int64_t)elem;
+        break;
+    default:
+        t.ndim = d.head.ndim;
+        memcpy(t.shape, from, t.ndim * 8);
+        memcpy(t.strides_bytes, from + t.ndim * 8, t.ndim * 8);
+        h = horusi_hash_bytes(h, t.shape, t.ndim * 8);
+    }
+    if (d.head.kind == HORUS_KIND_IMAGE || d.head.kind == HORUS_KIND_DEPTH) {
+        t.shape[0] = size[1];
+        t.shape[1] = size[0];
+        t.strides_bytes[0] = size[2];
+        t.strides_bytes[1] = (int64_t)elem;
+    }
+    const uint8_t *data = (const uint8_t *)horusi_at(f->pool, f->slot, &room);
+    char id[HORUS_FRAME_ID_BYTES];
+    uint64_t at_ns;
+    (void)horus_frame_get_id(f, id);
+    (void)horus_frame_get_time(f, &at_ns);
+    h = horusi_hash_bytes(h, id, strlen(id));
+    h = horusi_mix(h ^ at_ns);
+    return horusi_hash_elements(h, &t, 0, elem, data + d.head.offset_bytes);
+}
+
+/* ---- the file */
+
+/* The first reason is the one that is told. */
+#ifdef __GNUC__
+__attribute__((format(printf, 3, 4)))
+#endif
+HORUSI_COLD void
+horusi_tape_over(horusi_tape *p, horus_result result, const char *format, ...)
+{
+    va_list args;
+    if (p->result < 0)
+        return;
+    int n = snprintf(p->text, sizeof p->text, "%s of %.80s: ", p->replays ? "replay" : "recording",
+                     p->path);
+    va_start(args, format);
+    (void)vsnprintf(p->text + n, sizeof p->text - (size_t)n, format, args);
+    va_end(args);
+    p->result = result;
+}
+/* The first divergence: of a topic, or of the callback itself (""). */
+HORUSI_COLD void horusi_tape_diverges(horusi_tape *p, const char *topic, const char *how)
+{
+    if (p->result < 0)
+        return;
+    p->told.diverged = true;
+    p->told.tick = p->phase;
+    horusi_text(p->told.node, sizeof p->told.node, p->node);
+    horusi_text(p->told.topic, sizeof p->told.topic, topic);
+    horusi_tape_over(p, HORUS_E_DIVERGED, "tick %llu of node %.60s%s%.60s: %s",
+                     (unsigned long long)p->phase, p->node, *topic ? ", topic " : "", topic, how);
+}
+static void horusi_tape_flush(horusi_tape *p)
+{
+    size_t from = 0;
+    while (from < p->used && p->result >= 0) {
+        ssize_t n;
+        HORUSI_RETRY(n, write(p->fd, p->buffer + from, p->used - from));
+        if (n < 0)
+            horusi_tape_over(p, HORUS_E_SYSTEM, "cannot write: %s", strerror(errno));
+        else
+            from += (size_t)n;
+    }
+    p->used = 0;
+}
+static void horusi_tape_write(horusi_tape *p, const void *data, uint64_t bytes)
+{
+    const uint8_t *from = (const uint8_t *)data;
+    while (bytes > 0 && p->result >= 0) {
+        uint64_t room = sizeof p->buffer - p->used, n = bytes < room ? bytes : room;
+        memcpy(p->buffer + p->used, from, (size_t)n);
+        p->used += (size_t)n;
+        from += n;
+        bytes -= n;
+        if (p->used == sizeof p->buffer)
+            horusi_tape_flush(p);
+    }
+}
+static void horusi_tape_fill(horusi_tape *p, uint64_t bytes)
+{
+    static const uint8_t zeros[8];
+    horusi_tape_write(p, zeros, -bytes & 7);
+}
+/* Begins an entry; its data, if any, is the caller's to write and to fill up. */
+static void horusi_tape_put(horusi_tape *p, uint8_t kind, uint8_t what, const char *name,
+                            horus_result result, const uint64_t *word, uint32_t words,
+                            uint64_t data_bytes)
+{
+    size_t n = strlen(name);
+    horusi_tape_note note = {kind, what, (uint8_t)n, (uint8_t)words, (int32_t)result, data_bytes};
+    horusi_tape_write(p, &note, sizeof note);
+    horusi_tape_write(p, name, n);
+    horusi_tape_fill(p, n);
+    horusi_tape_write(p, word, words * 8);
+}
+/* Reads so many bytes; `to` NULL: passes over them. False: they are not there. */
+static bool horusi_tape_read(horusi_tape *p, void *to, uint64_t bytes)
+{
+    uint8_t *into = (uint8_t *)to;
+    while (bytes > 0 && p->result >= 0) {
+        if (p->at == p->used) {
+            ssize_t n;
+            HORUSI_RETRY(n, read(p->fd, p->buffer, sizeof p->buffer));
+            p->at = 0;
+            p->used = n > 0 ? (size_t)n : 0;
+            if (n < 0)
+                horusi_tape_over(p, HORUS_E_SYSTEM, "cannot read: %s", strerror(errno));
+            if (n == 0)
+                horusi_tape_over(p, HORUS_E_CORRUPT, "it is cut off here (tick %llu of node %.60s)",
+                                 (unsigned long long)p->phase, p->node);
+            continue;
+        }
+        uint64_t n = p->used - p->at < bytes ? p->used - p->at : bytes;
+        if (into) {
+            memcpy(into, p->buffer + p->at, (size_t)n);
+            into += n;
+        }
+        p->at += (size_t)n;
+        bytes -= n;
+    }
+    return bytes == 0;
+}
+/* The next entry, if there is one. */
+static bool horusi_tape_next(horusi_tape *p)
+{
+    horusi_tape_note *e = &p->note;
+    if (p->have || p->result < 0)
+        return p->have && p->result >= 0;
+    memset(p->name, 0, sizeof p->name);
+    memset(p->word, 0, sizeof p->word);
+    if (!horusi_tape_read(p, e, sizeof *e))
+        return false;
+    if (e->kind < HORUSI_RUN || e->kind > HORUSI_END || e->name_bytes >= HORUS_NAME_BYTES ||
+        e->words > HORUSI_DEED_WORDS || (e->data_bytes > 0 && e->kind != HORUSI_DEED) ||
+        e->result < -64 || e->result > 64) {
+        horusi_tape_over(p, HORUS_E_CORRUPT, "it is damaged: no such entry");
+        return false;
+    }
+    p->left = e->data_bytes;
+    p->have = horusi_tape_read(p, p->name, (e->name_bytes + 7u) & ~7u) &&
+              horusi_tape_read(p, p->word, (uint64_t)e->words * 8);
+    p->name[e->name_bytes] = 0;
+    return p->have;
+}
+/* Is done with the entry, and passes over what is left of it. */
+static void horusi_tape_used(horusi_tape *p)
+{
+    uint64_t end = -p->note.data_bytes & 7;
+    p->have = false;
+    (void)horusi_tape_read(p, NULL, p->left);
+    (void)horusi_tape_read(p, NULL, end);
+    p->left = 0;
+}
+static bool horusi_tape_data(horusi_tape *p, void *to, uint64_t bytes)
+{
+    p->left -= bytes;
+    return horusi_tape_read(p, to, bytes);
+}
+static bool horusi_tape_is(const horusi_tape *p, uint32_t kind, uint32_t what, const char *name)
+{
+    return p->note.kind == kind && p->note.what == what && strcmp(p->name, name) == 0;
+}
+
+/* ---- calls on topics */
+
+/* Puts a recorded frame into a slot of its own, as published as it was. */
+static horus_result horusi_tape_frame(horusi_tape *p, horus_topic *t, horusi_got *got)
+{
+    uint64_t meta[HORUSI_FRAME_META / 8];
+    void *data;
+    if (got->bytes < sizeof got->wire.head || got->bytes > sizeof got->wire ||
+        p->left < got->bytes + sizeof meta) {
+        horusi_tape_over(p, HORUS_E_CORRUPT, "it is damaged: a frame of topic %.60s", p->name);
+        return HORUS_EMPTY;
+    }
+    (void)horusi_tape_data(p, got->wire.bytes, got->bytes);
+    (void)horusi_tape_data(p, meta, sizeof meta);
+    horus_result r = horus_frame_alloc(&got->frame, t->context->pool, p->left ? p->left : 1,
+                                       HORUS_UNINIT, &data);
+    if (r != HORUS_OK) {
+        horusi_tape_over(p, r, "no room for a frame of topic %.60s: %.100s", p->name,
+                         horus_last_error());
+        return HORUS_EMPTY;
+    }
+    if (!horusi_tape_data(p, data, p->left)) {
+        horusi_release(got->frame.pool, got->frame.slot);
+        return HORUS_EMPTY;
+    }
+    horusi_slot *s = &got->frame.pool->slot[got->frame.slot];
+    for (size_t i = 0; i < HORUS_FRAME_ID_BYTES / 8; i++)
+        horusi_st64_rlx(own, &s->frame_id[i], meta[i]);
+    horusi_st64_rlx(own, &s->time_ns, meta[HORUS_FRAME_ID_BYTES / 8]);
+    horusi_st32_rlx(own, &s->flags, HORUSI_PUBLISHED);
+    horusi_protect(got->frame.pool, got->frame.slot, true);
+    got->wire.head.pool_id = got->frame.pool->id;
+    got->wire.head.slot = got->frame.slot;
+    got->wire.head.generation = got->frame.generation;
+    return HORUS_OK;
+}
+/* The outcome of a GET or PEEK, out of the entry. */
+static horus_result horusi_tape_get(horusi_tape *p, horus_topic *t, horusi_deed *d)
+{
+    const uint64_t *w = p->word;
+    horus_result r = (horus_result)p->note.result;
+    horusi_got *got = d->got;
+    memset(&got->info, 0, sizeof got->info);
+    got->info.sequence = w[0];
+    got->info.publish_ns = w[1];
+    got->info.lost = w[2];
+    got->info.publisher = horusi_high(w[3]);
+    got->info.type_tag = horusi_low(w[3]);
+    got->info.size = horusi_high(w[4]);
+    got->kind = got->info.kind = (uint8_t)(w[4] >> 8 & 0xff);
+    got->info.redelivered = w[4] & 1;
+    got->bytes = (uint32_t)w[5];
+    got->frame.pool = NULL;
+    bool bytes = got->kind == HORUS_KIND_MESSAGE, all = p->left == got->info.size;
+    if (got->kind > HORUS_KIND_CLOUD ||
+        (r == HORUS_OK && d->what != HORUSI_PEEK && (got->kind != d->what || (bytes && !all))) ||
+        (d->what == HORUSI_PEEK && p->left != 0 && !all)) {
+        horusi_tape_over(p, HORUS_E_CORRUPT, "it is damaged: a message of topic %.60s", p->name);
+        return HORUS_EMPTY;
+    }
+    if (r != HORUS_OK || p->left == 0)
+        return r;
+    if (!bytes)
+        return horusi_tape_frame(p, t, got);
+    if (p->left > d->room) {
+        horusi_tape_diverges(p, p->name, "its buffer was larger");
+        return HORUS_EMPTY;
+    }
+    return horusi_tape_data(p, d->buffer, p->left) ? r : HORUS_EMPTY;
+}
+/* In a replay: the outcome that was recorded, d->result, and true. */
+static bool horusi_replay(horus_topic *t, horusi_deed *d)
+{
+    horusi_tape *p = horusi_tape_now;
+    char name[HORUS_NAME_BYTES];
+    if (!p->replays)
+        return false;
+    bool sends = d->what >= HORUSI_SEND;
+    uint64_t hash = d->word[0];
+    p->busy = true;
+    horusi_text(name, sizeof name, t->shm->name);
+    d->result = sends ? HORUS_OK : HORUS_EMPTY;
+    if (horusi_tape_next(p) && !horusi_tape_is(p, HORUSI_DEED, d->what, name))
+        horusi_tape_diverges(
+            p, name, sends ? "this send is not what came next" : "this call is not what came next");
+    if (p->result >= 0) {
+        d->result =
+            d->what <= HORUSI_PEEK ? horusi_tape_get(p, t, d) : (horus_result)p->note.result;
+        if (sends && hash != p->word[0])
+            horusi_tape_diverges(p, name, "this message differs");
+        memcpy(d->word, p->word, sizeof d->word);
+        horusi_tape_used(p);
+        if (p->result < 0 && !sends && d->result == HORUS_OK && d->what <= HORUS_KIND_CLOUD &&
+            d->what != HORUS_KIND_MESSAGE)
+            horusi_release(d->got->frame.pool, d->got->frame.slot);
+    }
+    if (p->result < 0) {
+        d->result = sends ? HORUS_OK : HORUS_EMPTY;
+        memset(d->word, 0, sizeof d->word);
+    } else if (sends && d->result == HORUS_OK) {
+        p->told.hash = horusi_mix(p->told.hash ^ hash);
+        p->told.outputs++;
+    } else if (!sends)
+        p->told.inputs++;
+    if (d->result < 0)
+        (void)horusi_fail(d->result, "topic %.96s: %s, as recorded", name,
+                          horus_result_text(d->result));
+    p->busy = false;
+    return true;
+}
+/* Notes the outcome d->result; in a replay it came from there. */
+static void horusi_record(horus_topic *t, horusi_deed *d)
+{
+    horusi_tape *p = horusi_tape_now;
+    char name[HORUS_NAME_BYTES];
+    uint64_t bytes = 0, meta[HORUSI_FRAME_META / 8];
+    const void *data = d->buffer;
+    horusi_got *got = d->got;
+    if (p->replays || p->result < 0)
+        return;
+    p->busy = true;
+    horusi_text(name, sizeof name, t->shm->name);
+    bool frame =
+        d->what <= HORUS_KIND_CLOUD && d->what != HORUS_KIND_MESSAGE && d->result == HORUS_OK;
+    if (d->what <= HORUSI_PEEK &&
+        (d->result == HORUS_OK || d->result == HORUS_E_SIZE || d->result == HORUS_E_TYPE)) {
+        const horus_info *i = &got->info;
+        uint64_t told[] = {i->sequence,
+                           i->publish_ns,
+                           i->lost,
+                           horusi_pair(i->publisher, i->type_tag),
+                           horusi_pair(i->size, (uint32_t)i->kind << 8 | i->redelivered),
+                           frame ? got->bytes : 0};
+        memcpy(d->word, told, sizeof told);
+        d->words = sizeof told / 8;
+        if (d->result == HORUS_OK && i->kind == HORUS_KIND_MESSAGE && i->size <= d->room)
+            bytes = i->size;
+    }
+    if (frame) {
+        const uint8_t *at = (const uint8_t *)horusi_at(got->frame.pool, got->frame.slot, &bytes);
+        horusi_descriptor wire = got->wire; /* what lies before its first element is not kept */
+        if (wire.head.offset_bytes <= bytes) {
+            data = at + wire.head.offset_bytes;
+            bytes -= wire.head.offset_bytes;
+            wire.head.offset_bytes = 0;
+        } else
+            bytes = 0;
+        horusi_slot *s = &got->frame.pool->slot[got->frame.slot];
+        for (size_t i = 0; i < HORUS_FRAME_ID_BYTES / 8; i++)
+            meta[i] = horusi_ld64_rlx(own, &s->frame_id[i]);
+        meta[HORUS_FRAME_ID_BYTES / 8] = horusi_ld64_rlx(own, &s->time_ns);
+        bytes += got->bytes + sizeof meta;
+        horusi_tape_put(p, HORUSI_DEED, d->what, name, d->result, d->word, d->words, bytes);
+        horusi_tape_write(p, wire.bytes, got->bytes);
+        horusi_tape_write(p, meta, sizeof meta);
+        horusi_tape_write(p, data, bytes - got->bytes - sizeof meta);
+    } else {
+        horusi_tape_put(p, HORUSI_DEED, d->what, name, d->result, d->word, d->words, bytes);
+        horusi_tape_write(p, data, bytes);
+    }
+    horusi_tape_fill(p, bytes);
+    if (d->what < HORUSI_SEND) {
+        p->told.inputs++;
+        horusi_tape_flush(
+            p); /* before the node sees it: so one that ends the process can be replayed */
+    } else if (d->result == HORUS_OK) {
+        p->told.outputs++;
+        p->told.hash = horusi_mix(p->told.hash ^ d->word[0]);
+    }
+    p->busy = false;
+}
+
+/* ---- callbacks */
+
+/* Opens the file. A replay has the recording's seed. */
+static horus_result horusi_tape_open(horusi_tape **out, horus_context *c, const char *path,
+                                     bool replays, uint64_t *seed)
+{
+    uint64_t head[2] = {HORUSI_TAPE_MAGIC, *seed};
+    horusi_tape *p = (horusi_tape *)horusi_new(c, sizeof *p);
+    *out = NULL;
+    if (!p)
+        return horusi_no_memory(sizeof *p);
+    p->replays = replays;
+    horusi_text(p->path, sizeof p->path, path);
+    p->fd = horusi_open(AT_FDCWD, path, replays ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    horus_result r = HORUS_OK;
+    if (p->fd < 0)
+        r = horusi_errno(replays && errno == ENOENT ? HORUS_E_NOT_FOUND : HORUS_E_SYSTEM, "open",
+                         path);
+    else if (!replays) {
+        horusi_tape_write(p, head, sizeof head);
+        horusi_tape_flush(p);
+    } else if (horusi_tape_read(p, head, sizeof head) && head[0] != HORUSI_TAPE_MAGIC)
+        horusi_tape_over(p, (head[0] ^ HORUSI_TAPE_MAGIC) << 16 ? HORUS_E_CORRUPT : HORUS_E_VERSION,
+                         "this is no recording that this version knows");
+    if (r == HORUS_OK && p->result < 0)
+        r = horusi_fail(p->result, "%s", p->text);
+    if (r == HORUS_OK) {
+        *seed = head[1];
+        *out = p;
+        return r;
+    }
+    if (p->fd >= 0)
+        close(p->fd);
+    horusi_delete(c, p);
+    return r;
+}
+static void horusi_tape_close(horusi_tape *p, horus_context *c)
+{
+    if (!p)
+        return;
+    if (!p->replays)
+        horusi_tape_flush(p);
+    close(p->fd);
+    horusi_delete(c, p);
+}
+/* Notes an entry, or in a replay takes the same one. False: it is another one. */
+static bool horusi_tape_mark(horusi_tape *p, uint8_t kind, uint8_t what, const char *name,
+                             horus_result result, const uint64_t *word, uint32_t words)
+{
+    if (!p->replays) {
+        horusi_tape_put(p, kind, what, name, result, word, words, 0);
+        return true;
+    }
+    if (!horusi_tape_next(p))
+        return false;
+    bool same = horusi_tape_is(p, kind, what, name) && p->note.words == words &&
+                p->note.result == (int32_t)result &&
+                (words == 0 || memcmp(p->word, word, words * 8) == 0);
+    if (same)
+        horusi_tape_used(p);
+    return same;
+}
+/* A callback begins: from here on this thread's calls on topics are the tape's. */
+static void horusi_tape_enter(horusi_tape *p, const char *node, uint8_t what, uint64_t phase,
+                              uint64_t due)
+{
+    const uint64_t word[2] = {phase, due};
+    horusi_text(p->node, sizeof p->node, node);
+    p->phase = phase;
+    if (!horusi_tape_mark(p, HORUSI_CALL, what, node, HORUS_OK, word, 2))
+        horusi_tape_diverges(p, "", "this callback is not what came next");
+    p->told.calls++;
+    horusi_tape_now = p;
+    horusi_tid_taped = horusi_thread_id();
+    horusi_tid = 0;
+}
+static void horusi_tape_leave(horusi_tape *p, horus_result result)
+{
+    if (horusi_tid_taped ==
+        0) { /* a child that the callback has forked: the file is its parent's */
+        horusi_tape_over(p, HORUS_E_DETACHED, "a child of fork() came back from a callback");
+        return;
+    }
+    horusi_tid = horusi_tid_taped;
+    horusi_tid_taped = 0;
+    const uint64_t hash = p->told.hash;
+    if (!horusi_tape_mark(p, HORUSI_DONE, 0, p->node, result, &hash, 1))
+        horusi_tape_diverges(p, p->note.kind == HORUSI_DEED ? p->name : "",
+                             p->note.kind == HORUSI_DEED ? "it ended before it came to this"
+                                                         : "it returned another result");
+    if (!p->replays)
+        horusi_tape_flush(p);
+}
+/* A replay: no tick follows. */
+static bool horusi_tape_ends(horusi_tape *p)
+{
+    return p->replays && (!horusi_tape_next(p) || p->note.kind == HORUSI_LAST);
+}
+static bool horusi_tape_is_at_end(horusi_tape *p)
+{
+    if (!p->have && p->at == p->used) { /* fill the buffer: nothing is no error here */
+        ssize_t n;
+        HORUSI_RETRY(n, read(p->fd, p->buffer, sizeof p->buffer));
+        p->at = 0;
+        p->used = n > 0 ? (size_t)n : 0;
+    }
+    return !p->have && p->at == p->used;
+}
+/* The last tick has ended. `stopped`: by itself; else a replay may end earlier than what was recorded. */
+static void horusi_tape_last(horusi_tape *p, bool stopped)
+{
+    while (p->replays && !stopped && horusi_tape_next(p) && p->note.kind != HORUSI_LAST)
+        horusi_tape_used(p);
+    if (!horusi_tape_mark(p, HORUSI_LAST, 0, "", HORUS_OK, NULL, 0))
+        horusi_tape_diverges(p, "", "it was not stopped here");
+}
+static horus_result horusi_tape_end(horusi_tape *p)
+{
+    if (!horusi_tape_mark(p, HORUSI_END, 0, "", HORUS_OK, NULL, 0))
+        horusi_tape_diverges(p, "", "it did not end here");
+    if (!p->replays)
+        horusi_tape_flush(p);
+    return p->result;
+}
+#endif
+
 /* ------------------------------------------------------------------------------------ >>send
  *
  * A send makes place in the handle's own ring, writes the entry, and wakes whoever sleeps. */
@@ -7063,6 +7782,19 @@ HORUSI_HOT horus_result horusi_send_bytes(horus_topic *t, const void *message, s
     return HORUS_OK;
 }
 
+static horus_result horusi_send_one(horus_topic *t, const horus_type *type, const void *message,
+                                    size_t bytes, uint32_t tag, int64_t timeout_ns)
+{
+    if (!horusi_taped())
+        return horusi_send_bytes(t, message, bytes, tag, timeout_ns);
+    horusi_deed d = horusi_deed_of(HORUSI_SEND);
+    d.words = 2;
+    d.word[0] = horusi_hash_message(type, message, bytes);
+    d.word[1] = bytes;
+    HORUSI_DO(t, d, horusi_send_bytes(t, message, bytes, tag, timeout_ns));
+    return d.result;
+}
+
 static horus_result horusi_check_send(horus_topic *t, const horus_type *type, const void *message,
                                       size_t bytes)
 {
@@ -7096,7 +7828,7 @@ HORUSI_COLD horus_result horusi_send_other(horus_topic *t, const void *message, 
                             t->shm->name, t->shm->type_name);
     }
     if (r == HORUS_OK)
-        r = horusi_send_bytes(t, message, bytes, t->type_tag, timeout_ns);
+        r = horusi_send_one(t, t->type, message, bytes, t->type_tag, timeout_ns);
     return horusi_end(t, r);
 }
 horus_result horus_topic_send(horus_topic *t, const void *message, size_t bytes, int64_t timeout_ns)
@@ -7120,7 +7852,7 @@ horus_result horus_topic_send_typed(horus_topic *t, const horus_type *type, cons
         return r;
     r = horusi_check_send(t, type, message, bytes);
     if (r == HORUS_OK)
-        r = horusi_send_bytes(t, message, bytes, horus_type_tag(type), timeout_ns);
+        r = horusi_send_one(t, type, message, bytes, horus_type_tag(type), timeout_ns);
     return horusi_end(t, r);
 }
 
@@ -7131,6 +7863,34 @@ HORUSI_HOT void horusi_keep_few(horus_topic *t)
     horusi_out *o = t->out;
     if (horusi_rarely(o && o->frame_limit > HORUSI_FRAMES && !t->own_capacity))
         o->frame_limit = HORUSI_FRAMES;
+}
+static void horusi_mark_published(const horus_frame *f)
+{
+    if (horusi_flags(f) & HORUSI_PUBLISHED)
+        return;
+    horusi_st32_rlx(own, &f->pool->slot[f->slot].flags, HORUSI_PUBLISHED);
+    horusi_protect(f->pool, f->slot, true);
+}
+typedef struct horusi_frame_out {
+    const horus_frame *frame;
+    const void *wire;
+    uint32_t wire_bytes, kind, tag;
+} horusi_frame_out;
+HORUSI_HOT horus_result horusi_send_out(horus_topic *t, const horusi_frame_out *o,
+                                        int64_t timeout_ns)
+{
+    const horus_frame *f = o->frame;
+    uint64_t bytes = horusi_ld64_rlx(own, &f->pool->slot[f->slot].bytes);
+    horusi_ref ref = {f->pool, f->slot, f->generation, bytes};
+    horusi_keep_few(t);
+    horus_result r = horusi_prepare(t, bytes, timeout_ns);
+    if (r != HORUS_OK)
+        return r;
+    horusi_keep_few(t);             /* the first one: it made the ring */
+    horusi_enter(f->pool, f->slot); /* the ring's hold */
+    horusi_mark_published(f);
+    horusi_publish(t, t->out, o->wire, o->wire_bytes, o->kind, o->tag, &ref);
+    return HORUS_OK;
 }
 /* Sends a frame whose descriptor is ready. */
 static horus_result horusi_send_frame(horus_topic *t, const horus_frame *f, const void *wire,
@@ -7160,20 +7920,16 @@ static horus_result horusi_send_frame(horus_topic *t, const horus_frame *f, cons
             t->shm->name, (unsigned)t->message_bytes, (unsigned)wire_bytes, (unsigned)wire_bytes);
     if (r != HORUS_OK)
         return horusi_end(t, r);
-    uint64_t bytes = horusi_ld64_rlx(own, &f->pool->slot[f->slot].bytes);
-    horusi_ref ref = {f->pool, f->slot, f->generation, bytes};
-    horusi_keep_few(t);
-    r = horusi_prepare(t, bytes, timeout_ns);
-    if (r != HORUS_OK)
-        return horusi_end(t, r);
-    horusi_keep_few(t);             /* the first one: it made the ring */
-    horusi_enter(f->pool, f->slot); /* the ring's hold */
-    if (!(horusi_flags(f) & HORUSI_PUBLISHED)) {
-        horusi_st32_rlx(own, &f->pool->slot[f->slot].flags, HORUSI_PUBLISHED);
-        horusi_protect(f->pool, f->slot, true);
-    }
-    horusi_publish(t, t->out, wire, wire_bytes, type->kind, tags[type->kind], &ref);
-    return horusi_end(t, HORUS_OK);
+    horusi_frame_out out = {f, wire, wire_bytes, type->kind, tags[type->kind]};
+    if (!horusi_taped())
+        return horusi_end(t, horusi_send_out(t, &out, timeout_ns));
+    horusi_deed d = horusi_deed_of((uint8_t)(HORUSI_SEND + type->kind));
+    d.words = 1;
+    d.word[0] = horusi_hash_frame(f, wire, wire_bytes);
+    HORUSI_DO(t, d, horusi_send_out(t, &out, timeout_ns));
+    if (d.result == HORUS_OK)
+        horusi_mark_published(f);
+    return horusi_end(t, d.result);
 }
 
 /* ------------------------------------------------------------------------------------ >>receive
@@ -7516,16 +8272,6 @@ HORUSI_HOT horusi_entry *horusi_find(horus_topic *t, bool sure, bool only_look, 
     }
     return NULL;
 }
-
-/* A message, read and held. */
-typedef struct horusi_got {
-    horus_info info;
-    uint32_t kind; /* as in the ring */
-    uint32_t bytes;
-    horusi_descriptor wire;
-    horus_frame frame; /* held, for frames and blobs */
-    bool timed;        /* in: somebody wants to know when it was sent */
-} horusi_got;
 
 static const char *horusi_kind_name(uint32_t kind)
 {
@@ -7929,6 +8675,15 @@ HORUSI_HOT bool horusi_is_idle(horus_topic *t)
     horusi_entry *e = horusi_entry_at(in->ring.entries, in->ring.stride, in->index);
     return horusi_ld64_rlx(C1, &e->seq) < 2 * in->next;
 }
+HORUSI_HOT horus_result horusi_receive_begun(horus_topic *t, void *buffer, size_t room,
+                                             uint32_t want, int64_t timeout_ns, horusi_got *got)
+{
+    horus_result r =
+        horusi_is_idle(t) ? HORUS_EMPTY : horusi_get(t, buffer, room, want, false, got);
+    if (r == HORUS_EMPTY && timeout_ns != HORUS_NO_WAIT)
+        r = horusi_receive_later(t, buffer, room, want, timeout_ns, got);
+    return r;
+}
 static horus_result horusi_receive(horus_topic *t, void *buffer, size_t room, uint32_t want,
                                    int64_t timeout_ns, horusi_got *got)
 {
@@ -7936,12 +8691,17 @@ static horus_result horusi_receive(horus_topic *t, void *buffer, size_t room, ui
     if (horusi_rarely(r != HORUS_OK))
         return r;
     if (horusi_rarely(timeout_ns < 0))
-        r = horusi_fail(HORUS_E_ARG, "topic %.96s: a negative timeout", t->shm->name);
-    else
-        r = horusi_is_idle(t) ? HORUS_EMPTY : horusi_get(t, buffer, room, want, false, got);
-    if (r == HORUS_EMPTY && timeout_ns != HORUS_NO_WAIT)
-        r = horusi_receive_later(t, buffer, room, want, timeout_ns, got);
-    return horusi_end(t, r);
+        return horusi_end(
+            t, horusi_fail(HORUS_E_ARG, "topic %.96s: a negative timeout", t->shm->name));
+    if (!horusi_taped())
+        return horusi_end(t, horusi_receive_begun(t, buffer, room, want, timeout_ns, got));
+    horusi_deed d = horusi_deed_of((uint8_t)want);
+    d.buffer = buffer;
+    d.room = room;
+    d.got = got;
+    got->timed = true;
+    HORUSI_DO(t, d, horusi_receive_begun(t, buffer, room, want, timeout_ns, got));
+    return horusi_end(t, d.result);
 }
 
 /* horus_topic_receive() once more, for what is not plain. */
@@ -7984,11 +8744,15 @@ horus_result horus_topic_peek(horus_topic *t, void *buffer, size_t buffer_bytes,
     horus_result r = horusi_begin(t, "topic_peek");
     if (r != HORUS_OK)
         return r;
-    got.timed = info != NULL;
-    r = horusi_get(t, buffer, buffer ? buffer_bytes : 0, HORUS_KIND_MESSAGE, true, &got);
-    if (info && r == HORUS_OK)
+    got.timed = true;
+    horusi_deed d = horusi_deed_of(HORUSI_PEEK);
+    d.buffer = buffer;
+    d.room = buffer ? buffer_bytes : 0;
+    d.got = &got;
+    HORUSI_DO(t, d, horusi_get(t, buffer, d.room, HORUS_KIND_MESSAGE, true, &got));
+    if (info && d.result == HORUS_OK)
         *info = got.info;
-    return horusi_end(t, r);
+    return horusi_end(t, d.result);
 }
 
 horus_result horus_topic_wait(horus_topic *t, int64_t timeout_ns)
@@ -7997,11 +8761,21 @@ horus_result horus_topic_wait(horus_topic *t, int64_t timeout_ns)
     horus_result r = horusi_begin(t, "topic_wait");
     if (r != HORUS_OK)
         return r;
-    r = timeout_ns < 0 ? horusi_fail(HORUS_E_ARG, "topic_wait: a negative timeout")
-                       : horusi_wait(&t, 1, timeout_ns, &ready);
-    return horusi_end(t, r);
+    horusi_deed d = horusi_deed_of(HORUSI_WAIT);
+    HORUSI_DO(t, d,
+              timeout_ns < 0 ? horusi_fail(HORUS_E_ARG, "topic_wait: a negative timeout")
+                             : horusi_wait(&t, 1, timeout_ns, &ready));
+    return horusi_end(t, d.result);
 }
 
+static horus_result horusi_wait_many(horus_topic *const *topics, size_t count, int64_t timeout_ns,
+                                     uint64_t *which)
+{
+    size_t ready = 0;
+    horus_result r = horusi_wait(topics, count, timeout_ns, &ready);
+    *which = ready;
+    return r;
+}
 horus_result horus_wait(horus_topic *const *topics, size_t count, int64_t timeout_ns, size_t *ready)
 {
     size_t n = 0, which = 0;
@@ -8020,8 +8794,13 @@ horus_result horus_wait(horus_topic *const *topics, size_t count, int64_t timeou
         if (r != HORUS_OK)
             break;
     }
-    if (r == HORUS_OK)
-        r = horusi_wait(topics, count, timeout_ns, &which);
+    if (r == HORUS_OK) {
+        horusi_deed d = horusi_deed_of(HORUSI_WAIT_MANY);
+        d.words = 1;
+        HORUSI_DO(topics[0], d, horusi_wait_many(topics, count, timeout_ns, &d.word[0]));
+        which = d.word[0] < count ? (size_t)d.word[0] : 0;
+        r = d.result;
+    }
     while (n > 0)
         (void)horusi_end(topics[--n], r);
     if (r == HORUS_OK)
@@ -8029,26 +8808,19 @@ horus_result horus_wait(horus_topic *const *topics, size_t count, int64_t timeou
     return r;
 }
 
-horus_result horus_topic_skip_to_latest(horus_topic *t, uint64_t *skipped)
+static horus_result horusi_skip_to_latest(horus_topic *t, uint64_t *skipped)
 {
     uint64_t n = 0, newest = 0;
     horusi_in *best = NULL;
-    if (skipped)
-        *skipped = 0;
-    horus_result r = horusi_begin(t, "topic_skip_to_latest");
-    if (r != HORUS_OK)
-        return r;
     if (!t->received)
         horusi_count_in(t);
     horusi_refresh(t, false);
     for (uint32_t k = 0; k < t->in_count; k++) {
         horusi_in *in = &t->in[k];
         if (horusi_is_queue(in))
-            return horusi_end(t,
-                              horusi_fail(HORUS_E_POLICY,
-                                          "topic %.96s is a queue: each message is to be done by "
-                                          "somebody",
-                                          t->shm->name));
+            return horusi_fail(HORUS_E_POLICY,
+                               "topic %.96s is a queue: each message is to be done by somebody",
+                               t->shm->name);
         uint64_t head = in->gone ? horusi_ring_newest(&in->ring)
                                  : horusi_ld64_acq(L2, &horusi_lanes(t->shm)[in->lane].head);
         if (!horusi_look(t, in, false) || head < in->next)
@@ -8067,21 +8839,29 @@ horus_result horus_topic_skip_to_latest(horus_topic *t, uint64_t *skipped)
             newest = stamp;
         }
     }
+    *skipped = n;
+    return best ? HORUS_OK : HORUS_EMPTY;
+}
+horus_result horus_topic_skip_to_latest(horus_topic *t, uint64_t *skipped)
+{
     if (skipped)
-        *skipped = n;
-    return horusi_end(t, best ? HORUS_OK : HORUS_EMPTY);
+        *skipped = 0;
+    horus_result r = horusi_begin(t, "topic_skip_to_latest");
+    if (r != HORUS_OK)
+        return r;
+    horusi_deed d = horusi_deed_of(HORUSI_SKIP);
+    d.words = 1;
+    HORUSI_DO(t, d, horusi_skip_to_latest(t, &d.word[0]));
+    if (skipped)
+        *skipped = d.word[0];
+    return horusi_end(t, d.result);
 }
 
-horus_result horus_topic_drain(horus_topic *t, uint64_t *count)
+static horus_result horusi_drain(horus_topic *t, uint64_t *count)
 {
     uint64_t n = 0;
     uint32_t k, live = 0;
     bool again;
-    if (count)
-        *count = 0;
-    horus_result r = horusi_begin(t, "topic_drain");
-    if (r != HORUS_OK)
-        return r;
     if (!t->received)
         horusi_count_in(t);
     (void)horusi_unclaim(t);
@@ -8102,9 +8882,22 @@ horus_result horus_topic_drain(horus_topic *t, uint64_t *count)
             horusi_advance(t, &t->in[k], t->in[k].next + 1);
         n++;
     }
+    *count = n;
+    return n ? HORUS_OK : HORUS_EMPTY;
+}
+horus_result horus_topic_drain(horus_topic *t, uint64_t *count)
+{
     if (count)
-        *count = n;
-    return horusi_end(t, n ? HORUS_OK : HORUS_EMPTY);
+        *count = 0;
+    horus_result r = horusi_begin(t, "topic_drain");
+    if (r != HORUS_OK)
+        return r;
+    horusi_deed d = horusi_deed_of(HORUSI_DRAIN);
+    d.words = 1;
+    HORUSI_DO(t, d, horusi_drain(t, &d.word[0]));
+    if (count)
+        *count = d.word[0];
+    return horusi_end(t, d.result);
 }
 
 horus_result horus_topic_ack(horus_topic *t)
@@ -8112,12 +8905,14 @@ horus_result horus_topic_ack(horus_topic *t)
     horus_result r = horusi_begin(t, "topic_ack");
     if (r != HORUS_OK)
         return r;
-    if (horusi_ld32_acq(L2, &t->shm->policy) != HORUS_QUEUE)
-        r = horusi_fail(HORUS_E_POLICY, "topic %.96s is no queue: nothing to acknowledge",
-                        t->shm->name);
-    else if (!horusi_unclaim(t))
-        r = HORUS_EMPTY;
-    return horusi_end(t, r);
+    horusi_deed d = horusi_deed_of(HORUSI_ACK);
+    HORUSI_DO(t, d,
+              horusi_ld32_acq(L2, &t->shm->policy) != HORUS_QUEUE
+                  ? horusi_fail(HORUS_E_POLICY, "topic %.96s is no queue: nothing to acknowledge",
+                                t->shm->name)
+              : horusi_unclaim(t) ? HORUS_OK
+                                  : HORUS_EMPTY);
+    return horusi_end(t, d.result);
 }
 
 void horus_topic_close(horus_topic *t)
@@ -8203,14 +8998,8 @@ static void horusi_topic_count(horus_context *c, horusi_topic *shm, uint32_t max
     out->last_ns = newest;
 }
 
-horus_result horus_topic_get_stats(horus_topic *t, horus_topic_stats *out)
+static horus_result horusi_topic_figures(horus_topic *t, horus_topic_stats *out)
 {
-    if (!out)
-        return horusi_fail(HORUS_E_ARG, "topic_get_stats: out is NULL");
-    memset(out, 0, sizeof *out);
-    horus_result r = horusi_begin(t, "topic_get_stats");
-    if (r != HORUS_OK)
-        return r;
     horusi_topic_count(t->context, t->shm, t->max_lanes, t->max_subs, out);
     out->capacity = t->out ? t->out->capacity : 0;
     horusi_refresh(t, false);
@@ -8226,6 +9015,34 @@ horus_result horus_topic_get_stats(horus_topic *t, horus_topic_stats *out)
         uint64_t next = in->next < oldest ? oldest : in->next;
         if (head >= next)
             out->pending += head - next + 1;
+    }
+    return HORUS_OK;
+}
+horus_result horus_topic_get_stats(horus_topic *t, horus_topic_stats *out)
+{
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "topic_get_stats: out is NULL");
+    memset(out, 0, sizeof *out);
+    horus_result r = horusi_begin(t, "topic_get_stats");
+    if (r != HORUS_OK)
+        return r;
+    (void)horusi_topic_figures(t, out);
+    if (horusi_taped()) { /* the figures, but not the names, are as they were */
+        uint64_t *const wide[] = {&out->sent, &out->received, &out->lost, &out->pending,
+                                  &out->last_ns};
+        uint32_t *const narrow[] = {&out->message_bytes, &out->capacity, &out->publishers,
+                                    &out->subscribers, &out->frames};
+        horusi_deed d = horusi_deed_of(HORUSI_STATS);
+        d.words = 10;
+        for (int i = 0; i < 5; i++) {
+            d.word[i] = *wide[i];
+            d.word[5 + i] = *narrow[i];
+        }
+        HORUSI_DO(t, d, HORUS_OK);
+        for (int i = 0; i < 5; i++) {
+            *wide[i] = d.word[i];
+            *narrow[i] = (uint32_t)d.word[5 + i];
+        }
     }
     return horusi_end(t, HORUS_OK);
 }
@@ -10085,12 +10902,6 @@ static horusi_node_block *horusi_node_block_at(horusi_sched_block *b, uint32_t i
     return (horusi_node_block *)(void *)(b + 1) + i;
 }
 
-static uint64_t horusi_mix(uint64_t z)
-{
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
 /* A record's words: number, time, phase, ns, kind | index << 8 | result << 32, text; the last is a sum
  * of the others. So a record that is half written, by one killed or by two at once, is none. */
 static uint64_t horusi_record_sum(const uint64_t *word, uint32_t words)
@@ -10392,6 +11203,7 @@ struct horus_scheduler {
     horusi_rights rights; /* of the thread that called run */
     horus_topic *topic;
     horusi_sched_block *block;
+    horusi_tape *tape; /* a recording or a replay, or NULL */
     uint32_t block_nodes;
     uint32_t signals;   /* horusi_signals as it was */
     horusi_a32 busy;    /* 1: run or admit has not returned; 2: nodes run, and the block stays */
@@ -10611,10 +11423,28 @@ static void horusi_retire(horus_scheduler *s, horusi_node *n)
     horusi_set_state(n, HORUS_NODE_FAILED);
     horusi_report(s, n, HORUS_EVENT_FAILED, 0, HORUS_OK, "");
 }
+enum { HORUSI_DO_TICK, HORUSI_DO_INIT, HORUSI_DO_SHUTDOWN };
+/* Calls one of the node's callbacks; t: of a tick. */
+HORUSI_HOT horus_result horusi_call(horus_scheduler *s, horusi_node *n, uint8_t what, horus_tick *t)
+{
+    bool taped = horusi_rarely(s->tape != NULL) && !horusi_is_detached(s->context);
+    if (taped)
+        horusi_tape_enter(s->tape, n->name, what,
+                          t ? t->phase : horusi_ld64_rlx(own, &n->run_phase), t ? t->due_ns : 0);
+    horus_result r = what == HORUSI_DO_TICK   ? n->d.tick(n->d.user, t)
+                     : what == HORUSI_DO_INIT ? n->d.init(n->d.user)
+                                              : n->d.shutdown(n->d.user);
+    if (taped) {
+        horusi_tape_leave(s->tape, r);
+        if (s->tape->result < 0 && what != HORUSI_DO_SHUTDOWN)
+            horusi_stop_for(s, HORUS_END_FAILURE, s->tape->result, "%s", s->tape->text);
+    }
+    return r;
+}
 static void horusi_end_node(horus_scheduler *s, horusi_node *n)
 {
     n->live = false;
-    horus_result r = n->d.shutdown ? n->d.shutdown(n->d.user) : HORUS_OK;
+    horus_result r = n->d.shutdown ? horusi_call(s, n, HORUSI_DO_SHUTDOWN, NULL) : HORUS_OK;
     if (r < 0) {
         horusi_count(&n->block->failures, 1);
         horusi_report(s, n, HORUS_EVENT_FAILURE, 0, r, "shutdown");
@@ -10657,7 +11487,7 @@ static void horusi_failed(horus_scheduler *s, horusi_node *n, horus_result r, co
 /* Calls init. A node that cannot be begun, now or later, is over. */
 static void horusi_begin_node(horus_scheduler *s, horusi_node *n)
 {
-    horus_result r = n->d.init ? n->d.init(n->d.user) : HORUS_OK;
+    horus_result r = n->d.init ? horusi_call(s, n, HORUSI_DO_INIT, NULL) : HORUS_OK;
     n->live = r >= 0;
     if (n->live) {
         uint32_t safe = HORUSI_SAFE; /* what the watchdog has begun only now goes on */
@@ -10720,7 +11550,7 @@ static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, ui
         horusi_st64_rlx(own, &n->run_due, due);
         horusi_st64_rel(J1, &n->run, now << 2 | HORUSI_RUNS);
     }
-    horus_result r = n->d.tick(n->d.user, &t);
+    horus_result r = horusi_call(s, n, HORUSI_DO_TICK, &t);
     uint64_t end = horusi_clock_of(s);
     bool judged = watched && (horusi_xchg64_seq(J2, &n->run, 0) & HORUSI_JUDGED) != 0;
     uint64_t spent = end > now ? end - now : 0, since = end > due ? end - due : 0;
@@ -10848,10 +11678,12 @@ static void horusi_ordered(horus_scheduler *s, horusi_loop *l, bool first, uint6
         uint64_t seen = now < s->end ? now : s->end - 1, next = UINT64_MAX;
         if (horusi_rarely(horusi_ld32_acq(Q2, &s->changes) != l->changes))
             horusi_change_rates(s, l);
+        if (horusi_rarely(s->tape != NULL) && horusi_tape_ends(s->tape))
+            break;
         for (uint32_t i = 0; i < l->count; i++) {
             uint64_t due = l->due[i];
             if (due <= seen) {
-                if (horusi_rarely(horusi_stops(s)))
+                if (horusi_rarely(horusi_stops(s) || (s->tape && horusi_tape_ends(s->tape))))
                     break;
                 now = horusi_release_node(s, l->nodes[i], &l->due[i], now);
                 due = l->due[i];
@@ -11138,6 +11970,10 @@ horus_result horus_scheduler_open(horus_scheduler **out, const horus_scheduler_d
     if (r == HORUS_OK && (d->priority < 0 || d->priority > 99))
         r = horusi_fail(HORUS_E_ARG, "scheduler %s: priority %d, not 0 to 99", d->name,
                         (int)d->priority);
+    if (r == HORUS_OK && (d->record || d->replay) &&
+        (!(d->flags & HORUS_DETERMINISTIC) || (d->record && d->replay)))
+        r = horusi_fail(HORUS_E_ARG, "scheduler %s: record or replay, and DETERMINISTIC with it",
+                        d->name);
     if (r == HORUS_OK)
         r = horusi_context_of(d->context, &c);
     if (r != HORUS_OK)
@@ -11145,7 +11981,15 @@ horus_result horus_scheduler_open(horus_scheduler **out, const horus_scheduler_d
     horus_scheduler *s = (horus_scheduler *)horusi_new(c, sizeof *s);
     if (!s)
         return horusi_no_memory(sizeof *s);
+    if (d->record || d->replay)
+        r = horusi_tape_open(&s->tape, c, d->record ? d->record : d->replay, d->replay != NULL,
+                             &d->seed);
+    if (r != HORUS_OK) {
+        horusi_delete(c, s);
+        return r;
+    }
     s->d = *d;
+    s->d.record = s->d.replay = NULL; /* the caller's */
     s->context = c;
     horusi_text(s->name, sizeof s->name, d->name);
     s->d.name = s->name;
@@ -11430,6 +12274,8 @@ static void horusi_clear_run(horus_scheduler *s)
 static horus_result horusi_end_run(horus_scheduler *s, horus_result r)
 {
     horusi_waive_rights(&s->rights);
+    if (s->tape)
+        horusi_tape_last(s->tape, horusi_stops(s) && horusi_ld32_acq(Q2, &s->ending) == 0);
     for (uint32_t l = 1; l < s->loop_count; l++)
         if (s->loops[l].joinable)
             (void)pthread_join(s->loops[l].thread, NULL);
@@ -11449,6 +12295,8 @@ static horus_result horusi_end_run(horus_scheduler *s, horus_result r)
         if (!n->live && !n->over && !s->stepped) /* or it pauses: a later step restarts it */
             horusi_set_state(n, HORUS_NODE_IDLE);
     }
+    if (s->tape && horusi_tape_end(s->tape) < 0)
+        horusi_stop_for(s, HORUS_END_FAILURE, s->tape->result, "%s", s->tape->text);
     if (horusi_ld32_acq(Q2, &s->ending) != 0)
         r = horusi_fail(s->result, "%s", s->text);
     else
@@ -11654,6 +12502,39 @@ horus_result horus_scheduler_get_capabilities(const horus_scheduler *s, horus_ca
     return HORUS_OK;
 }
 
+/* A run or step begins: in a replay, one of the same nodes and at the same time as was recorded. */
+static horus_result horusi_tape_begin(horus_scheduler *s)
+{
+    horusi_tape *p = s->tape;
+    uint64_t run[3] = {s->logical, s->count, s->step};
+    p->node[0] = 0;
+    p->phase = 0;
+    if (p->result >= 0 && p->replays && horusi_tape_is_at_end(p))
+        return horusi_fail(HORUS_E_NOT_FOUND, "replay of %.80s: it holds no further run", p->path);
+    if (p->replays && horusi_tape_next(p) && p->note.kind == HORUSI_RUN)
+        run[0] = s->logical = p->word[0];
+    if (!horusi_tape_mark(p, HORUSI_RUN, 0, "", HORUS_OK, run, 3))
+        horusi_tape_diverges(p, "", s->step ? "not this step came next" : "not this run came next");
+    for (uint32_t i = 0; i < s->count && p->result >= 0; i++) {
+        const horusi_node *n = s->sorted[i];
+        const uint64_t word[2] = {horusi_pair(n->num, n->den), (uint32_t)n->d.order};
+        horusi_text(p->node, sizeof p->node, n->name);
+        if (!horusi_tape_mark(p, HORUSI_NODE, 0, n->name, HORUS_OK, word, 2))
+            horusi_tape_diverges(p, "", "not this node, rate and order came next");
+    }
+    return p->result < 0 ? horusi_fail(p->result, "%s", p->text) : HORUS_OK;
+}
+horus_result horus_scheduler_get_recording(const horus_scheduler *s, horus_recording *out)
+{
+    if (out)
+        memset(out, 0, sizeof *out);
+    if (!s || !out)
+        return horusi_fail(HORUS_E_ARG, "scheduler_get_recording: an argument is NULL");
+    if (!s->tape)
+        return horusi_fail(HORUS_E_NOT_FOUND, "scheduler %s neither records nor replays", s->name);
+    *out = s->tape->told;
+    return HORUS_OK;
+}
 static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool step)
 {
     uint32_t idle = 0;
@@ -11687,6 +12568,8 @@ static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool ste
     double load;
     if (r == HORUS_OK && (s->d.flags & HORUS_ADMISSION))
         r = horusi_admit(s, &load);
+    if (r == HORUS_OK && s->tape)
+        r = horusi_tape_begin(s);
     if (r != HORUS_OK)
         goto out;
     horusi_st32_rel(Q1, &s->busy, 2);
@@ -11759,6 +12642,7 @@ horus_result horus_scheduler_close(horus_scheduler *s)
         horusi_delete(s->context, s->block);
     if (s->has_key)
         (void)pthread_key_delete(s->here);
+    horusi_tape_close(s->tape, s->context);
     horus_topic_close(s->topic);
     for (uint32_t i = 0; i < s->count; i++)
         horusi_delete(s->context, s->nodes[i]);

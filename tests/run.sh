@@ -158,6 +158,7 @@ if [ "$mode" = plain ]; then
     fi
     part fuzz tests/fuzz/run.sh -t "${FUZZ_SECONDS:-20}"
     part cross tests/cross.sh
+    part replay tests/replay.sh
     LIMIT=1800 part python python3 tests/python_test.py # it installs the frameworks, too
     part readme python3 tests/readme_test.py
     part examples python3 tests/demo_examples_test.py
