@@ -1592,7 +1592,11 @@ enum {
     HORUS_REALTIME = 1 << 2, /* ask for SCHED_FIFO, locked memory, exact timers; what is refused
                                     is told by horus_scheduler_get_capabilities */
     HORUS_REALTIME_OR_FAIL = 1 << 3, /* the same, but run fails with E_PERMISSION */
-    HORUS_ADMISSION = 1 << 4 /* run fails with E_LIMIT if budgets do not fit into the periods */
+    HORUS_ADMISSION = 1 << 4, /* run fails with E_LIMIT if budgets do not fit into the periods */
+    HORUS_REALTIME_DEADLINE = 1 << 5 /* with REALTIME: SCHED_DEADLINE for each thread whose nodes
+                                        all have a rate and a budget: runtime is the sum of the budgets, period
+                                        and deadline the shortest period. Where it is refused: SCHED_FIFO, and it
+                                        is told */
 };
 
 typedef enum horus_event_kind {
@@ -1721,8 +1725,9 @@ enum {                          /* what a run may ask for */
        HORUS_CAN_LOCK =
            1 << 1, /* memory is locked as it is first used (mlockall, MCL_ONFAULT); it stays
                                   so after run */
-       HORUS_CAN_TIMERS = 1 << 2, /* timer slack 1 ns */
-       HORUS_CAN_CORES = 1 << 3,  /* threads are bound to processors */
+       HORUS_CAN_TIMERS = 1 << 2,   /* timer slack 1 ns */
+       HORUS_CAN_CORES = 1 << 3,    /* threads are bound to processors */
+       HORUS_CAN_DEADLINE = 1 << 5, /* SCHED_DEADLINE for all threads that were to have it */
        HORUS_CAN_SHARE =
            1 << 4 /* figures and black box are in shared memory; else on the heap: the pool
                                   has no room, or the context was opened with HORUS_PROTECT */
@@ -10644,7 +10649,7 @@ horus_result horus_depth_write(const horus_depth *d, const char *path)
 #include <sys/prctl.h>
 #endif
 
-enum { HORUSI_LOOP_SLICE_NS = 100000000, HORUSI_WATCH_SLICE_NS = 20000000 };
+enum { HORUSI_LOOP_SLICE_NS = 100000000, HORUSI_WATCH_SLICE_NS = 20000000, HORUSI_RIGHTS = 6 };
 
 /* Until `ns` on CLOCK_MONOTONIC; a signal may end it early. */
 static void horusi_sleep_until(uint64_t ns)
@@ -10705,10 +10710,10 @@ static int horusi_thread(pthread_t *out, void *(*run)(void *), void *arg)
     return e;
 }
 
-/* A thread's rights. What was refused is in `refused`, with the errno of the last. */
+/* A thread's rights. What was refused is in `refused`, each with its errno. */
 typedef struct horusi_rights {
     uint32_t wanted, refused;
-    int error;
+    int error[HORUSI_RIGHTS];
     int old_policy;
     struct sched_param old_param;
 #ifdef __linux__
@@ -10719,11 +10724,42 @@ typedef struct horusi_rights {
 static void horusi_refuse_right(horusi_rights *r, uint32_t what, int error)
 {
     r->refused |= what;
-    r->error = error;
+    for (uint32_t i = 0; i < HORUSI_RIGHTS; i++)
+        if (what >> i & 1)
+            r->error[i] = error;
 }
-/* Asks for SCHED_FIFO (priority > 0), processors (bits of `cores`, or 1 + `core`) and exact timers. */
-static void horusi_claim_rights(horusi_rights *r, int32_t priority, uint64_t cores, int32_t core,
-                                bool timers)
+/* What SCHED_DEADLINE is asked for with; period 0: not at all, runtime 0: it cannot be had. */
+typedef struct horusi_reserve {
+    uint64_t runtime_ns, period_ns;
+} horusi_reserve;
+/* 0, or an errno. What the thread starts has the usual policy. */
+static int horusi_claim_deadline(const horusi_reserve *want)
+{
+    if (want->runtime_ns == 0 || want->runtime_ns > want->period_ns)
+        return EINVAL;
+#if defined(__linux__) && defined(SYS_sched_setattr)
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime, deadline, period;
+    } a;
+    memset(&a, 0, sizeof a);
+    a.size = sizeof a;
+    a.policy = 6; /* SCHED_DEADLINE */
+    a.flags = 1;  /* SCHED_FLAG_RESET_ON_FORK: else it may start no thread */
+    a.runtime = want->runtime_ns;
+    a.deadline = a.period = want->period_ns;
+    return syscall(SYS_sched_setattr, 0, &a, 0) == 0 ? 0 : errno;
+#else
+    return ENOSYS;
+#endif
+}
+/* Asks for exact timers, processors (bits of `cores`, or 1 + `core`), and SCHED_DEADLINE or SCHED_FIFO
+ * (priority > 0). */
+static void horusi_claim_rights(horusi_rights *r, int32_t priority, const horusi_reserve *deadline,
+                                uint64_t cores, int32_t core, bool timers)
 {
     struct sched_param p;
     memset(r, 0, sizeof *r);
@@ -10731,24 +10767,15 @@ static void horusi_claim_rights(horusi_rights *r, int32_t priority, uint64_t cor
     p.sched_priority = priority;
     if (timers)
         r->wanted |= HORUS_CAN_TIMERS;
+    if (cores || core > 0)
+        r->wanted |= HORUS_CAN_CORES;
 #ifdef __linux__
-    /* first: a real-time thread has no slack, and says so */
+    /* before the policy: a real-time thread has no slack, and says so; one of SCHED_DEADLINE cannot be bound */
     if (timers) {
         r->old_slack = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
         if (prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0) != 0)
             horusi_refuse_right(r, HORUS_CAN_TIMERS, errno);
     }
-#endif
-    if (priority > 0) {
-        r->wanted |= HORUS_CAN_FIFO;
-        int e = pthread_getschedparam(pthread_self(), &r->old_policy, &r->old_param);
-        e = e ? e : pthread_setschedparam(pthread_self(), SCHED_FIFO, &p);
-        if (e)
-            horusi_refuse_right(r, HORUS_CAN_FIFO, e);
-    }
-    if (cores || core > 0)
-        r->wanted |= HORUS_CAN_CORES;
-#ifdef __linux__
     if (cores || core > 0) {
         unsigned long set[sizeof r->old_cores / sizeof(long)] = {0};
         const uint32_t bits = 8 * sizeof(long);
@@ -10762,12 +10789,29 @@ static void horusi_claim_rights(horusi_rights *r, int32_t priority, uint64_t cor
 #else
     horusi_refuse_right(r, r->wanted & (HORUS_CAN_CORES | HORUS_CAN_TIMERS), ENOSYS);
 #endif
+    bool reserves = deadline->period_ns > 0;
+    int unknown = reserves || priority > 0
+                      ? pthread_getschedparam(pthread_self(), &r->old_policy, &r->old_param)
+                      : 0;
+    if (reserves) {
+        int e = unknown ? unknown : horusi_claim_deadline(deadline);
+        r->wanted |= HORUS_CAN_DEADLINE;
+        if (e == 0)
+            return;
+        horusi_refuse_right(r, HORUS_CAN_DEADLINE, e);
+    }
+    if (priority > 0) {
+        int e = unknown ? unknown : pthread_setschedparam(pthread_self(), SCHED_FIFO, &p);
+        r->wanted |= HORUS_CAN_FIFO;
+        if (e)
+            horusi_refuse_right(r, HORUS_CAN_FIFO, e);
+    }
 }
 /* Gives back what the thread had before. */
 static void horusi_waive_rights(const horusi_rights *r)
 {
     uint32_t had = r->wanted & ~r->refused;
-    if (had & HORUS_CAN_FIFO)
+    if (had & (HORUS_CAN_FIFO | HORUS_CAN_DEADLINE))
         (void)pthread_setschedparam(pthread_self(), r->old_policy, &r->old_param);
 #ifdef __linux__
     if (had & HORUS_CAN_CORES)
@@ -11764,12 +11808,33 @@ static void horusi_on_topic(horus_scheduler *s, horusi_node *n)
 }
 
 enum { HORUSI_REALTIME = HORUS_REALTIME | HORUS_REALTIME_OR_FAIL };
+/* What SCHED_DEADLINE is to reserve for a thread. */
+static horusi_reserve horusi_reserve_for(const horusi_loop *l)
+{
+    horusi_reserve want = {0, 0};
+    const uint32_t flags = l->scheduler->d.flags;
+    if (!(flags & HORUSI_REALTIME) || !(flags & HORUS_REALTIME_DEADLINE) || l->count == 0)
+        return want;
+    bool can = true;
+    want.period_ns = UINT64_MAX;
+    for (uint32_t i = 0; i < l->count; i++) {
+        const horusi_node *n = l->nodes[i];
+        uint64_t budget = horusi_ld64_rlx(own, &n->budget);
+        can = can && n->num && budget;
+        want.runtime_ns += budget;
+        want.period_ns = n->num && n->whole < want.period_ns ? n->whole : want.period_ns;
+    }
+    want.runtime_ns = can ? want.runtime_ns : 0;
+    return want;
+}
 static void *horusi_loop_thread(void *arg)
 {
     horusi_loop *l = (horusi_loop *)arg;
     horus_scheduler *s = l->scheduler;
     const horus_node_desc *d = &l->nodes[0]->d; /* one that wishes for something is alone */
-    horusi_claim_rights(&l->rights, d->priority, 0, d->core, (s->d.flags & HORUSI_REALTIME) != 0);
+    const horusi_reserve want = horusi_reserve_for(l);
+    horusi_claim_rights(&l->rights, d->priority, &want, 0, d->core,
+                        (s->d.flags & HORUSI_REALTIME) != 0);
     (void)horusi_add32_acqrel(Q1, &s->ready, 1);
     horusi_wake(&s->ready);
     while (horusi_ld32_acq(Q2, &s->go) == 0)
@@ -11818,7 +11883,9 @@ static void *horusi_watchdog(void *arg)
     horus_scheduler *s = (horus_scheduler *)arg;
     horusi_rights rights; /* above those whom it watches; refused here as there, and told there */
     int32_t theirs = horusi_priority(s);
-    horusi_claim_rights(&rights, theirs > 0 && theirs < 99 ? theirs + 1 : theirs, 0, 0, theirs > 0);
+    const horusi_reserve none = {0, 0};
+    horusi_claim_rights(&rights, theirs > 0 && theirs < 99 ? theirs + 1 : theirs, &none, 0, 0,
+                        theirs > 0);
     uint64_t every = (uint64_t)s->d.watchdog_ns, next = horusi_now() + every;
     while (horusi_ld32_acq(Q2, &s->over) == 0) {
         uint64_t now = horusi_now();
@@ -12245,20 +12312,22 @@ static void horusi_note(horus_scheduler *s, const char *what, const char *whose,
 static void horusi_note_rights(horus_scheduler *s, const horusi_rights *r, const char *whose)
 {
     static const struct {
-        uint32_t bit;
         const char *what, *help;
-    } list[] = {
-        {HORUS_CAN_FIFO, "SCHED_FIFO", "; raise the limit (ulimit -r) or give CAP_SYS_NICE"},
-        {HORUS_CAN_LOCK, "locked memory", "; raise the limit (ulimit -l) or give CAP_IPC_LOCK"},
-        {HORUS_CAN_TIMERS, "timer slack", ""},
-        {HORUS_CAN_CORES, "binding to processors", "; are they there, and in the container's set?"},
-        {HORUS_CAN_SHARE, "figures in shared memory",
-         "; a larger pool, or no HORUS_PROTECT, helps"}};
+    } list[HORUSI_RIGHTS] = {
+        /* by bit */
+        {"SCHED_FIFO", "; raise the limit (ulimit -r) or give CAP_SYS_NICE"},
+        {"locked memory", "; raise the limit (ulimit -l) or give CAP_IPC_LOCK"},
+        {"timer slack", ""},
+        {"binding to processors", "; are they there, and in the container's set?"},
+        {"figures in shared memory", "; a larger pool, or no HORUS_PROTECT, helps"},
+        {"SCHED_DEADLINE",
+         "; it takes CAP_SYS_NICE, no binding to processors, and of each node a rate "
+         "and a budget, which together fit into the shortest period"}};
     s->can.wanted |= r->wanted;
     s->can.got &= ~r->refused;
-    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
-        if (r->refused & list[i].bit)
-            horusi_note(s, list[i].what, whose, strerror(r->error), list[i].help);
+    for (uint32_t i = 0; i < HORUSI_RIGHTS; i++)
+        if (r->refused >> i & 1)
+            horusi_note(s, list[i].what, whose, strerror(r->error[i]), list[i].help);
 }
 static void horusi_clear_run(horus_scheduler *s)
 {
@@ -12376,8 +12445,11 @@ static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
     if (why)
         horusi_refuse_right(&locked, HORUS_CAN_LOCK, why);
     horusi_note_rights(s, &locked, "this process");
-    horusi_claim_rights(&s->rights, realtime ? horusi_priority(s) : 0, s->step ? 0 : s->d.cores, 0,
-                        realtime);
+    horusi_reserve want = horusi_reserve_for(&s->loops[0]);
+    if (!realtime)
+        want.period_ns = 0;
+    horusi_claim_rights(&s->rights, realtime ? horusi_priority(s) : 0, &want,
+                        s->step ? 0 : s->d.cores, 0, realtime);
     horusi_note_rights(s, &s->rights, "the ordered nodes");
     for (uint32_t i = 0; i < s->loops[0].count && !s->clock.now; i++) {
         const horus_node_desc *d = &s->loops[0].nodes[i]->d;

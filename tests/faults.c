@@ -51,6 +51,7 @@ static const fault_call calls[] = {
     {"openat O_TMPFILE", {EINTR, EMFILE, ENFILE, ENOMEM, EACCES, EPERM, ENOSPC}, NULL},
     {"close",   {EINTR, EIO}, NULL}, /* the descriptor is gone all the same */
     {"read",    {EINTR, EIO}, NULL},
+    {"write",   {EINTR, EIO, ENOSPC}, NULL},
     {"pread",   {EINTR, EIO}, NULL},
     {"fstat",   {ENOMEM, EIO}, NULL},
     {"fstatat", {ENOMEM, EACCES}, NULL},
@@ -87,6 +88,7 @@ static const fault_call calls[] = {
     {"pthread_setschedparam", {EPERM}, NULL},
     {"SYS_sched_getaffinity", {EINVAL}, NULL},
     {"SYS_sched_setaffinity", {EINVAL, EPERM}, NULL},
+    {"SYS_sched_setattr", {EINVAL, EPERM, EBUSY}, NULL},
     {"mlockall", {ENOMEM, EPERM}, NULL},
     {"prctl", {EINVAL, EPERM}, NULL},
     /* syscall() by what it asks for */
@@ -221,6 +223,11 @@ static int fault_close(fault_site *site, int fd)
     int r = close(fd);
     FAIL("close");
     return r;
+}
+static ssize_t fault_write(fault_site *site, int fd, const void *from, size_t n)
+{
+    FAIL("write");
+    return write(fd, from, n);
 }
 static ssize_t fault_read(fault_site *site, int fd, void *to, size_t n)
 {
@@ -442,6 +449,7 @@ static long fault_syscall(fault_site *site, long number, ...)
     const char *name = number == SYS_gettid              ? "SYS_gettid"
                        : number == SYS_sched_getaffinity ? "SYS_sched_getaffinity"
                        : number == SYS_sched_setaffinity ? "SYS_sched_setaffinity"
+                       : number == SYS_sched_setattr     ? "SYS_sched_setattr"
                        : number == SYS_fallocate         ? "SYS_fallocate"
                                                          : "SYS_membarrier";
     if (number == SYS_fcntl)
@@ -475,6 +483,7 @@ static long fault_syscall(fault_site *site, long number, ...)
 #define openat(...) fault_openat(SITE(openat), __VA_ARGS__)
 #define close(fd) fault_close(SITE(close), fd)
 #define read(fd, to, n) fault_read(SITE(read), fd, to, n)
+#define write(fd, from, n) fault_write(SITE(write), fd, from, n)
 #define pread(fd, to, n, at) fault_pread(SITE(pread), fd, to, n, at)
 #define fstat(fd, s) fault_fstat(SITE(fstat), fd, s)
 #define fstatat(d, p, s, f) fault_fstatat(SITE(fstatat), d, p, s, f)
@@ -583,7 +592,8 @@ static bool is_right(horus_result r)
         return r == HORUS_E_MEMORY || r == HORUS_E_POOL_FULL || r == HORUS_E_SYSTEM;
     case ENOSPC:
     case EDQUOT:
-        return r == HORUS_E_POOL_FULL || (r == HORUS_E_SYSTEM && call[0] == 'f');
+        return r == HORUS_E_POOL_FULL ||
+               (r == HORUS_E_SYSTEM && (call[0] == 'f' || call[0] == 'w')); /* a user's file */
     case EACCES:
     case EPERM:
     case EROFS:
@@ -1257,14 +1267,15 @@ static bool scheduling_in(horus_context *c)
     uint64_t core = CPU_ISSET(0, &cores) ? 1 : 2;
     double load;
     atomic_store(&ticks, 0);
-    bool worked = TRY(
-        horus_scheduler_open(
-            &s, &(horus_scheduler_desc){.name = "sch",
-                                        .context = c,
-                                        .flags = HORUS_SIGNALS | HORUS_REALTIME | HORUS_ADMISSION,
-                                        .cores = core,
-                                        .watchdog_ns = 1000000}),
-        "sch");
+    bool worked =
+        TRY(horus_scheduler_open(
+                &s, &(horus_scheduler_desc){.name = "sch",
+                                            .context = c,
+                                            .flags = HORUS_SIGNALS | HORUS_REALTIME |
+                                                     HORUS_REALTIME_DEADLINE | HORUS_ADMISSION,
+                                            .cores = core,
+                                            .watchdog_ns = 1000000}),
+            "sch");
     CHECK(worked || !s);
     worked = worked &&
              TRY(horus_scheduler_add(s, &(horus_node_desc){.name = "sch-a",
@@ -1316,6 +1327,46 @@ static bool scheduling(void)
     return worked;
 }
 TEST(a_scheduler_runs) { play(&(scene){"scheduler", scheduling, NULL, false, false}); }
+/* A recording, and its replay: what cannot be written or read ends the run, and says so. */
+static horus_result sends_once(void *user, horus_tick *t)
+{
+    uint64_t got;
+    horus_topic *topic = user;
+    (void)horus_topic_receive(topic, &got, sizeof got, NULL, 0);
+    return horus_topic_send(topic, &t->phase, sizeof t->phase, 0);
+}
+static bool recording(void)
+{
+    char path[120];
+    horus_context *c = join(MiB);
+    horus_topic *t = NULL;
+    (void)snprintf(path, sizeof path, "/tmp/horus.%s.recording", test_space);
+    bool worked = TRY(horus_topic_open(&t, "said", &(horus_topic_desc){.context = c}), "said");
+    for (int replay = 0; replay < 2 && worked; replay++) {
+        horus_scheduler *s = NULL;
+        horus_recording told;
+        horus_scheduler_desc d = {.name = "rec", .context = c, .flags = HORUS_DETERMINISTIC};
+        *(replay ? &d.replay : &d.record) = path;
+        worked = TRY(horus_scheduler_open(&s, &d), "rec");
+        CHECK(worked || !s);
+        worked = worked && TRY(horus_scheduler_add(s, &(horus_node_desc){.name = "rec",
+                                                                         .tick = sends_once,
+                                                                         .user = t,
+                                                                         .rate_num = 10}),
+                               "rec");
+        if (worked) {
+            worked = TRY(horus_scheduler_run(s, 300000000), "rec");
+            CHECK_OK(horus_scheduler_get_recording(s, &told));
+            CHECK(!worked || told.calls == 3);
+        }
+        QUIETLY((void)horus_scheduler_close(s));
+    }
+    QUIETLY(horus_topic_close(t));
+    QUIETLY(horus_context_close(c));
+    QUIETLY((void)unlink(path));
+    return worked;
+}
+TEST(a_run_is_recorded_and_replayed) { play(&(scene){"recording", recording, NULL, false, false}); }
 /* The pool has room for its figures, but none for the ring that tells where they are. */
 static bool scheduling_on_the_heap(void)
 {

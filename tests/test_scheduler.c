@@ -1917,6 +1917,8 @@ TEST(a_message_of_a_clock_that_runs_ahead_is_due_now)
     horus_context_close(c);
 }
 
+static void *just_return(void *arg) { return arg; }
+
 /* ---- real time, admission, determinism, black box */
 
 TEST(real_time_is_asked_for_and_what_was_refused_is_told)
@@ -1997,6 +1999,148 @@ TEST(real_time_is_asked_for_and_what_was_refused_is_told)
     CHECK_OK(horus_scheduler_close(s));
     CHECK_RESULT(horus_scheduler_get_capabilities(NULL, &can), HORUS_E_ARG);
     horus_context_close(c);
+}
+/* SCHED_DEADLINE: what the thread of a tick has, and what is told. */
+static int tick_policy;
+static horus_result tick_that_tells_its_policy(void *user, horus_tick *t)
+{
+    (void)t;
+    ((probe *)user)->ticks++;
+    tick_policy = sched_getscheduler(0) & ~0x40000000; /* SCHED_RESET_ON_FORK */
+    pthread_t other;
+    if (CHECK(pthread_create(&other, NULL, just_return, NULL) == 0)) /* it may start threads */
+        (void)pthread_join(other, NULL);
+    return HORUS_OK;
+}
+/* Ends with 0 if this machine has it for a reservation of 1 ms in 10. */
+static void ask_for_the_deadline_class(void *arg)
+{
+    uint32_t a[12] = {48, 6}; /* size, policy; then flags, nice, priority */
+    const uint64_t times[3] = {1000000, 10000000, 10000000};
+    (void)arg;
+    memcpy(a + 6, times, sizeof times);
+    _exit(syscall(SYS_sched_setattr, 0, a, 0) == 0 ? 0 : 1);
+}
+TEST(the_deadline_class_is_asked_for_and_gives_way_to_fifo)
+{
+    enum { PLAIN, NO_BUDGET, ONE_WITHOUT, TOO_LARGE, TWO, TOPIC, NOT_REAL, CASES };
+    horus_context *c = join(8 * MiB);
+    const int was = sched_getscheduler(0);
+    const bool may = test_wait(test_fork(ask_for_the_deadline_class, NULL)) == 0;
+    for (int k = 0; k < CASES; k++) {
+        static probe p, q;
+        horus_capabilities can;
+        horus_topic *t = NULL;
+        horus_scheduler *s = open_with(
+            c, NULL,
+            (horus_scheduler_desc){.flags = HORUS_REALTIME_DEADLINE |
+                                            (k == NOT_REAL ? 0u : (uint32_t)HORUS_REALTIME)});
+        memset(&p, 0, sizeof p);
+        tick_policy = -1;
+        add_probe(s, &p,
+                  (horus_node_desc){.name = "control",
+                                    .tick = tick_that_tells_its_policy,
+                                    .rate_num = 100,
+                                    .budget_ns = k == NO_BUDGET   ? 0
+                                                 : k == TOO_LARGE ? 11000000
+                                                                  : 1000000});
+        if (k == TWO || k == ONE_WITHOUT)
+            add_probe(
+                s, &q,
+                (horus_node_desc){.name = "b", .rate_num = 10, .budget_ns = k == TWO ? 500000 : 0});
+        if (k == TOPIC) {
+            REQUIRE_OK(horus_topic_open(&t, "t", &(horus_topic_desc){.context = c}));
+            add_probe(s, &q, (horus_node_desc){.name = "listener", .on_topic = t});
+        }
+        CHECK_OK(horus_scheduler_run(s, (int64_t)(60 * ms)));
+        CHECK_EQ(stats_at(s, 0).ticks + stats_at(s, 0).skipped, 6);
+        CHECK_OK(horus_scheduler_get_capabilities(s, &can));
+        bool had = (can.got & HORUS_CAN_DEADLINE) != 0, fifo = (can.got & HORUS_CAN_FIFO) != 0;
+        printf("deadline class: case %d: wanted %u, got %u; %s\n", k, can.wanted, can.got,
+               can.degradations);
+        bool can_have = may && (k == PLAIN || k == TWO || k == TOPIC);
+        CHECK_EQ((can.wanted & HORUS_CAN_DEADLINE) != 0, k != NOT_REAL);
+        CHECK_EQ(had, can_have && k != TOPIC);
+        CHECK_EQ((can.wanted & HORUS_CAN_FIFO) != 0, k != NOT_REAL && !can_have);
+        if (k == NO_BUDGET || k == ONE_WITHOUT || k == TOO_LARGE)
+            CHECK_TEXT(can.degradations, "SCHED_DEADLINE for the ordered nodes: Invalid argument");
+        if (k == TOPIC)
+            CHECK_TEXT(can.degradations, "SCHED_DEADLINE for listener: Invalid argument");
+        if ((k == PLAIN || k == TWO) && !may)
+            CHECK_TEXT(can.degradations, "SCHED_DEADLINE for the ordered nodes");
+        if (p.ticks > 0)
+            CHECK_EQ(tick_policy, can_have ? 6 : fifo ? SCHED_FIFO : was);
+        CHECK_EQ(sched_getscheduler(0), was); /* given back */
+        CHECK_OK(horus_scheduler_close(s));
+        horus_topic_close(t);
+    }
+    horus_context_close(c);
+}
+
+/* Three threads on one processor: the first holds a lock, the last waits for it, and the one between only
+ * burns time. Without inheritance the last would wait for the one between. */
+static horusi_a32 contended;
+static _Atomic bool last_has_it, between_saw_it;
+static void *take_and_say(void *arg)
+{
+    (void)arg;
+    horusi_lock(&contended);
+    atomic_store(&last_has_it, true);
+    horusi_unlock(&contended);
+    return NULL;
+}
+static void *burn(void *arg)
+{
+    uint64_t begin = horus_now_ns();
+    (void)arg;
+    while (!atomic_load(&last_has_it) && horus_now_ns() - begin < second)
+        ;
+    atomic_store(&between_saw_it, atomic_load(&last_has_it));
+    return NULL;
+}
+static int start_at(pthread_t *out, int priority, void *(*run)(void *))
+{
+    pthread_attr_t a;
+    struct sched_param p = {.sched_priority = priority};
+    (void)pthread_attr_init(&a);
+    (void)pthread_attr_setinheritsched(&a, PTHREAD_EXPLICIT_SCHED);
+    (void)pthread_attr_setschedpolicy(&a, SCHED_FIFO);
+    (void)pthread_attr_setschedparam(&a, &p);
+    int e = pthread_create(out, &a, run, NULL);
+    (void)pthread_attr_destroy(&a);
+    return e;
+}
+static void *hold_and_start(void *arg)
+{
+    pthread_t between, last;
+    (void)arg;
+    horusi_lock(&contended);
+    bool started = CHECK(start_at(&last, 30, take_and_say) == 0) && /* runs, and waits */
+                   CHECK(!atomic_load(&last_has_it)) && CHECK(start_at(&between, 20, burn) == 0);
+    horusi_unlock(&contended);
+    if (started) {
+        (void)pthread_join(last, NULL);
+        (void)pthread_join(between, NULL);
+    }
+    return NULL;
+}
+TEST(a_lock_lends_its_holder_the_priority_of_who_waits)
+{
+    cpu_set_t one, all;
+    pthread_t first;
+    if (TEST_EMULATED)
+        SKIP("no priorities in an emulator");
+    (void)sched_getaffinity(0, sizeof all, &all);
+    size_t cpu = 0;
+    while (!CPU_ISSET(cpu, &all))
+        cpu++;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    REQUIRE(sched_setaffinity(0, sizeof one, &one) == 0); /* the threads inherit it */
+    if (start_at(&first, 10, hold_and_start) != 0)
+        SKIP("SCHED_FIFO is not permitted here");
+    (void)pthread_join(first, NULL);
+    CHECK(atomic_load(&between_saw_it));
 }
 static void run_without_rights(void *arg)
 {
