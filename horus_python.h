@@ -9750,7 +9750,8 @@ enum { HORUSP_TICK = 1, HORUSP_INIT = 2, HORUSP_SHUTDOWN = 4, HORUSP_SAFE = 8 };
 
 /* What is better said in Python. */
 static const char horusp_helpers_source[] =
-    "import asyncio, concurrent.futures, inspect, logging, threading\n"
+    "import asyncio, concurrent.futures, contextvars, inspect, logging, threading\n"
+    "current = contextvars.ContextVar('horus_tick', default=None)\n"
     "log = logging.getLogger('horus')\n"
     "def look(f):\n" /* (takes an argument, is async) */
     "    try:\n"
@@ -9768,7 +9769,8 @@ static const char horusp_helpers_source[] =
     "        if log.level == logging.NOTSET:\n"
     "            log.setLevel(logging.INFO)\n"
     "    log.getChild(node).log(level, '%s', text, exc_info=exc)\n"
-    "async def guard(coro):\n" /* SystemExit would end the loop, not the run */
+    "async def guard(coro, tick):\n" /* SystemExit would end the loop, not the run */
+    "    current.set(tick)\n"
     "    try:\n"
     "        return None, await coro\n"
     "    except (Exception, asyncio.CancelledError):\n"
@@ -9781,8 +9783,8 @@ static const char horusp_helpers_source[] =
     "        self.thread = threading.Thread(target=self.loop.run_forever, name='horus-async',\n"
     "                                       daemon=True)\n"
     "        self.thread.start()\n"
-    "    def call(self, coro, stops):\n"
-    "        f = asyncio.run_coroutine_threadsafe(guard(coro), self.loop)\n"
+    "    def call(self, coro, stops, tick):\n"
+    "        f = asyncio.run_coroutine_threadsafe(guard(coro, tick), self.loop)\n"
     "        while True:\n"
     "            try:\n"
     "                raised, result = f.result() if f.done() else f.result(0.02)\n"
@@ -10377,7 +10379,7 @@ static PyObject *horusp_node_call(horusp_node *n, PyObject *f, uint8_t bit)
         Py_DECREF(r);
         r = done;
     }
-    n->inside--;
+    n->inside -= n->inside > 0; /* none in a child that it has forked */
     return r;
 }
 /* Deals with the exception that a callback has raised. */
@@ -10971,6 +10973,7 @@ struct horusp_scheduler {
 };
 static PyTypeObject horusp_scheduler_type;
 static horusp_scheduler *horusp_running;
+static bool horusp_async; /* there is, or was, an event loop */
 
 static horus_scheduler *horusp_scheduler_handle(horusp_scheduler *s)
 {
@@ -10991,6 +10994,54 @@ static bool horusp_scheduler_raised(horusp_scheduler *s)
     Py_XDECREF(trace);
     horus_scheduler_stop(s->handle);
     return true;
+}
+/* A tick, kept for what its coroutine starts: tasks may outlive it, and the scheduler. */
+typedef struct horusp_kept {
+    PyObject_HEAD horusp_scheduler *scheduler;
+    horus_tick tick;
+} horusp_kept;
+static void horusp_kept_dealloc(PyObject *self)
+{
+    Py_DECREF(((horusp_kept *)self)->scheduler);
+    Py_TYPE(self)->tp_free(self);
+}
+static PyTypeObject horusp_kept_type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "horus._Tick",
+    .tp_basicsize = sizeof(horusp_kept),
+    .tp_dealloc = horusp_kept_dealloc,
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+};
+/* That of this thread, or None. */
+static PyObject *horusp_kept_tick(horusp_scheduler *s)
+{
+    if (!horusp_tick)
+        return horusp_ref(Py_None);
+    horusp_kept *k = (horusp_kept *)horusp_kept_type.tp_alloc(&horusp_kept_type, 0);
+    if (k) {
+        k->scheduler = (horusp_scheduler *)horusp_ref((PyObject *)s);
+        k->tick = *horusp_tick;
+    }
+    return (PyObject *)k;
+}
+/* The tick that asks: this thread's, or that of the coroutine that runs here. NULL: none. */
+static horus_tick *horusp_ticking(void)
+{
+    horus_tick *t = NULL;
+    PyObject *var, *o = NULL;
+    if (horusp_tick) {
+        memcpy(&t, &horusp_tick, sizeof t); /* its random numbers are its own */
+        return t;
+    }
+    if (!horusp_async || !(var = horusp_helper("current")) || PyContextVar_Get(var, NULL, &o) < 0) {
+        PyErr_Clear();
+        return NULL;
+    }
+    horusp_kept *k = o && Py_TYPE(o) == &horusp_kept_type ? (horusp_kept *)o : NULL;
+    if (k && k->scheduler->handle && k->scheduler->handle == k->tick.scheduler &&
+        !horusi_is_detached(k->tick.scheduler->context))
+        t = &k->tick; /* the context has it */
+    Py_XDECREF(o);
+    return t;
 }
 static PyObject *horusp_scheduler_stops(PyObject *self, PyObject *none)
 {
@@ -11016,6 +11067,7 @@ static bool horusp_scheduler_loop(horusp_scheduler *s)
 {
     PyObject *type = s->loop ? NULL : horusp_helper("Loop");
     PyObject *loop = type ? PyObject_CallNoArgs(type) : NULL;
+    horusp_async = true;
     if (!s->loop && loop)
         s->loop = loop;
     else
@@ -11025,11 +11077,21 @@ static bool horusp_scheduler_loop(horusp_scheduler *s)
 /* The result of a coroutine, run on the event loop; that of a tick is cancelled when the run ends. */
 static PyObject *horusp_scheduler_await(horusp_scheduler *s, PyObject *coroutine)
 {
+    if (s->desc.flags & HORUS_DETERMINISTIC) { /* a function that gives one: add() could not know */
+        PyObject *closed = PyObject_CallMethod(coroutine, "close", NULL);
+        Py_XDECREF(closed);
+        if (closed)
+            PyErr_SetString(horusp.by_code[-HORUS_E_UNSUPPORTED],
+                            "async callbacks do not go with deterministic=True");
+        return NULL;
+    }
     if (!horusp_scheduler_loop(s))
         return NULL;
     PyObject *stops = PyCFunction_New(&horusp_stops_method, (PyObject *)s);
-    PyObject *r = stops ? PyObject_CallMethod(s->loop, "call", "OO", coroutine, stops) : NULL;
+    PyObject *tick = stops ? horusp_kept_tick(s) : NULL;
+    PyObject *r = tick ? PyObject_CallMethod(s->loop, "call", "OOO", coroutine, stops, tick) : NULL;
     Py_XDECREF(stops);
+    Py_XDECREF(tick);
     return r;
 }
 
@@ -11352,6 +11414,12 @@ static PyObject *horusp_scheduler_add(PyObject *self, PyObject *const *args, Py_
                         "on= does not go with deterministic=True");
         return NULL;
     }
+    if (n->is_async && (s->desc.flags & HORUS_DETERMINISTIC)) {
+        PyErr_SetString(horusp.by_code[-HORUS_E_UNSUPPORTED],
+                        "async callbacks do not go with deterministic=True: an event loop has real "
+                        "time");
+        return NULL;
+    }
     d.user = n;
     d.tick = horusp_on_tick;
     d.init = horusp_on_init;
@@ -11600,6 +11668,17 @@ static PyObject *horusp_scheduler_enter(PyObject *self, PyObject *none)
 {
     (void)none;
     return horusp_ref(self);
+}
+/* A child that a callback has forked is in no tick, whatever its parent's thread does. */
+static void horusp_in_child(void)
+{
+    horusp_tick = NULL;
+    for (horusp_scheduler *s = horusp_running; s; s = s->next)
+        for (Py_ssize_t i = 0; s->nodes && i < PyList_GET_SIZE(s->nodes); i++) {
+            horusp_node *n = (horusp_node *)PyList_GET_ITEM(s->nodes, i);
+            n->inside = 0;
+            n->now = NULL;
+        }
 }
 /* At the interpreter's end: stops what still runs in threads that nobody waits for. */
 static PyObject *horusp_stop_all(PyObject *module, PyObject *none)
@@ -11923,7 +12002,12 @@ static PyMethodDef horusp_scheduler_methods[] = {
      "nodes "
      "it waits. RuntimeError if it runs. SystemExit and KeyboardInterrupt of a callback end it and "
      "are "
-     "raised here."},
+     "raised here. Another exception that a signal handler raises in a tick is a failure of that "
+     "tick. A "
+     "thread in run() that is no daemon keeps the interpreter from ending; a callback that blocks "
+     "keeps "
+     "run() from ending. A child that a callback forks ends within it (os._exit, as "
+     "multiprocessing does)."},
     {"tick_for", HORUSP_FN(horusp_scheduler_tick_for), HORUSP_FAST,
      "tick_for($self, duration, node_names=None)\n--\n\nrun(), of these nodes alone."},
     {"tick_once", HORUSP_FN(horusp_scheduler_tick_once), HORUSP_FAST,
@@ -11959,7 +12043,10 @@ static PyMethodDef horusp_scheduler_methods[] = {
     {"set_node_rate", HORUSP_FN(horusp_scheduler_set_rate), HORUSP_FAST,
      "set_node_rate($self, node_name, rate)\n--\n\nAnother rate, Hz; while it runs within 0.1 s: "
      "the next "
-     "tick is due a period of it after the last one."},
+     "tick is due a period of it after the last one. HorusNotFoundError: no such node; ValueError: "
+     "a "
+     "rate "
+     "that is not 0.000001 to 1000000, or the node has on=; TypeError: no number."},
     {"set_tick_budget", HORUSP_FN(horusp_scheduler_set_budget), HORUSP_FAST,
      "set_tick_budget($self, node_name, budget_us)\n--\n\nAnother budget, microseconds, from the "
      "next tick "
@@ -12049,8 +12136,9 @@ static PyObject *horusp_clock_now(PyObject *module, PyObject *none)
     static uint64_t since;
     (void)module;
     (void)none;
-    if (horusp_tick && horusp_tick->scheduler->clock.now)
-        return PyFloat_FromDouble((double)horusi_clock_of(horusp_tick->scheduler) / 1e9);
+    const horus_tick *t = horusp_ticking();
+    if (t && t->scheduler->clock.now)
+        return PyFloat_FromDouble((double)horusi_clock_of(t->scheduler) / 1e9);
     uint64_t now = horusi_now();
     if (!since)
         since = now;
@@ -12058,26 +12146,28 @@ static PyObject *horusp_clock_now(PyObject *module, PyObject *none)
 }
 static PyObject *horusp_clock_dt(PyObject *module, PyObject *none)
 {
+    const horus_tick *t = horusp_ticking();
     (void)module;
     (void)none;
-    return PyFloat_FromDouble(horusp_tick ? (double)horusp_tick->dt_ns / 1e9 : 0);
+    return PyFloat_FromDouble(t ? (double)t->dt_ns / 1e9 : 0);
 }
 static PyObject *horusp_clock_elapsed(PyObject *module, PyObject *none)
 {
-    const horus_tick *t = horusp_tick;
+    const horus_tick *t = horusp_ticking();
     (void)module;
     (void)none;
     return PyFloat_FromDouble(t ? (double)(horusi_clock_of(t->scheduler) - t->start_ns) / 1e9 : 0);
 }
 static PyObject *horusp_clock_tick(PyObject *module, PyObject *none)
 {
+    const horus_tick *t = horusp_ticking();
     (void)module;
     (void)none;
-    return PyLong_FromUnsignedLongLong(horusp_tick ? horusp_tick->count : 0);
+    return PyLong_FromUnsignedLongLong(t ? t->count : 0);
 }
 static PyObject *horusp_clock_budget(PyObject *module, PyObject *none)
 {
-    const horus_tick *t = horusp_tick;
+    const horus_tick *t = horusp_ticking();
     (void)module;
     (void)none;
     if (!t || !t->budget_ns)
@@ -12091,9 +12181,8 @@ static PyObject *horusp_clock_rng(PyObject *module, PyObject *none)
     uint64_t x;
     (void)module;
     (void)none;
-    if (horusp_tick) {
-        horus_tick *t;
-        memcpy(&t, &horusp_tick, sizeof t); /* the numbers are the tick's own */
+    horus_tick *t = horusp_ticking();
+    if (t) {
         x = horus_tick_random(t);
     } else {
         if (!state)
@@ -12223,6 +12312,12 @@ static int horusp_scheduler_init(PyObject *module)
         "    __str__ = str.__str__\n"
         "Miss.__module__ = NodeState.__module__ = 'horus'\n";
     horusp_interpreter = PyInterpreterState_Get();
+    if (PyType_Ready(&horusp_kept_type) < 0)
+        return -1;
+    if (pthread_atfork(NULL, NULL, horusp_in_child) != 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
     PyObject *names = PyDict_New(), *done = NULL, *stop = NULL, *atexit = NULL, *r = NULL;
     if (names && PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()) == 0)
         done = PyRun_String(source, Py_file_input, names, names);

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import unittest
+import warnings
 import weakref
 
 import horus
@@ -544,6 +545,58 @@ class Threads(unittest.TestCase):
         self.assertEqual(set(got), {"f0", "f1", "f2", "f3"})
         self.assertEqual([t for t in threading.enumerate() if t.name == "horus-async"], [])
 
+    def test_async_ticks_know_their_tick(self):
+        log, after = [], []
+
+        def clock():
+            return (horus.tick(), round(horus.dt(), 9), horus.elapsed() > 0, horus.budget_remaining() < 1)
+
+        async def later():
+            await asyncio.sleep(0.03)  # the tick that made this task is over
+            after.append(clock())
+
+        async def part():
+            return clock()
+
+        async def tick(node):
+            first = clock()
+            await asyncio.sleep(0.001)
+            numbers = (horus.rng_float(), horus.rng_float())
+            log.append((node.name, first, clock(), await part(), await asyncio.create_task(part()), numbers))
+            asyncio.create_task(later())
+            self.assertLess(horus.budget_remaining(), 0.5 - 0.001)
+
+        def told():
+            self.assertEqual((horus.tick(), horus.dt(), horus.elapsed()), (0, 0, 0))
+            self.assertEqual(horus.budget_remaining(), float("inf"))
+
+        nodes = [horus.Node(f"n{i}", tick, rate=20, budget=0.5) for i in range(2)]
+        horus.run(*nodes, horus.Node("plain", lambda n: log.append((n.name, clock())), rate=20), duration=0.5)
+        told()
+        for name in ("n0", "n1"):
+            mine = [e for e in log if e[0] == name]
+            self.assertEqual([e[1][0] for e in mine], list(range(len(mine))))
+            for e in mine:
+                self.assertEqual(e[1][2:], (True, True))
+                self.assertEqual({e[1], e[2], e[3], e[4]}, {e[1]})
+            self.assertGreater(len(mine), 5)
+            self.assertTrue(all(abs(e[1][1] * 20 - round(e[1][1] * 20)) < 1e-6 and e[1][1] > 0 for e in mine))
+        self.assertEqual(len({n for e in log if e[0] != "plain" for n in e[5]}), 2 * sum(e[0] != "plain" for e in log))
+        self.assertTrue(after and all(t in {e[1] for e in log if e[0] != "plain"} for t in after))
+        self.assertTrue(all(not e[1][3] for e in log if e[0] == "plain"))  # it has no budget
+
+    def test_async_callbacks_are_not_deterministic(self):
+        async def tick(node):
+            pass
+
+        s = horus.Scheduler(deterministic=True)
+        for what in ("tick", "init", "shutdown"):
+            self.assertRaisesRegex(horus.UnsupportedError, "deterministic", s.add, horus.Node("a", **{what: tick}))
+        errors = []
+        s.add(horus.Node("b", lambda n: tick(n), rate=10, on_error=lambda n, e: errors.append(e)))
+        s.run(duration=0.2)
+        self.assertEqual([type(e) for e in errors], [horus.UnsupportedError] * 2)
+
     def test_stop_from_a_thread(self):
         s = horus.Scheduler()
         s.add(horus.Node("n", nothing, rate=1000))
@@ -800,6 +853,30 @@ if pid == 0:
 os.waitpid(pid, 0)
 print(time.monotonic() - begin)
 """)), 0.9)
+
+    def test_a_child_forked_within_a_tick_is_in_none(self):
+        seen = []
+
+        def tick(node):
+            if horus.tick() != 3:
+                return
+            read, write = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    told = (node.info, horus.tick(), horus.dt(), horus.elapsed(), horus.budget_remaining())
+                    with warnings.catch_warnings(record=True) as said:
+                        node.log_info("out of place")
+                    told += (len(said),)
+                    os.write(write, repr(told).encode())
+                finally:
+                    os._exit(0)
+            os.close(write)
+            with os.fdopen(read) as f:
+                seen.append((f.read(), os.waitpid(pid, 0)[1], horus.tick(), node.info is not None))
+
+        horus.run(horus.Node("n", tick, rate=100, budget=1), duration=0.1)
+        self.assertEqual(seen, [("(None, 0, 0.0, 0.0, inf, 1)", 0, 3, True)])
 
     def test_a_killed_scheduler(self):
         child = subprocess.Popen([sys.executable, "-c", """
