@@ -193,7 +193,8 @@ static PyObject *horusp_numpy(void) { return horusp_import(&horusp.numpy, "numpy
     X(E_SYSTEM, "SystemError", PyExc_OSError, "The operating system refused.")                            \
     X(E_UNSUPPORTED, "UnsupportedError", PyExc_RuntimeError, "Not available here.")                       \
     X(E_GONE, "GoneError", PyExc_RuntimeError, "The namespace's file was removed.")                       \
-    X(E_DETACHED, "DetachedError", PyExc_RuntimeError, "Opened before fork().")
+    X(E_DETACHED, "DetachedError", PyExc_RuntimeError, "Opened before fork().")                           \
+    X(E_DIVERGED, "DivergedError", PyExc_RuntimeError, "A replay did something else than the recording.")
 /* clang-format on */
 
 /* Raises what horus_last_error() says; NULL. */
@@ -8731,6 +8732,14 @@ static bool horusp_timeout(PyObject *o, int64_t *ns)
     return true;
 }
 
+static void horusp_wait_over(horusp_topic *const *topics, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (--topics[i]->inside == 0 && topics[i]->closing && topics[i]->handle) {
+            horus_topic_close(topics[i]->handle); /* somebody closed it meanwhile */
+            topics[i]->handle = NULL;
+        }
+}
 /* One attempt of what somebody waits for. EMPTY and FULL: not yet. */
 typedef horus_result (*horusp_try)(void *what);
 /* Waits until `attempt` is neither EMPTY nor FULL. Before it sleeps it asks to be rung, for messages
@@ -8788,11 +8797,25 @@ static bool horusp_wait(horusp_topic *const *topics, size_t count, bool for_room
         }
     }
     (void)horusi_add32_acqrel(W, &row->sleepers, UINT32_MAX);
+    horusp_wait_over(topics, count);
+    return !raised;
+}
+
+/* The same in a tick that is recorded or replayed: `attempt` waits itself. Another thread that uses one of
+ * the topics meanwhile is told that it is busy. */
+static bool horusp_wait_taped(horusp_topic *const *topics, size_t count, horusp_try attempt,
+                              void *what, horus_result *result)
+{
+    bool raised = false;
     for (size_t i = 0; i < count; i++)
-        if (--topics[i]->inside == 0 && topics[i]->closing && topics[i]->handle) {
-            horus_topic_close(topics[i]->handle); /* somebody closed it meanwhile */
-            topics[i]->handle = NULL;
-        }
+        topics[i]->inside++;
+    do {
+        PyThreadState *thread = PyEval_SaveThread();
+        *result = attempt(what);
+        PyEval_RestoreThread(thread);
+        raised = PyErr_CheckSignals() < 0;
+    } while (*result == HORUS_INTERRUPTED && !raised);
+    horusp_wait_over(topics, count);
     return !raised;
 }
 
@@ -8814,6 +8837,7 @@ typedef struct horusp_sending {
     horusp_frame *frame; /* or this */
     bool ndarray;
     bool borrowed; /* `data` is a message object's own memory */
+    int64_t timeout_ns;
 } horusp_sending;
 
 static horus_result horusp_send_once(void *what)
@@ -8822,36 +8846,37 @@ static horus_result horusp_send_once(void *what)
     horus_topic *t = s->o->handle;
     if (!s->frame)
         return s->type == s->o->type
-                   ? horus_topic_send(t, s->data, s->bytes, HORUS_NO_WAIT)
+                   ? horus_topic_send(t, s->data, s->bytes, s->timeout_ns)
                    : horus_topic_send_typed(t, s->type ? s->type : &horusp_dynamic_type, s->data,
-                                            s->bytes, HORUS_NO_WAIT);
+                                            s->bytes, s->timeout_ns);
     horusi_descriptor d;
     uint32_t bytes = 0;
     horus_result r;
     if (s->frame->kind == HORUS_KIND_IMAGE) {
         horus_image m = horusp_image(s->frame);
-        return horus_topic_send_image(t, &m, HORUS_NO_WAIT);
+        return horus_topic_send_image(t, &m, s->timeout_ns);
     }
     if (s->frame->kind == HORUS_KIND_DEPTH) {
         horus_depth m = horusp_depth(s->frame);
-        return horus_topic_send_depth(t, &m, HORUS_NO_WAIT);
+        return horus_topic_send_depth(t, &m, s->timeout_ns);
     }
     if (s->frame->kind == HORUS_KIND_CLOUD) {
         horus_cloud m = horusp_cloud(s->frame);
-        return horus_topic_send_cloud(t, &m, HORUS_NO_WAIT);
+        return horus_topic_send_cloud(t, &m, s->timeout_ns);
     }
     r = horusi_tensor_to_wire(&s->frame->t, &d, &bytes);
     if (r == HORUS_OK && s->ndarray)
         d.head.encoding = HORUSP_NDARRAY;
     return r == HORUS_OK ? horusi_send_frame(t, &s->frame->t.frame, d.bytes, bytes,
-                                             &horus_tensor_type, HORUS_NO_WAIT)
+                                             &horus_tensor_type, s->timeout_ns)
                          : r;
 }
 /* Sends what is ready. 1: sent; 0: full; -1: exception. */
 static int horusp_send_ready(horusp_sending *s, int64_t timeout_ns)
 {
     horusp_topic *o = s->o;
-    horus_result r = horusp_send_once(s);
+    bool taped = horusi_taped() && timeout_ns != HORUS_NO_WAIT;
+    horus_result r = taped ? HORUS_FULL : horusp_send_once(s);
     if (r == HORUS_FULL && timeout_ns != HORUS_NO_WAIT) {
         void *copy = NULL; /* of a message that other threads could change while this one waits */
         if (s->borrowed) {
@@ -8862,7 +8887,14 @@ static int horusp_send_ready(horusp_sending *s, int64_t timeout_ns)
             }
             s->data = memcpy(copy, s->data, s->bytes);
         }
-        bool ok = horusp_wait(&o, 1, true, timeout_ns, horusp_send_once, s, &r);
+        bool ok;
+        if (taped) { /* one call, one entry of the recording */
+            s->timeout_ns = timeout_ns;
+            ok = horusp_wait_taped(&o, 1, horusp_send_once, s, &r);
+            r = r == HORUS_TIMEOUT ? HORUS_FULL : r;
+        } else {
+            ok = horusp_wait(&o, 1, true, timeout_ns, horusp_send_once, s, &r);
+        }
         PyMem_Free(copy);
         if (!ok)
             return -1;
@@ -9162,6 +9194,20 @@ static horus_result horusp_receive_surely(void *what)
     }
     return found ? horusp_receive_once(what) : HORUS_EMPTY;
 }
+/* Waits for one of several topics. */
+typedef struct horusp_waiting {
+    horusp_topic *const *topics;
+    size_t count, ready;
+    int64_t timeout_ns;
+} horusp_waiting;
+static horus_result horusp_wait_once(void *what)
+{
+    horusp_waiting *w = (horusp_waiting *)what;
+    horus_topic *handle[64];
+    for (size_t i = 0; i < w->count; i++)
+        handle[i] = w->topics[i]->handle;
+    return horus_wait(handle, w->count, w->timeout_ns, &w->ready);
+}
 /* 1: *message is there; 0: nothing came; -1: exception. */
 static int horusp_recv(horusp_topic *o, int64_t timeout_ns, bool look, PyObject **message)
 {
@@ -9170,6 +9216,13 @@ static int horusp_recv(horusp_topic *o, int64_t timeout_ns, bool look, PyObject 
     if (!horusp_topic_live(o))
         return -1;
     horus_result r = horusp_receive_once(&v);
+    if (r == HORUS_EMPTY && timeout_ns != HORUS_NO_WAIT && horusi_taped()) {
+        horusp_waiting w = {&o, 1, 0, timeout_ns};
+        if (!horusp_wait_taped(&o, 1, horusp_wait_once, &w, &r))
+            return -1;
+        r = r == HORUS_OK ? horusp_receive_once(&v) : r == HORUS_TIMEOUT ? HORUS_EMPTY : r;
+        timeout_ns = HORUS_NO_WAIT;
+    }
     if (r == HORUS_EMPTY && timeout_ns != HORUS_NO_WAIT &&
         !horusp_wait(&o, 1, false, timeout_ns, horusp_receive_surely, &v, &r))
         return -1;
@@ -9331,8 +9384,17 @@ static PyObject *horusp_wait_many(PyObject *module, PyObject *const *args, Py_ss
     }
     if (ok) {
         horusp_many m = {topics, n, 0};
-        horus_result r = horusp_look_once(&m);
-        if (r == HORUS_EMPTY && ns != HORUS_NO_WAIT)
+        horusp_waiting w = {topics, n, 0, ns};
+        bool taped = horusi_taped();
+        horus_result r = HORUS_EMPTY;
+        if (taped) {
+            ok = horusp_wait_taped(topics, n, horusp_wait_once, &w, &r);
+            r = r == HORUS_TIMEOUT ? HORUS_EMPTY : r;
+            m.ready = w.ready;
+        } else {
+            r = horusp_look_once(&m);
+        }
+        if (!taped && r == HORUS_EMPTY && ns != HORUS_NO_WAIT)
             ok = horusp_wait(topics, n, false, ns, horusp_look_once, &m, &r);
         if (ok)
             result = r == HORUS_OK      ? horusp_ref((PyObject *)topics[m.ready])
@@ -10965,6 +11027,7 @@ struct horusp_scheduler {
     PyObject *nodes;  /* list, in the order of addition */
     PyObject *raised; /* KeyboardInterrupt or SystemExit of a callback */
     PyObject *loop;   /* the event loop of async nodes, or NULL */
+    PyObject *tape;   /* bytes: the path of the recording, or of what is replayed; or NULL */
     double tick_rate;
     uint64_t ticks; /* current_tick() when it does not run */
     bool running, ran, verbose;
@@ -11197,6 +11260,7 @@ static bool horusp_scheduler_live(horusp_scheduler *s)
         return true;
     s->running = false; /* what was inherited over fork() is the parent's */
     horus_scheduler *old = s->handle;
+    s->desc.record = NULL; /* that file is the parent's */
     if (!horusp_scheduler_open(s)) {
         s->handle = old;
         return false;
@@ -11227,18 +11291,25 @@ static PyObject *horusp_scheduler_new(PyTypeObject *type, PyObject *args, PyObje
                               {"cores", 0},
                               {"max_deadline_misses", 0},
                               {"verbose", 0},
-                              {"recording", 0}}};
-    PyObject *v[10];
+                              {"recording", 0},
+                              {"replay", 0}}};
+    PyObject *v[11], *tape = NULL;
     double rate = 1000;
     int64_t box = 0, watchdog = 0, misses = 0;
     horus_scheduler_desc d;
     memset(&d, 0, sizeof d);
-    sig.count = 10;
+    sig.count = 11;
     if (!horusp_args_tuple(&sig, args, kw, v) || (v[0] && !horusp_double(v[0], "tick_rate", &rate)))
         return NULL;
     if (!(rate >= 1e-6 && rate <= 1e6)) {
         PyErr_Format(HORUSP_VALUE_ERROR,
                      "tick_rate must be above 0 (0.000001 to 1000000 Hz), not %R", v[0]);
+        return NULL;
+    }
+    bool earliest =
+        v[1] && PyUnicode_Check(v[1]) && PyUnicode_CompareWithASCIIString(v[1], "deadline") == 0;
+    if (v[1] && PyUnicode_Check(v[1]) && !earliest) {
+        PyErr_Format(HORUSP_VALUE_ERROR, "rt must be True, False or \"deadline\", not %R", v[1]);
         return NULL;
     }
     int rt = v[1] ? PyObject_IsTrue(v[1]) : 0, logical = v[2] ? PyObject_IsTrue(v[2]) : 0;
@@ -11249,8 +11320,15 @@ static PyObject *horusp_scheduler_new(PyTypeObject *type, PyObject *args, PyObje
         (v[7] && v[7] != Py_None &&
          !horusp_int(v[7], "max_deadline_misses", 1, UINT32_MAX, &misses)))
         return NULL;
-    if (v[9] && PyObject_IsTrue(v[9]) != 0) {
-        PyErr_SetString(horusp.by_code[-HORUS_E_UNSUPPORTED], "recording is not there yet");
+    bool replays = v[10] && v[10] != Py_None;
+    int records = v[9] && v[9] != Py_None ? PyObject_IsTrue(v[9]) : 0;
+    logical = logical || replays;
+    if (records < 0)
+        return NULL;
+    if (records && (replays || !logical)) {
+        PyErr_SetString(horusp.by_code[-HORUS_E_UNSUPPORTED],
+                        replays ? "recording= does not go with replay="
+                                : "recording= needs deterministic=True");
         return NULL;
     }
     if (v[6] && v[6] != Py_None) {
@@ -11282,9 +11360,26 @@ static PyObject *horusp_scheduler_new(PyTypeObject *type, PyObject *args, PyObje
             return NULL;
         }
     }
-    horusp_scheduler *s = (horusp_scheduler *)type->tp_alloc(type, 0);
-    if (!s)
+    if (records && PyBool_Check(v[9])) { /* in the current directory, called as the scheduler */
+        char usual[40], file[HORUS_NAME_BYTES + 16];
+        (void)snprintf(usual, sizeof usual, "scheduler-%ld", (long)getpid());
+        (void)snprintf(file, sizeof file, "%.96s.recording", name ? name : usual);
+        for (char *at = file; *at; at++)
+            *at = *at == '/' || *at == ':' ? '_' : *at;
+        tape = PyBytes_FromString(file);
+        if (!tape)
+            return NULL;
+    } else if ((records || replays) && !PyUnicode_FSConverter(replays ? v[10] : v[9], &tape)) {
+        (void)horusp_ours();
         return NULL;
+    }
+    horusp_scheduler *s = (horusp_scheduler *)type->tp_alloc(type, 0);
+    if (!s) {
+        Py_XDECREF(tape);
+        return NULL;
+    }
+    s->tape = tape;
+    *(replays ? &d.replay : &d.record) = tape ? PyBytes_AS_STRING(tape) : NULL;
     if (name) {
         memcpy(s->name, name, strlen(name));
         d.name = s->name;
@@ -11292,7 +11387,9 @@ static PyObject *horusp_scheduler_new(PyTypeObject *type, PyObject *args, PyObje
     s->nodes = PyList_New(0);
     s->tick_rate = rate;
     s->verbose = verbose > 0;
-    d.flags = (rt ? (uint32_t)HORUS_REALTIME : 0) | (logical ? (uint32_t)HORUS_DETERMINISTIC : 0);
+    d.flags = (rt ? (uint32_t)HORUS_REALTIME : 0) |
+              (earliest ? (uint32_t)HORUS_REALTIME_DEADLINE : 0) |
+              (logical ? (uint32_t)HORUS_DETERMINISTIC : 0);
     d.blackbox_bytes = (uint64_t)box << 20;
     d.watchdog_ns = logical ? 0 : watchdog * 1000000;
     d.max_deadline_misses = (uint32_t)misses;
@@ -11353,6 +11450,7 @@ static void horusp_scheduler_dealloc(PyObject *self)
     horusp_scheduler_finalize(self); /* it may have been brought back to life, and used again */
     (void)horusp_scheduler_clear(self);
     Py_CLEAR(((horusp_scheduler *)self)->nodes);
+    Py_CLEAR(((horusp_scheduler *)self)->tape);
     Py_TYPE(self)->tp_free(self);
 }
 static int horusp_scheduler_traverse(PyObject *self, visitproc visit, void *arg)
@@ -11575,7 +11673,7 @@ static PyObject *horusp_scheduler_go_on(horusp_scheduler *s, int64_t ns, bool st
         horusp_say(40, h->name, text, NULL);
         result = horusp_ref(Py_None);
     } else if (h->end_kind == HORUS_END_FAILURE && r == HORUS_E_SYSTEM &&
-               horusi_ld32_acq(Q2, &h->ending) != 0) {
+               horusi_ld32_acq(Q2, &h->ending) != 0 && !(h->tape && h->tape->result < 0)) {
         horusp_say(40, h->name, "stopped: a node failed whose failure_policy is \"fatal\"", NULL);
         result = horusp_ref(Py_None);
     } else {
@@ -11914,10 +12012,10 @@ static PyObject *horusp_scheduler_degradations(PyObject *self, PyObject *none)
 }
 static PyObject *horusp_rights_list(uint32_t bits)
 {
-    static const char *const names[] = {"fifo", "locked_memory", "timers", "cores",
-                                        "shared_figures"};
+    static const char *const names[HORUSI_RIGHTS] = {"fifo",  "locked_memory",  "timers",
+                                                     "cores", "shared_figures", "deadline"};
     PyObject *list = PyList_New(0);
-    for (int i = 0; list && i < 5; i++) {
+    for (int i = 0; list && i < HORUSI_RIGHTS; i++) {
         PyObject *name = bits >> i & 1 ? PyUnicode_FromString(names[i]) : NULL;
         if (name && PyList_Append(list, name) < 0)
             Py_CLEAR(list);
@@ -11946,6 +12044,29 @@ static PyObject *horusp_scheduler_capabilities(PyObject *self, PyObject *none)
                          sched_get_priority_max(SCHED_FIFO), "min_rt_priority",
                          sched_get_priority_min(SCHED_FIFO), "wanted", horusp_rights_list(c.wanted),
                          "obtained", horusp_rights_list(c.got & c.wanted));
+}
+static PyObject *horusp_scheduler_recording(PyObject *self, PyObject *none)
+{
+    horusp_scheduler *s = (horusp_scheduler *)self;
+    horus_recording t;
+    (void)none;
+    if (!horusp_scheduler_live(s))
+        return NULL;
+    if (horus_scheduler_get_recording(s->handle, &t) != HORUS_OK)
+        Py_RETURN_NONE;
+    PyObject *path = PyUnicode_DecodeFSDefault(PyBytes_AS_STRING(s->tape));
+    PyObject *where = t.diverged
+                          ? Py_BuildValue("(Kss)", (unsigned long long)t.tick, t.node, t.topic)
+                          : horusp_ref(Py_None);
+    if (!path || !where) {
+        Py_XDECREF(path);
+        Py_XDECREF(where);
+        return NULL;
+    }
+    return Py_BuildValue(
+        "{sN sO sK sK sK sK sN}", "path", path, "replay", s->desc.replay ? Py_True : Py_False,
+        "calls", (unsigned long long)t.calls, "inputs", (unsigned long long)t.inputs, "outputs",
+        (unsigned long long)t.outputs, "hash", (unsigned long long)t.hash, "divergence", where);
 }
 static PyObject *horusp_scheduler_full_rt(PyObject *self, PyObject *none)
 {
@@ -12059,6 +12180,12 @@ static PyMethodDef horusp_scheduler_methods[] = {
      "obtained."},
     {"degradations", horusp_scheduler_degradations, METH_NOARGS,
      "degradations($self)\n--\n\nA line for each thing that the last run was refused."},
+    {"get_recording", horusp_scheduler_recording, METH_NOARGS,
+     "get_recording($self)\n--\n\nOf recording= or replay= so far, else None: a dict of path, "
+     "replay "
+     "(bool), calls (callbacks), inputs, outputs, hash (of all outputs: equal runs have equal "
+     "ones) "
+     "and divergence: None, or the first as (tick, node, topic)."},
     {"has_full_rt", horusp_scheduler_full_rt, METH_NOARGS,
      "has_full_rt($self)\n--\n\nFalse if the last run was refused anything."},
     {"__enter__", horusp_scheduler_enter, METH_NOARGS, NULL},
@@ -12076,15 +12203,30 @@ static PyTypeObject horusp_scheduler_type = {
     .tp_doc =
         "Scheduler(*, tick_rate=1000.0, rt=False, deterministic=False, blackbox_mb=0, "
         "watchdog_ms=0, "
-        "recording=False, name=None, cores=None, max_deadline_misses=None, verbose=False)\n--\n\n"
+        "recording=False, replay=None, name=None, cores=None, max_deadline_misses=None, "
+        "verbose=False)\n--\n\n"
         "Runs nodes at their rates, in order, within their budgets.\n\n"
         "tick_rate: Hz of current_tick() and of the step of tick_once(); nodes keep their own.\n"
         "rt: ask for SCHED_FIFO, locked memory and exact timers; degradations() says what was "
-        "refused.\n"
+        "refused. "
+        "\"deadline\": SCHED_DEADLINE for threads whose nodes all have a budget (and no on=), and "
+        "no cores; "
+        "else SCHED_FIFO.\n"
         "deterministic: a clock that jumps from due time to due time, one thread, seeded random "
         "numbers: "
-        "each run is the same, as fast as it goes (async nodes are not: they have real time).\n"
-        "recording: not there yet (UnsupportedError).\n"
+        "each run is the same, as fast as it goes. UnsupportedError at add() for on= and async "
+        "nodes.\n"
+        "recording: with deterministic=True: a path, or True (NAME.recording in the current "
+        "directory, "
+        "anew): what the nodes' callbacks receive is kept there, and hashes of what they send. "
+        "OSError if it cannot "
+        "be written, also from run(). UnsupportedError without deterministic=True.\n"
+        "replay: the path of a recording (deterministic follows): the same nodes, run in the same "
+        "way, "
+        "receive what they received then and send to nobody; run() ends where the recording does. "
+        "DivergedError at the first difference, which names tick, node and topic; CorruptError "
+        "where the "
+        "file is cut off (by a kill) or damaged; FileNotFoundError. See get_recording().\n"
         "blackbox_mb: the newest ticks, misses, failures and log lines, readable after a crash.\n"
         "watchdog_ms: how often running ticks are looked at; 0: misses are seen when a tick has "
         "ended.\n"
@@ -12401,8 +12543,8 @@ static PyMethodDef horusp_functions[] = {
      "get_timestamp_ns()\n--\n\nAs timestamp_ns()."},
     {"run", HORUSP_FN(horusp_run), METH_VARARGS | METH_KEYWORDS,
      "run(*nodes, duration=None, tick_rate=1000.0, rt=False, deterministic=False, blackbox_mb=0, "
-     "watchdog_ms=0, recording=False, name=None, cores=None, max_deadline_misses=None, "
-     "verbose=False)\n--\n\nScheduler(**scheduler) with these nodes, "
+     "watchdog_ms=0, recording=False, replay=None, name=None, cores=None, "
+     "max_deadline_misses=None, verbose=False)\n--\n\nScheduler(**scheduler) with these nodes, "
      "run."},
     {"now", horusp_clock_now, METH_NOARGS,
      "now()\n--\n\nSeconds on a monotonic clock; in a deterministic scheduler's tick: its clock."},

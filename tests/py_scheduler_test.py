@@ -904,6 +904,15 @@ horus.run(horus.Node("n", tick, rate=100, pubs=horus.Image, compute=True), name=
         refused = set(can["wanted"]) - set(can["obtained"])
         self.assertEqual(s.has_full_rt(), not refused)
         self.assertEqual(len(s.degradations()), len(refused))
+        s = horus.Scheduler(rt="deadline")
+        s.add(horus.Node("n", nothing, rate=100, budget=1 * horus.ms)).run(duration=0.05)
+        self.assertIn("deadline", s.capabilities()["wanted"])
+        self.assertEqual("deadline" not in s.capabilities()["obtained"], "fifo" in s.capabilities()["wanted"])
+        s = horus.Scheduler(rt="deadline")
+        s.add(horus.Node("n", nothing, rate=100)).run(duration=0.05)
+        self.assertNotIn("deadline", s.capabilities()["obtained"])
+        self.assertIn("SCHED_DEADLINE for the ordered nodes", s.degradations()[0])
+        self.assertRaises(ValueError, horus.Scheduler, rt="fast")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 BUILD = os.path.join(ROOT, "build", "python")
 PLAIN = ["py_frames_test", "py_topics_test", "py_leaks_test", "py_codec_test",
-         "py_messages_test", "py_scheduler_test"]
+         "py_messages_test", "py_scheduler_test", "py_recording_test"]
 FRAMEWORKS = ["numpy", "ml_dtypes", "jax", "tensorflow-cpu", "opencv-python-headless", "onnxruntime", "onnx",
               "msgpack", "hypothesis", "apache-tvm-ffi"]
 TORCH = ["torch==2.13.0+cpu", "torch==2.13.0", "torch"]  # the first that can be had
@@ -239,7 +239,8 @@ def main():
         if step("frameworks: installation", pip is None or pip.wait() == 0, whole + ".pip.log"):
             tests("frameworks", whole + "/bin/python", os.path.join(BUILD, f"{home[0]}.{home[1]}"),
                   ["py_interop_test", "py_together_test", "py_examples_test", "py_pages_test"] +
-                  [n for n in PLAIN if n not in ("py_leaks_test", "py_scheduler_test")])  # seen above, with this Python
+                  [n for n in PLAIN if n not in  # seen above, with this Python
+                   ("py_leaks_test", "py_scheduler_test", "py_recording_test")])
     left = [f for f in os.listdir("/dev/shm") if NAMESPACE in f]
     if left:
         print("left behind in /dev/shm:", *left)
