@@ -6822,10 +6822,9 @@ static horusi_deed horusi_deed_of(uint8_t what)
     return d;
 }
 /* Makes the call, or in a replay has its outcome from the recording. */
-#define HORUSI_DO(t, deed, call)                                                                   \
+#define HORUSI_DO(taped, t, deed, call)                                                            \
     do {                                                                                           \
-        bool taped = horusi_taped();                                                               \
-        if (!taped || !horusi_replay(t, &(deed)))                                                  \
+        if (!(taped) || !horusi_replay(t, &(deed)))                                                \
             (deed).result = (call);                                                                \
         if (taped)                                                                                 \
             horusi_record(t, &(deed));                                                             \
@@ -6909,18 +6908,36 @@ static uint64_t horusi_mix(uint64_t z)
     z = (z ^ z >> 27) * 0x94d049bb133111ebu;
     return z ^ z >> 31;
 }
+/* In whatever pieces the bytes come: words of 8, and what is left. */
+typedef struct horusi_hasher {
+    uint64_t h, word;
+    uint32_t have; /* bytes in `word` */
+} horusi_hasher;
+static void horusi_hash_byte(horusi_hasher *s, uint8_t byte)
+{
+    s->word |= (uint64_t)byte << 8 * s->have;
+    if (++s->have < 8)
+        return;
+    s->h = horusi_mix(s->h ^ s->word) + 1;
+    s->word = s->have = 0;
+}
+static void horusi_hash_feed(horusi_hasher *s, const uint8_t *at, uint64_t n)
+{
+    for (; n > 0 && s->have > 0; n--)
+        horusi_hash_byte(s, *at++);
+    for (; n >= 8; n -= 8, at += 8) {
+        uint64_t v;
+        memcpy(&v, at, 8);
+        s->h = horusi_mix(s->h ^ v) + 1;
+    }
+    for (; n > 0; n--)
+        horusi_hash_byte(s, *at++);
+}
 static uint64_t horusi_hash_bytes(uint64_t h, const void *data, uint64_t n)
 {
-    const uint8_t *at = (const uint8_t *)data;
-    uint64_t v = 0;
-    h = horusi_mix(h ^ n) + 0x9e3779b97f4a7c15u;
-    for (; n >= 8; n -= 8, at += 8) {
-        memcpy(&v, at, 8);
-        h = horusi_mix(h ^ v) + 1;
-    }
-    v = 0;
-    memcpy(&v, at, (size_t)n);
-    return horusi_mix(h ^ v);
+    horusi_hasher s = {horusi_mix(h ^ n) + 0x9e3779b97f4a7c15u, 0, 0};
+    horusi_hash_feed(&s, (const uint8_t *)data, n);
+    return horusi_mix(s.h ^ s.word);
 }
 /* Of a message's fields: what lies between them, or behind a text's end, need not be the same twice. */
 static uint64_t horusi_hash_fields(uint64_t h, const horus_type *type, const uint8_t *at,
@@ -6957,16 +6974,16 @@ static uint64_t horusi_hash_message(const horus_type *type, const void *message,
                                                      (const uint8_t *)message, bytes)
                                 : horusi_hash_bytes(h, message, bytes);
 }
-static uint64_t horusi_hash_elements(uint64_t h, const horus_tensor *t, uint32_t dim, uint64_t elem,
-                                     const uint8_t *at)
+static void horusi_hash_elements(horusi_hasher *s, const horus_tensor *t, uint32_t dim,
+                                 uint64_t elem, const uint8_t *at)
 {
-    if (dim == t->ndim)
-        return horusi_hash_bytes(h, at, elem);
-    if (dim + 1 == t->ndim && t->strides_bytes[dim] == (int64_t)elem)
-        return horusi_hash_bytes(h, at, (uint64_t)t->shape[dim] * elem);
+    bool dense = dim + 1 == t->ndim && t->strides_bytes[dim] == (int64_t)elem;
+    if (dim == t->ndim || dense) {
+        horusi_hash_feed(s, at, dense ? (uint64_t)t->shape[dim] * elem : elem);
+        return;
+    }
     for (int64_t i = 0; i < t->shape[dim]; i++)
-        h = horusi_hash_elements(h, t, dim + 1, elem, at + i * t->strides_bytes[dim]);
-    return h;
+        horusi_hash_elements(s, t, dim + 1, elem, at + i * t->strides_bytes[dim]);
 }
 /* Of a frame's kind, sizes, elements, id and time, not of where they lie. The descriptor is our own. */
 static uint64_t horusi_hash_frame(const horus_frame *f, const void *wire, uint32_t wire_bytes)
@@ -7020,7 +7037,9 @@ static uint64_t horusi_hash_frame(const horus_frame *f, const void *wire, uint32
     (void)horus_frame_get_time(f, &at_ns);
     h = horusi_hash_bytes(h, id, strlen(id));
     h = horusi_mix(h ^ at_ns);
-    return horusi_hash_elements(h, &t, 0, elem, data + d.head.offset_bytes);
+    horusi_hasher elements = {h, 0, 0};
+    horusi_hash_elements(&elements, &t, 0, elem, data + d.head.offset_bytes);
+    return horusi_mix(elements.h ^ elements.word);
 }
 
 /* ---- the file */
@@ -7097,22 +7116,26 @@ static void horusi_tape_put(horusi_tape *p, uint8_t kind, uint8_t what, const ch
     horusi_tape_fill(p, n);
     horusi_tape_write(p, word, words * 8);
 }
+/* Fills the buffer. False: there is no more. */
+static bool horusi_tape_more(horusi_tape *p)
+{
+    ssize_t n;
+    HORUSI_RETRY(n, read(p->fd, p->buffer, sizeof p->buffer));
+    p->at = 0;
+    p->used = n > 0 ? (size_t)n : 0;
+    if (n < 0)
+        horusi_tape_over(p, HORUS_E_SYSTEM, "cannot read: %s", strerror(errno));
+    return n > 0;
+}
 /* Reads so many bytes; `to` NULL: passes over them. False: they are not there. */
 static bool horusi_tape_read(horusi_tape *p, void *to, uint64_t bytes)
 {
     uint8_t *into = (uint8_t *)to;
     while (bytes > 0 && p->result >= 0) {
-        if (p->at == p->used) {
-            ssize_t n;
-            HORUSI_RETRY(n, read(p->fd, p->buffer, sizeof p->buffer));
-            p->at = 0;
-            p->used = n > 0 ? (size_t)n : 0;
-            if (n < 0)
-                horusi_tape_over(p, HORUS_E_SYSTEM, "cannot read: %s", strerror(errno));
-            if (n == 0)
-                horusi_tape_over(p, HORUS_E_CORRUPT, "it is cut off here (tick %llu of node %.60s)",
-                                 (unsigned long long)p->phase, p->node);
-            continue;
+        if (p->at == p->used && !horusi_tape_more(p)) {
+            horusi_tape_over(p, HORUS_E_CORRUPT, "it is cut off here (tick %llu of node %.60s)",
+                             (unsigned long long)p->phase, p->node);
+            break;
         }
         uint64_t n = p->used - p->at < bytes ? p->used - p->at : bytes;
         if (into) {
@@ -7177,8 +7200,9 @@ static horus_result horusi_tape_frame(horusi_tape *p, horus_topic *t, horusi_got
         horusi_tape_over(p, HORUS_E_CORRUPT, "it is damaged: a frame of topic %.60s", p->name);
         return HORUS_EMPTY;
     }
-    (void)horusi_tape_data(p, got->wire.bytes, got->bytes);
-    (void)horusi_tape_data(p, meta, sizeof meta);
+    if (!horusi_tape_data(p, got->wire.bytes, got->bytes) ||
+        !horusi_tape_data(p, meta, sizeof meta))
+        return HORUS_EMPTY;
     horus_result r = horus_frame_alloc(&got->frame, t->context->pool, p->left ? p->left : 1,
                                        HORUS_UNINIT, &data);
     if (r != HORUS_OK) {
@@ -7392,8 +7416,7 @@ static bool horusi_tape_mark(horusi_tape *p, uint8_t kind, uint8_t what, const c
     }
     if (!horusi_tape_next(p))
         return false;
-    bool same = horusi_tape_is(p, kind, what, name) && p->note.words == words &&
-                p->note.result == (int32_t)result &&
+    bool same = horusi_tape_is(p, kind, what, name) && p->note.result == (int32_t)result &&
                 (words == 0 || memcmp(p->word, word, words * 8) == 0);
     if (same)
         horusi_tape_used(p);
@@ -7437,13 +7460,7 @@ static bool horusi_tape_ends(horusi_tape *p)
 }
 static bool horusi_tape_is_at_end(horusi_tape *p)
 {
-    if (!p->have && p->at == p->used) { /* fill the buffer: nothing is no error here */
-        ssize_t n;
-        HORUSI_RETRY(n, read(p->fd, p->buffer, sizeof p->buffer));
-        p->at = 0;
-        p->used = n > 0 ? (size_t)n : 0;
-    }
-    return !p->have && p->at == p->used;
+    return p->at == p->used && !horusi_tape_more(p) && p->result >= 0;
 }
 /* The last tick has ended. `stopped`: by itself; else a replay may end earlier than what was recorded. */
 static void horusi_tape_last(horusi_tape *p, bool stopped)
@@ -7796,7 +7813,7 @@ static horus_result horusi_send_one(horus_topic *t, const horus_type *type, cons
     d.words = 2;
     d.word[0] = horusi_hash_message(type, message, bytes);
     d.word[1] = bytes;
-    HORUSI_DO(t, d, horusi_send_bytes(t, message, bytes, tag, timeout_ns));
+    HORUSI_DO(true, t, d, horusi_send_bytes(t, message, bytes, tag, timeout_ns));
     return d.result;
 }
 
@@ -7931,7 +7948,7 @@ static horus_result horusi_send_frame(horus_topic *t, const horus_frame *f, cons
     horusi_deed d = horusi_deed_of((uint8_t)(HORUSI_SEND + type->kind));
     d.words = 1;
     d.word[0] = horusi_hash_frame(f, wire, wire_bytes);
-    HORUSI_DO(t, d, horusi_send_out(t, &out, timeout_ns));
+    HORUSI_DO(true, t, d, horusi_send_out(t, &out, timeout_ns));
     if (d.result == HORUS_OK)
         horusi_mark_published(f);
     return horusi_end(t, d.result);
@@ -8705,7 +8722,7 @@ static horus_result horusi_receive(horus_topic *t, void *buffer, size_t room, ui
     d.room = room;
     d.got = got;
     got->timed = true;
-    HORUSI_DO(t, d, horusi_receive_begun(t, buffer, room, want, timeout_ns, got));
+    HORUSI_DO(true, t, d, horusi_receive_begun(t, buffer, room, want, timeout_ns, got));
     return horusi_end(t, d.result);
 }
 
@@ -8754,7 +8771,7 @@ horus_result horus_topic_peek(horus_topic *t, void *buffer, size_t buffer_bytes,
     d.buffer = buffer;
     d.room = buffer ? buffer_bytes : 0;
     d.got = &got;
-    HORUSI_DO(t, d, horusi_get(t, buffer, d.room, HORUS_KIND_MESSAGE, true, &got));
+    HORUSI_DO(horusi_taped(), t, d, horusi_get(t, buffer, d.room, HORUS_KIND_MESSAGE, true, &got));
     if (info && d.result == HORUS_OK)
         *info = got.info;
     return horusi_end(t, d.result);
@@ -8767,7 +8784,7 @@ horus_result horus_topic_wait(horus_topic *t, int64_t timeout_ns)
     if (r != HORUS_OK)
         return r;
     horusi_deed d = horusi_deed_of(HORUSI_WAIT);
-    HORUSI_DO(t, d,
+    HORUSI_DO(horusi_taped(), t, d,
               timeout_ns < 0 ? horusi_fail(HORUS_E_ARG, "topic_wait: a negative timeout")
                              : horusi_wait(&t, 1, timeout_ns, &ready));
     return horusi_end(t, d.result);
@@ -8802,7 +8819,8 @@ horus_result horus_wait(horus_topic *const *topics, size_t count, int64_t timeou
     if (r == HORUS_OK) {
         horusi_deed d = horusi_deed_of(HORUSI_WAIT_MANY);
         d.words = 1;
-        HORUSI_DO(topics[0], d, horusi_wait_many(topics, count, timeout_ns, &d.word[0]));
+        HORUSI_DO(horusi_taped(), topics[0], d,
+                  horusi_wait_many(topics, count, timeout_ns, &d.word[0]));
         which = d.word[0] < count ? (size_t)d.word[0] : 0;
         r = d.result;
     }
@@ -8856,7 +8874,7 @@ horus_result horus_topic_skip_to_latest(horus_topic *t, uint64_t *skipped)
         return r;
     horusi_deed d = horusi_deed_of(HORUSI_SKIP);
     d.words = 1;
-    HORUSI_DO(t, d, horusi_skip_to_latest(t, &d.word[0]));
+    HORUSI_DO(horusi_taped(), t, d, horusi_skip_to_latest(t, &d.word[0]));
     if (skipped)
         *skipped = d.word[0];
     return horusi_end(t, d.result);
@@ -8899,7 +8917,7 @@ horus_result horus_topic_drain(horus_topic *t, uint64_t *count)
         return r;
     horusi_deed d = horusi_deed_of(HORUSI_DRAIN);
     d.words = 1;
-    HORUSI_DO(t, d, horusi_drain(t, &d.word[0]));
+    HORUSI_DO(horusi_taped(), t, d, horusi_drain(t, &d.word[0]));
     if (count)
         *count = d.word[0];
     return horusi_end(t, d.result);
@@ -8911,7 +8929,7 @@ horus_result horus_topic_ack(horus_topic *t)
     if (r != HORUS_OK)
         return r;
     horusi_deed d = horusi_deed_of(HORUSI_ACK);
-    HORUSI_DO(t, d,
+    HORUSI_DO(horusi_taped(), t, d,
               horusi_ld32_acq(L2, &t->shm->policy) != HORUS_QUEUE
                   ? horusi_fail(HORUS_E_POLICY, "topic %.96s is no queue: nothing to acknowledge",
                                 t->shm->name)
@@ -9043,7 +9061,7 @@ horus_result horus_topic_get_stats(horus_topic *t, horus_topic_stats *out)
             d.word[i] = *wide[i];
             d.word[5 + i] = *narrow[i];
         }
-        HORUSI_DO(t, d, HORUS_OK);
+        HORUSI_DO(true, t, d, HORUS_OK);
         for (int i = 0; i < 5; i++) {
             *wide[i] = d.word[i];
             *narrow[i] = (uint32_t)d.word[5 + i];

@@ -113,6 +113,10 @@ static void pry(seer *s, horus_tick *t)
     horus_topic *both[] = {s->in, s->work};
     see_result(s, horus_topic_peek(s->in, large, sizeof large, &info));
     see_info(s, &info);
+    see_result(s, horus_topic_peek(s->in, NULL, 0, &info));
+    see_info(s, &info);
+    see_result(s, horus_topic_peek(s->frames, NULL, 0, &info)); /* of a frame: only what is told */
+    see_info(s, &info);
     see_result(s, horus_topic_wait(s->in, 1000));
     see_result(s, horus_wait(both, 2, 1000, &ready));
     see(s, &(uint64_t){ready}, 8);
@@ -346,6 +350,11 @@ static horus_result quiet(void *user, horus_tick *t)
     (void)t;
     return HORUS_OK;
 }
+static horus_result quiet_end(void *user)
+{
+    (void)user;
+    return HORUS_OK;
+}
 static horus_result talk_for_a_second(horus_context *c, talker *k, bool replay,
                                       horus_recording *told)
 {
@@ -421,6 +430,43 @@ TEST(a_replay_needs_the_same_nodes_and_runs)
     horus_context_close(c);
     (void)unlink(tape_path());
 }
+static horus_result stops_if_asked(void *user, horus_tick *t)
+{
+    if (*(bool *)user && t->phase == 3)
+        horus_scheduler_stop(t->scheduler);
+    return HORUS_OK;
+}
+TEST(a_replay_ends_in_the_midst_of_a_pass_where_the_run_did)
+{
+    horus_context *c = join(MiB);
+    uint64_t calls = 0;
+    for (int replay = 0; replay < 2; replay++) {
+        bool stops = replay == 0;
+        horus_scheduler *s = open_tape(c, replay);
+        const horus_node_desc node = {
+            .name = "a", .tick = stops_if_asked, .user = &stops, .rate_num = 10};
+        REQUIRE_OK(horus_scheduler_add(s, &node));
+        REQUIRE_OK(horus_scheduler_add(
+            s,
+            &(horus_node_desc){.name = "b", .tick = quiet, .shutdown = quiet_end, .rate_num = 10}));
+        CHECK_OK(horus_scheduler_run(s, HORUS_FOREVER));
+        calls = told_of(s).calls;
+        CHECK_EQ(calls, 4 + 3 + 1);
+        CHECK_OK(horus_scheduler_close(s));
+    }
+    /* steps end with the close: another step is not what came next */
+    for (int replay = 0; replay < 2; replay++) {
+        horus_scheduler *s = open_tape(c, replay);
+        REQUIRE_OK(horus_scheduler_add(
+            s, &(horus_node_desc){.name = "b", .tick = quiet, .shutdown = quiet_end}));
+        CHECK_OK(horus_scheduler_step(s, 1));
+        if (replay)
+            CHECK_RESULT(horus_scheduler_step(s, 1), HORUS_E_DIVERGED);
+        CHECK_OK(horus_scheduler_close(s));
+    }
+    horus_context_close(c);
+    (void)unlink(tape_path());
+}
 TEST(a_shorter_replay_ends_with_its_time)
 {
     horus_context *c = join(MiB);
@@ -468,7 +514,7 @@ static void send_a_few(horus_context *c)
     REQUIRE_OK(horus_topic_open(&in, "in", &(horus_topic_desc){.context = c}));
     REQUIRE_OK(horus_topic_open(&frames, "frames", &(horus_topic_desc){.context = c}));
     for (int i = 0; i < 3; i++) {
-        REQUIRE_OK(horus_image_alloc(&m, pool_of(c), 8, 2, HORUS_MONO8, 0));
+        REQUIRE_OK(horus_image_alloc(&m, pool_of(c), 7, 3, HORUS_MONO8, 0));
         CHECK_OK(horus_topic_send_image(frames, &m, 0));
         CHECK_OK(horus_image_release(&m));
         CHECK_OK(horus_topic_send(in, "hello, seer", 12, 0));
@@ -584,8 +630,43 @@ TEST(each_length_and_number_of_an_entry_is_checked)
             bad[n++].data_bytes = 8;
         if (frame)
             bad[n++].data_bytes = 90; /* the descriptor, but not all of id and time */
-        if (came && good.what == HORUS_KIND_MESSAGE)
+        if (came && good.data_bytes > 0 &&
+            (good.what == HORUS_KIND_MESSAGE || good.what == HORUSI_PEEK))
             bad[n++].data_bytes++;
+        if (deed && good.what == HORUSI_WAIT_MANY &&
+            good.result == HORUS_OK) { /* which? none such */
+            size_t which = at + sizeof good + ((good.name_bytes + 7u) & ~7u);
+            all[which] += 7;
+            write_tape(all, bytes);
+            CHECK_RESULT(one_seer(c, true, &again), all[which] == 7 ? HORUS_OK : HORUS_E_DIVERGED);
+            all[which] -= 7;
+        }
+        if (frame) {
+            uint8_t *word = all + at + sizeof good + ((good.name_bytes + 7u) & ~7u);
+            const uint8_t kind = word[4 * 8 + 1], size = word[5 * 8], more = word[5 * 8 + 1];
+            for (int i = 0; i < 3;
+                 i++) { /* another kind; a descriptor too short, and one too long */
+                word[4 * 8 + 1] = i ? kind : HORUS_KIND_CLOUD;
+                word[5 * 8] = i == 1 ? 8 : size;
+                word[5 * 8 + 1] = i == 2 ? 1 : more;
+                write_tape(all, bytes);
+                CHECK_RESULT(one_seer(c, true, &again), HORUS_E_CORRUPT);
+            }
+            word[4 * 8 + 1] = kind;
+            word[5 * 8] = size;
+            word[5 * 8 + 1] = more;
+            uint32_t wire;
+            memcpy(&wire, word + 5 * 8, 4);
+            bad[7].data_bytes = wire + HORUSI_FRAME_META; /* none of its elements */
+            memcpy(all + at, &bad[7], sizeof good);
+            write_tape(all, bytes);
+            CHECK(one_seer(c, true, &again) < 0);
+            bad[7].data_bytes = 1ull << 40;
+            memcpy(all + at, &bad[7], sizeof good);
+            write_tape(all, bytes);
+            CHECK_RESULT(one_seer(c, true, &again), HORUS_E_SIZE);
+            CHECK_TEXT(horus_last_error(), "no room for a frame");
+        }
         for (int i = 0; i < n && (entries < 10 || frame || entries % 4 == 0); i++) {
             memcpy(all + at, &bad[i], sizeof good);
             write_tape(all, bytes);
@@ -594,6 +675,13 @@ TEST(each_length_and_number_of_an_entry_is_checked)
         }
         memcpy(all + at, &good, sizeof good);
         frames += frame;
+        size_t data = at + sizeof good + ((good.name_bytes + 7u) & ~7u) + 8u * good.words;
+        if (came && good.data_bytes > 0) { /* cut off within, and within what fills it up */
+            write_tape(all, data + 2);
+            CHECK_RESULT(one_seer(c, true, &again), HORUS_E_CORRUPT);
+            write_tape(all, data + (size_t)good.data_bytes);
+            CHECK_RESULT(one_seer(c, true, &again), HORUS_E_CORRUPT);
+        }
         at += sizeof good + ((good.name_bytes + 7u) & ~7u) + 8u * good.words +
               ((size_t)(good.data_bytes + 7) & ~(size_t)7);
     }
@@ -647,7 +735,10 @@ TEST(a_disk_that_is_full_ends_the_run_and_is_told)
         .name = "x", .context = c, .flags = HORUS_DETERMINISTIC, .record = "/dev/full"};
     CHECK_RESULT(horus_scheduler_open(&s, &d), HORUS_E_SYSTEM);
     CHECK_TEXT(horus_last_error(), "No space left");
-    struct rlimit few = {2000, 2000};
+    struct rlimit few, all;
+    REQUIRE(getrlimit(RLIMIT_FSIZE, &all) == 0);
+    few = all;
+    few.rlim_cur = 2000;
     (void)signal(SIGXFSZ, SIG_IGN);
     d.record = tape_path();
     REQUIRE_OK(horus_scheduler_open(&s, &d));
@@ -663,6 +754,7 @@ TEST(a_disk_that_is_full_ends_the_run_and_is_told)
     CHECK(told.calls > 2 && told.calls < 30);
     CHECK_RESULT(horus_scheduler_run(s, (int64_t)second), HORUS_E_SYSTEM);
     CHECK_EQ(told_of(s).calls, told.calls);
+    CHECK(setrlimit(RLIMIT_FSIZE, &all) == 0);
     horus_topic_close(k.in);
     horus_topic_close(k.out);
     CHECK_OK(horus_scheduler_close(s));
@@ -748,6 +840,156 @@ TEST(a_message_that_a_smaller_buffer_does_not_hold_is_a_divergence)
     horus_context_close(c);
     (void)unlink(tape_path());
 }
+static horus_result takes_all(void *user, horus_tick *t)
+{
+    static uint8_t large[200000];
+    seer *s = user;
+    horus_info info;
+    (void)t;
+    if (horus_topic_receive(s->in, large, sizeof large, &info, 0) == HORUS_OK)
+        s->seen = horusi_hash_bytes(info.size, large, info.size);
+    return HORUS_OK;
+}
+TEST(a_message_larger_than_any_buffer_is_kept_whole)
+{
+    static uint8_t large[200000];
+    uint64_t seen = 0;
+    horus_context *c = join(4 * MiB);
+    for (size_t i = 0; i < sizeof large; i++)
+        large[i] = (uint8_t)rng();
+    for (int replay = 0; replay < 2; replay++) {
+        seer one = {.seen = 0};
+        REQUIRE_OK(horus_topic_open(&one.in, "in", &(horus_topic_desc){.context = c}));
+        if (!replay)
+            CHECK_OK(horus_topic_send(one.in, large, sizeof large - 3, 0));
+        horus_scheduler *s = open_tape(c, replay);
+        REQUIRE_OK(horus_scheduler_add(
+            s, &(horus_node_desc){.name = "n", .tick = takes_all, .user = &one, .rate_num = 1}));
+        CHECK_OK(horus_scheduler_run(s, (int64_t)second));
+        CHECK_OK(horus_scheduler_close(s));
+        CHECK(one.seen != 0 && (!replay || one.seen == seen));
+        seen = one.seen;
+        horus_topic_close(one.in);
+    }
+    horus_context_close(c);
+    (void)unlink(tape_path());
+}
+
+/* ---- what hashes are of */
+
+#define INNER_FIELDS(F, A, S, N, V, W) F(u8, k) F(f64, v)
+HORUS_MESSAGE(inner, "Inner", "inner", INNER_FIELDS)
+#define OUTER_FIELDS(F, A, S, N, V, W)                                                             \
+    N(inner, one) A(f32, many, 3) S(text, 4) W(inner, more) V(u16, tail)
+HORUS_MESSAGE(outer, "Outer", "outer", OUTER_FIELDS)
+TEST(a_message_is_its_fields_and_their_elements)
+{
+    uint8_t message[256];
+    horus_outer *o = (horus_outer *)(void *)message;
+    horus_inner more[2];
+    const uint16_t tail[3] = {1, 2, 3};
+    size_t bytes = sizeof *o;
+    memset(message, 0, sizeof message);
+    memset(more, 0, sizeof more);
+    memcpy(o->text, "ab\0c", 4);
+    REQUIRE_OK(horus_message_append(o, sizeof message, &bytes, &o->more, more, 2, sizeof *more));
+    REQUIRE_OK(horus_message_append(o, sizeof message, &bytes, &o->tail, tail, 3, 2));
+    const uint64_t hash = horusi_hash_message(&horus_outer_type, message, bytes);
+    uint32_t count = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        if (i >= offsetof(horus_outer, more) && i < sizeof *o)
+            continue; /* where they are, and how many */
+        message[i] ^= 0x40;
+        count += horusi_hash_message(&horus_outer_type, message, bytes) != hash;
+        message[i] ^= 0x40;
+    }
+    CHECK_EQ(count, 9 + 12 + 3 + 2 * 9 + 6);
+    CHECK_EQ(horusi_hash_message(&horus_outer_type, message, bytes), hash);
+    memcpy(o->text, "abcd", 4); /* without an end */
+    const uint64_t full = horusi_hash_message(&horus_outer_type, message, bytes);
+    o->text[3] = 'e';
+    CHECK(horusi_hash_message(&horus_outer_type, message, bytes) != full && full != hash);
+    o->tail.count = 4;
+    CHECK(horusi_hash_message(&horus_outer_type, message, bytes) != full);
+    o->tail.offset = 100000; /* outside: none of it is read */
+    CHECK(horusi_hash_message(&horus_outer_type, message, bytes) != full);
+    CHECK(horusi_hash_message(NULL, message, 8) != horusi_hash_message(NULL, message, 9));
+    CHECK(horusi_hash_message(NULL, "", 1) != horusi_hash_message(NULL, "\0", 2));
+    CHECK(horusi_hash_message(&horus_image_type, message, 8) !=
+          horusi_hash_message(NULL, message, 8));
+}
+static uint64_t hash_of(const void *view, int kind)
+{
+    horusi_descriptor d;
+    uint32_t bytes;
+    const horus_tensor *t = view; /* a view begins with its frame */
+    memset(&d, 0xee, sizeof d);
+    REQUIRE_OK(kind == HORUS_KIND_TENSOR  ? horusi_tensor_to_wire(view, &d, &bytes)
+               : kind == HORUS_KIND_IMAGE ? horusi_image_to_wire(view, &d, &bytes)
+               : kind == HORUS_KIND_DEPTH ? horusi_depth_to_wire(view, &d, &bytes)
+                                          : horusi_cloud_to_wire(view, &d, &bytes));
+    return horusi_hash_frame(&t->frame, d.bytes, bytes);
+}
+TEST(a_frame_is_its_elements_wherever_they_lie)
+{
+    horus_context *c = join(MiB);
+    horus_pool *p = pool_of(c);
+    horus_tensor t[3];
+    horus_image m[2];
+    horus_depth z[2];
+    horus_cloud w[2];
+    for (int i = 0; i < 2; i++) { /* the second ones are wider: their rows are not dense */
+        int64_t shape[2] = {4, i ? 9 : 5};
+        REQUIRE_OK(horus_tensor_alloc(&t[i], p, HORUS_U16, 2, shape, 0));
+        REQUIRE_OK(horus_image_alloc(&m[i], p, i ? 9 : 5, 4, HORUS_RGB8, 0));
+        REQUIRE_OK(horus_depth_alloc(&z[i], p, i ? 9 : 5, 4, HORUS_F32, 0));
+        REQUIRE_OK(horus_cloud_alloc(&w[i], p, 5, 3, HORUS_F32, 0));
+        t[i].shape[1] = m[i].width_px = z[i].width_px = 5;
+    }
+    memset((uint8_t *)t[1].data + 10, 0x77, 8);
+    memset((uint8_t *)m[1].data + 15, 0x77, 12);
+    memset((uint8_t *)z[1].data + 20, 0x77, 16);
+    REQUIRE_OK(horus_tensor_alloc(&t[2], p, HORUS_U16, 2, (int64_t[]){4, 10}, HORUS_UNINIT));
+    memset(t[2].data, 0, 80);
+    for (int64_t i = 1; i < 40; i += 2)
+        ((uint16_t *)t[2].data)[i] = 9;
+    t[2].shape[1] = 5;
+    t[2].strides_bytes[1] = 4; /* every second */
+    void *view[4][2] = {{&t[0], &t[1]}, {&m[0], &m[1]}, {&z[0], &z[1]}, {&w[0], &w[1]}};
+    CHECK_EQ(hash_of(&t[2], HORUS_KIND_TENSOR), hash_of(&t[0], HORUS_KIND_TENSOR));
+    for (int k = 0; k < 4; k++) {
+        horus_tensor *one = view[k][0];
+        const int kind = k + 1;
+        const uint64_t hash = hash_of(one, kind);
+        CHECK_EQ(hash_of(view[k][1], kind), hash);
+        for (size_t i = 0; i < 40; i++) {
+            ((uint8_t *)one->data)[i] ^= 1;
+            CHECK(hash_of(one, kind) != hash);
+            ((uint8_t *)one->data)[i] ^= 1;
+        }
+        CHECK_OK(horus_frame_set_id(&one->frame, "left"));
+        CHECK(hash_of(one, kind) != hash);
+        CHECK_OK(horus_frame_set_id(&one->frame, ""));
+        CHECK_EQ(hash_of(one, kind), hash);
+        CHECK_OK(horus_frame_set_time(&one->frame, 1));
+        CHECK(hash_of(one, kind) != hash);
+    }
+    const uint64_t image = hash_of(&m[1], HORUS_KIND_IMAGE),
+                   depth = hash_of(&z[1], HORUS_KIND_DEPTH);
+    m[1].encoding = HORUS_BGR8;
+    CHECK(hash_of(&m[1], HORUS_KIND_IMAGE) != image);
+    z[1].scale = 2;
+    CHECK(hash_of(&z[1], HORUS_KIND_DEPTH) != depth);
+    for (int i = 0; i < 3; i++) {
+        CHECK_OK(horus_tensor_release(&t[i]));
+        if (i == 2)
+            break;
+        CHECK_OK(horus_image_release(&m[i]));
+        CHECK_OK(horus_depth_release(&z[i]));
+        CHECK_OK(horus_cloud_release(&w[i]));
+    }
+    horus_context_close(c);
+}
 /* Another thread, a forked child and whoever comes later are not recorded. */
 static void *say_something(void *arg)
 {
@@ -768,6 +1010,9 @@ static horus_result has_company(void *user, horus_tick *t)
     }
     CHECK_JOIN(child);
     CHECK_OK(horus_topic_send(s->out, "node", 5, 0));
+    horusi_tape_now->busy = true; /* a signal handler that comes while a call is noted */
+    CHECK_OK(horus_topic_send(s->in, "handler", 8, 0));
+    horusi_tape_now->busy = false;
     return HORUS_OK;
 }
 static horus_result forks_once(void *user, horus_tick *t)
@@ -782,18 +1027,19 @@ TEST(a_child_that_goes_on_in_the_tick_does_not_write_to_the_recording)
     horus_context *c = join(MiB);
     pid_t child = -1;
     const horus_node_desc node = {
-        .name = "node", .tick = forks_once, .user = &child, .rate_num = 10};
+        .name = "node", .tick = forks_once, .shutdown = quiet_end, .user = &child, .rate_num = 10};
     horus_scheduler *s = open_tape(c, false);
     REQUIRE_OK(horus_scheduler_add(s, &node));
     horus_result r = horus_scheduler_run(s, (int64_t)second / 2);
     if (child == 0)
         test_leave(r != HORUS_E_DETACHED);
     CHECK_OK(r);
-    CHECK_EQ(told_of(s).calls, 5);
+    CHECK_EQ(told_of(s).calls, 5 + 1);
     CHECK_OK(horus_scheduler_close(s));
     s = open_tape(c, true);
-    REQUIRE_OK(
-        horus_scheduler_add(s, &(horus_node_desc){.name = "node", .tick = quiet, .rate_num = 10}));
+    REQUIRE_OK(horus_scheduler_add(
+        s,
+        &(horus_node_desc){.name = "node", .tick = quiet, .shutdown = quiet_end, .rate_num = 10}));
     CHECK_OK(horus_scheduler_run(s, HORUS_FOREVER));
     CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);

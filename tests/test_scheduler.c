@@ -2047,7 +2047,8 @@ TEST(the_deadline_class_is_asked_for_and_gives_way_to_fifo)
         if (k == TWO || k == ONE_WITHOUT)
             add_probe(
                 s, &q,
-                (horus_node_desc){.name = "b", .rate_num = 10, .budget_ns = k == TWO ? 500000 : 0});
+                (horus_node_desc){
+                    .name = "b", .rate_num = 10, .order = -1, .budget_ns = k == TWO ? 500000 : 0});
         if (k == TOPIC) {
             REQUIRE_OK(horus_topic_open(&t, "t", &(horus_topic_desc){.context = c}));
             add_probe(s, &q, (horus_node_desc){.name = "listener", .on_topic = t});
@@ -2074,6 +2075,13 @@ TEST(the_deadline_class_is_asked_for_and_gives_way_to_fifo)
         CHECK_OK(horus_scheduler_close(s));
         horus_topic_close(t);
     }
+    horus_capabilities can;
+    horus_scheduler *s = open_with(
+        c, NULL, (horus_scheduler_desc){.flags = HORUS_REALTIME | HORUS_REALTIME_DEADLINE});
+    CHECK_OK(horus_scheduler_run(s, 0)); /* no nodes, nothing to reserve */
+    CHECK_OK(horus_scheduler_get_capabilities(s, &can));
+    CHECK_EQ(can.wanted & HORUS_CAN_DEADLINE, 0);
+    CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);
 }
 
