@@ -2006,7 +2006,7 @@ static horus_result tick_that_tells_its_policy(void *user, horus_tick *t)
 {
     (void)t;
     ((probe *)user)->ticks++;
-    tick_policy = sched_getscheduler(0) & ~0x40000000; /* SCHED_RESET_ON_FORK */
+    tick_policy = (int)syscall(SYS_sched_getscheduler, 0) & ~0x40000000; /* SCHED_RESET_ON_FORK */
     pthread_t other;
     if (CHECK(pthread_create(&other, NULL, just_return, NULL) == 0)) /* it may start threads */
         (void)pthread_join(other, NULL);
@@ -2025,7 +2025,7 @@ TEST(the_deadline_class_is_asked_for_and_gives_way_to_fifo)
 {
     enum { PLAIN, NO_BUDGET, ONE_WITHOUT, TOO_LARGE, TWO, TOPIC, NOT_REAL, CASES };
     horus_context *c = join(8 * MiB);
-    const int was = sched_getscheduler(0);
+    const int was = (int)syscall(SYS_sched_getscheduler, 0);
     const bool may = test_wait(test_fork(ask_for_the_deadline_class, NULL)) == 0;
     for (int k = 0; k < CASES; k++) {
         static probe p, q;
@@ -2045,10 +2045,11 @@ TEST(the_deadline_class_is_asked_for_and_gives_way_to_fifo)
                                                  : k == TOO_LARGE ? 11000000
                                                                   : 1000000});
         if (k == TWO || k == ONE_WITHOUT)
-            add_probe(
-                s, &q,
-                (horus_node_desc){
-                    .name = "b", .rate_num = 10, .order = -1, .budget_ns = k == TWO ? 500000 : 0});
+            add_probe(s, &q,
+                      (horus_node_desc){.name = "b",
+                                        .rate_num = 10,
+                                        .order = k == TWO ? 1 : -1,
+                                        .budget_ns = k == TWO ? 500000 : 0});
         if (k == TOPIC) {
             REQUIRE_OK(horus_topic_open(&t, "t", &(horus_topic_desc){.context = c}));
             add_probe(s, &q, (horus_node_desc){.name = "listener", .on_topic = t});
@@ -2071,7 +2072,7 @@ TEST(the_deadline_class_is_asked_for_and_gives_way_to_fifo)
             CHECK_TEXT(can.degradations, "SCHED_DEADLINE for the ordered nodes");
         if (p.ticks > 0)
             CHECK_EQ(tick_policy, can_have ? 6 : fifo ? SCHED_FIFO : was);
-        CHECK_EQ(sched_getscheduler(0), was); /* given back */
+        CHECK_EQ((int)syscall(SYS_sched_getscheduler, 0), was); /* given back */
         CHECK_OK(horus_scheduler_close(s));
         horus_topic_close(t);
     }
