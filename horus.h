@@ -1741,27 +1741,30 @@ typedef struct horus_capabilities {
 HORUS_API horus_result horus_scheduler_get_capabilities(const horus_scheduler *scheduler,
                                                         horus_capabilities *out);
 
-/* Recording and replay. With `record`, each call on a topic that a tick, init or shutdown of a node makes
- * (send, receive, peek, wait, skip_to_latest, drain, ack, get_stats) is noted in a file: what came, whoever
- * sent it, and a hash of what was sent. With `replay`, the same nodes, run and stepped in the same order, get from
- * the file what they got then; nothing is received, nothing is sent, no other process is needed. The run ends
- * where the recorded one did, or with its own duration; at the first divergence it ends with
- * E_DIVERGED, and last_error names tick, node and topic. A recording of a run that was killed is
- * replayed up to its end, which is E_CORRUPT.
- *   what is   the same, bit for bit: messages, in their fields or, on an untyped topic, all bytes (zero what you
- *             send: padding too); frames in their elements, sizes, id and time. What is not recorded:
- *             clocks other than the tick's, files, other threads, stop and set_rate from outside of ticks,
- *             topics that are opened (they are, in a replay, too). A NaN that a processor makes may differ on another one
- *   threads   calls of the thread that ticks. A signal handler on it that sends is taken for the tick
- *   cost      a write() for each receive, and for each tick; frames are written whole. None for anybody else
- *   file      little-endian, of any build; see >>recording. Made anew by horus_scheduler_open, mode
- *             0600. It holds all that came: treat it as you treat that. A file that cannot be written
- *             further ends the run: E_SYSTEM. One that is damaged is an error: E_CORRUPT */
+/* Recording and replay. With `record`, each call on a topic that a node's tick, init or shutdown makes
+ * (send, receive, peek, wait, skip_to_latest, drain, ack, get_stats) is noted in a file: what came,
+ * whoever sent it, and a hash of what was sent. With `replay`, the same nodes, run and stepped in the same
+ * order, get from the file what they got then: nothing is received, nothing is sent, and no other process
+ * is needed. Such a run ends where the recorded one did, or with its own duration. At the first divergence
+ * it ends with E_DIVERGED, and last_error names tick, node and topic. What was recorded until a kill is
+ * replayed up to there, and then E_CORRUPT is returned.
+ *   the same  bit for bit are messages in their fields (untyped ones in all their bytes: zero the padding),
+ *             frames in their elements, sizes, id and time; on any processor, if it computes the same: no
+ *             contraction (-ffp-contract=off), no NaN of its own making, no libm
+ *   not       recorded: other clocks than the tick's, files, calls of other threads, stop and set_rate from
+ *             outside of ticks; and topics are opened in a replay, too
+ *   threads   the one that ticks. What a signal handler sends on it meanwhile is taken for the tick's
+ *   cost      a write() for each call that is no send, and for each callback; frames are written whole.
+ *             None for other schedulers and threads
+ *   file      the same for all builds: see >>recording. horus_scheduler_open makes it anew, mode 0600. It
+ *             holds all that came: treat it as you treat that. One that cannot be written any further ends
+ *             the run (E_SYSTEM). One that is damaged is an error (E_CORRUPT), whoever made it
+ *   fork()    a child that comes back from a callback ends its run there (E_DETACHED) */
 typedef struct horus_recording {
     uint64_t calls;   /* callbacks begun */
     uint64_t inputs;  /* outcomes of calls that were no sends */
     uint64_t outputs; /* messages sent */
-    uint64_t hash;    /* of all of these, in their order */
+    uint64_t hash;    /* of all of them, in their order */
     uint64_t tick;    /* of the first divergence: phase of the tick, of which ... */
     char node[HORUS_NAME_BYTES], topic[HORUS_NAME_BYTES]; /* "": of the node's turn or result */
     bool diverged;
@@ -6833,7 +6836,7 @@ static horusi_deed horusi_deed_of(uint8_t what)
 /* ------------------------------------------------------------------------------------ >>recording
  *
  * What the nodes of a deterministic scheduler got from their topics, and hashes of what they sent, in a
- * file. While a callback of such a scheduler runs, its thread's id is hidden (horusi_tid is 0): so each of
+ * file. While a callback of such a scheduler runs, its thread's id is hidden (horusi_tid is 0). So each of
  * its calls on a topic leaves the quick path and asks here, and no other call has to.
  *
  *     file    "HORUSR01" | seed, 8 bytes | entries, to the end
@@ -6848,10 +6851,15 @@ static horusi_deed horusi_deed_of(uint8_t what)
  *     LAST                                     CALL of shutdowns, then END
  *     END
  *
- * Little-endian. A DEED's words: GET and PEEK sequence, publish time, lost, publisher << 32 | tag, size <<
- * 32 | kind << 8 | redelivered, bytes of the descriptor, and data the message, or the descriptor, the
- * frame's id (64 bytes) and time (8), and its bytes; SEND hash, bytes; the others what they told. A reader takes
- * all of it as input. */
+ * Little-endian. A DEED's words and data:
+ *
+ *     receive, peek   sequence, publish time, lost, publisher << 32 | tag, size << 32 | kind << 8 |
+ *                     redelivered, bytes of a descriptor; data: the message, or descriptor, id (64 bytes),
+ *                     time (8) and bytes of the frame
+ *     send            hash, bytes (0 for frames)
+ *     the others      what they told besides their result
+ *
+ * A reader takes all of it as input. */
 #ifdef HORUS_NO_SCHEDULER
 #define horusi_taped() false
 #define horusi_replay(t, deed) ((void)(t), (void)(deed), false)

@@ -34,3 +34,5 @@ scheduler = horus.Scheduler(tick_rate=100, name="cell").add(Detector("detector",
 scheduler.run(duration=0)
 misses: int = scheduler.safety_stats()["deadline_misses"]
 horus.run(horus.Node(tick=lambda node: node.send("x", 1), pubs=[horus.Pub("x", capacity=4)]), duration=0.0)
+horus.Scheduler(deterministic=True, recording="cell.recording", rt="deadline").run(duration=1)
+recording = horus.Scheduler(replay="cell.recording").get_recording()
