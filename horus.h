@@ -6893,8 +6893,9 @@ typedef struct horusi_tape {
     uint64_t left;       /* data of the entry that is still to be read */
     horusi_tape_note note;
     uint64_t word[HORUSI_DEED_WORDS];
-    size_t at, used; /* of `buffer` */
-    uint64_t phase;  /* of the callback that runs */
+    size_t at, used;           /* of `buffer` */
+    uint64_t phase;            /* of the callback that runs */
+    struct horusi_tape *outer; /* that callback was called in one of this tape's */
     horus_recording told;
     char name[HORUS_NAME_BYTES + 7], node[HORUS_NAME_BYTES];
     char path[200], text[256];
@@ -7440,6 +7441,7 @@ static void horusi_tape_enter(horusi_tape *p, const char *node, uint8_t what, ui
     if (!horusi_tape_mark(p, HORUSI_CALL, what, node, HORUS_OK, word, 2))
         horusi_tape_diverges(p, "", "this callback is not what came next");
     p->told.calls++;
+    p->outer = horusi_tid_taped ? horusi_tape_now : NULL;
     horusi_tape_now = p;
     horusi_tid_taped = horusi_thread_id();
     horusi_tid = 0;
@@ -7451,8 +7453,12 @@ static void horusi_tape_leave(horusi_tape *p, horus_result result)
         horusi_tape_over(p, HORUS_E_DETACHED, "a child of fork() came back from a callback");
         return;
     }
-    horusi_tid = horusi_tid_taped;
-    horusi_tid_taped = 0;
+    if (p->outer) {
+        horusi_tape_now = p->outer;
+    } else {
+        horusi_tid = horusi_tid_taped;
+        horusi_tid_taped = 0;
+    }
     const uint64_t hash = p->told.hash;
     if (!horusi_tape_mark(p, HORUSI_DONE, 0, p->node, result, &hash, 1))
         horusi_tape_diverges(p, p->note.kind == HORUSI_DEED ? p->name : "",
@@ -12179,7 +12185,7 @@ horus_result horus_scheduler_set_budget(horus_scheduler *s, const char *node, in
 
 /* Makes the block of figures, with room for the nodes that there are now, and copies what the old one
  * counted. What the pool has no room for lies on the heap, where other processes cannot read it. */
-static horus_result horusi_sched_share(horus_scheduler *s)
+static horus_result horusi_sched_make(horus_scheduler *s)
 {
     uint32_t ticks = (uint32_t)(s->d.blackbox_bytes / (16 * HORUSI_TICK_WORDS));
     uint32_t events = (uint32_t)(s->d.blackbox_bytes / (16 * HORUSI_EVENT_WORDS));
@@ -12188,8 +12194,6 @@ static horus_result horusi_sched_share(horus_scheduler *s)
     horus_tensor memory;
     horus_topic *topic = s->topic;
     char path[HORUS_NAME_BYTES + 20];
-    if (s->block && s->block_nodes == s->count)
-        return HORUS_OK;
     (void)horusi_sched_topic(s->name, path, sizeof path);
     horus_result r = s->context->pool->flags & HORUS_PROTECT /* what is sent is read-only then */
                          ? HORUS_E_POOL_FULL
@@ -12278,6 +12282,18 @@ static horus_result horusi_sched_share(horus_scheduler *s)
     s->box_ticks = ticks;
     s->box_events = events;
     return HORUS_OK;
+}
+
+/* The same, if it is needed. What it sends is no output of a recorded tick that runs this scheduler. */
+static horus_result horusi_sched_share(horus_scheduler *s)
+{
+    horusi_tape *outer = horusi_taped() ? horusi_tape_now : NULL;
+    if (outer)
+        outer->busy = true;
+    horus_result r = s->block && s->block_nodes == s->count ? HORUS_OK : horusi_sched_make(s);
+    if (outer)
+        outer->busy = false;
+    return r;
 }
 
 /* on_topic nodes, and compute nodes that wish for a priority or a processor, have a thread each. */

@@ -1015,6 +1015,53 @@ static horus_result has_company(void *user, horus_tick *t)
     horusi_tape_now->busy = false;
     return HORUS_OK;
 }
+/* A tick that runs another recorded scheduler, and goes on. */
+static horus_result say_once(void *user, horus_tick *t)
+{
+    (void)t;
+    return horus_topic_send(((seer *)user)->work, "inner", 6, 0);
+}
+static horus_result runs_another(void *user, horus_tick *t)
+{
+    seer *s = user;
+    horus_scheduler *inner;
+    char path[150];
+    horus_scheduler_desc d = {.name = "inner", .context = s->context, .flags = HORUS_DETERMINISTIC};
+    (void)snprintf(path, sizeof path, "%s.%u", tape_path(), (unsigned)t->phase);
+    *(s->prying ? &d.replay : &d.record) = path;
+    CHECK_OK(horus_topic_send(s->out, "before", 7, 0));
+    REQUIRE_OK(horus_scheduler_open(&inner, &d));
+    REQUIRE_OK(horus_scheduler_add(
+        inner, &(horus_node_desc){.name = "i", .tick = say_once, .user = s, .rate_num = 10}));
+    CHECK_OK(horus_scheduler_run(inner, (int64_t)second / 2));
+    CHECK_EQ(told_of(inner).outputs, 5);
+    CHECK_OK(horus_scheduler_close(inner));
+    CHECK_OK(horus_topic_send(s->out, "after", 6, 0));
+    if (s->prying)
+        (void)unlink(path);
+    return HORUS_OK;
+}
+TEST(a_recorded_tick_may_run_another_recorded_scheduler)
+{
+    horus_context *c = join(MiB);
+    const uint32_t tid = horusi_thread_id();
+    for (int replay = 0; replay < 2; replay++) {
+        seer one;
+        memset(&one, 0, sizeof one);
+        open_seer(&one, c);
+        one.prying = replay;
+        horus_scheduler *s = open_tape(c, replay);
+        REQUIRE_OK(horus_scheduler_add(
+            s, &(horus_node_desc){.name = "o", .tick = runs_another, .user = &one, .rate_num = 2}));
+        CHECK_OK(horus_scheduler_run(s, (int64_t)second));
+        CHECK_EQ(told_of(s).outputs, 2 * 2);
+        CHECK_EQ(horusi_tid, tid);
+        CHECK_OK(horus_scheduler_close(s));
+        close_seer(&one);
+    }
+    horus_context_close(c);
+    (void)unlink(tape_path());
+}
 static horus_result forks_once(void *user, horus_tick *t)
 {
     pid_t *child = user;
