@@ -1500,34 +1500,34 @@ typedef struct horus_tick {
     uint64_t used_ns; /* set by horus_tick_used */
 } horus_tick;
 
-typedef enum horus_on_miss {                      /* after a tick over its budget or deadline */
-                             HORUS_MISS_WARN = 0, /* count it and say so */
-                             HORUS_MISS_SKIP = 1, /* leave out the node's next tick */
-                             HORUS_MISS_SAFE_MODE =
-                                 2, /* call safe_state, once; the first good tick after it ends the episode */
-                             HORUS_MISS_STOP = 3 /* stop the scheduler: run returns E_LIMIT */
+/* After a tick over its budget or deadline. */
+typedef enum horus_on_miss {
+    HORUS_MISS_WARN = 0, /* count it and say so */
+    HORUS_MISS_SKIP = 1, /* leave out the node's next tick */
+    /* call safe_state, once; the first good tick after it ends the episode */
+    HORUS_MISS_SAFE_MODE = 2,
+    HORUS_MISS_STOP = 3 /* stop the scheduler: run returns E_LIMIT */
 } horus_on_miss;
 
-typedef enum horus_overrun { /* when a tick could not start before the next was due */
-                             HORUS_OVERRUN_SKIP_TO_PHASE =
-                                 0, /* run the newest that is due, leave out older ones; after a tick
-                                        that took over a period, wait for the next phase */
-                             HORUS_OVERRUN_CATCH_UP =
-                                 1, /* run them all, one a pass, as fast as may be */
-                             HORUS_OVERRUN_MIN_GAP =
-                                 2 /* as SKIP_TO_PHASE, but a tick that took over a period is
-                                        followed by min_gap_ns at least without one */
+/* When a tick could not start before the next was due. */
+typedef enum horus_overrun {
+    /* run the newest that is due, leave out older ones; after a tick that took over a period, wait
+     * for the next phase */
+    HORUS_OVERRUN_SKIP_TO_PHASE = 0,
+    /* run them all, one a pass, as fast as may be */
+    HORUS_OVERRUN_CATCH_UP = 1,
+    /* as SKIP_TO_PHASE, but a tick that took over a period is followed by min_gap_ns at least
+     * without one */
+    HORUS_OVERRUN_MIN_GAP = 2
 } horus_overrun;
 
-typedef enum horus_on_failure { /* when tick or init returns less than 0 */
-                                HORUS_FAILURE_LOG =
-                                    0, /* count it, say so, go on. A node whose init failed is left out */
-                                HORUS_FAILURE_FATAL =
-                                    1, /* stop the scheduler: run returns that result */
-                                HORUS_FAILURE_RESTART =
-                                    2, /* shutdown, a pause, init; after so many in a row the node ends */
-                                HORUS_FAILURE_SKIP = 3,  /* after so many in a row, a pause */
-                                HORUS_FAILURE_IGNORE = 4 /* count it */
+/* When tick or init returns less than 0. */
+typedef enum horus_on_failure {
+    HORUS_FAILURE_LOG = 0,     /* count it, say so, go on. A node whose init failed is left out */
+    HORUS_FAILURE_FATAL = 1,   /* stop the scheduler: run returns that result */
+    HORUS_FAILURE_RESTART = 2, /* shutdown, a pause, init; after so many in a row the node ends */
+    HORUS_FAILURE_SKIP = 3,    /* after so many in a row, a pause */
+    HORUS_FAILURE_IGNORE = 4   /* count it */
 } horus_on_failure;
 
 typedef enum horus_node_state {
@@ -1548,29 +1548,29 @@ typedef struct horus_node_desc {
     horus_result (*tick)(void *user, horus_tick *tick); /* less than 0 is a failure */
     horus_result (*init)(void *user);                   /* NULL: nothing to do */
     horus_result (*shutdown)(void *user);               /* never for a node whose init failed */
-    void (*safe_state)(
-        void *user); /* SAFE_MODE: from the watchdog's thread if there is one, and then
-                                       perhaps while the tick runs */
+    /* SAFE_MODE: from the watchdog's thread if there is one, and then perhaps while the tick runs */
+    void (*safe_state)(void *user);
     void *user;
     double rate_hz;
     uint32_t rate_num, rate_den; /* the exact rate, rate_den 0: 1 */
     int32_t order;               /* low first */
-    int32_t priority; /* compute, on_topic: SCHED_FIFO 1 to 99; 0: not real time. Ordered nodes have
-                         the scheduler's, and get_capabilities says so */
-    int32_t core;     /* compute, on_topic: 1 + the processor; 0: any. Ordered: as priority */
+    /* compute, on_topic: SCHED_FIFO 1 to 99, 0: not real time; and 1 + the processor, 0: any.
+     * Ordered nodes have the scheduler's, and get_capabilities says so */
+    int32_t priority;
+    int32_t core;
     bool compute;
-    horus_topic
-        *on_topic;     /* tick when it has a message, which tick must receive; its thread's alone */
-    int64_t budget_ns; /* how long a tick may take, up to an hour; 0: no matter */
+    /* tick when it has a message, which tick must receive; its thread's alone */
+    horus_topic *on_topic;
+    int64_t budget_ns;   /* how long a tick may take, up to an hour; 0: no matter */
     int64_t deadline_ns; /* from due to end, up to an hour; 0: no matter. on_topic: due when sent */
     int64_t min_gap_ns;  /* MIN_GAP, up to an hour; 0: one period */
     horus_on_miss on_miss;
     horus_overrun overrun;
     horus_on_failure on_failure;
-    uint32_t max_deadline_misses; /* deadlines missed in a row that stop the scheduler (E_LIMIT); 0:
-                                     what the scheduler says */
-    uint32_t max_failures;        /* RESTART, SKIP: in a row; 0: 5 */
-    int64_t pause_ns;             /* RESTART: 0: 100 ms; SKIP: 0: 30 s; up to a day */
+    /* deadlines missed in a row that stop the scheduler (E_LIMIT); 0: what the scheduler says */
+    uint32_t max_deadline_misses;
+    uint32_t max_failures; /* RESTART, SKIP: in a row; 0: 5 */
+    int64_t pause_ns;      /* RESTART: 0: 100 ms; SKIP: 0: 30 s; up to a day */
 } horus_node_desc;
 
 /* A clock of your own, for tests and simulators. Then nothing runs beside the loop: compute nodes are
@@ -1582,21 +1582,23 @@ typedef struct horus_time_source {
     void *user;
 } horus_time_source;
 
+/* Flags of a scheduler. */
 enum {
-    HORUS_SIGNALS = 1 << 0, /* run stops on SIGINT and SIGTERM (not where they are ignored), and
-                                    gives their handlers back when it ends */
-    HORUS_DETERMINISTIC =
-        1 << 1, /* a clock that jumps from due time to due time, as one of your own could:
-                                     the same ticks in the same order with the same times and random
-                                     numbers, each time, as fast as they go */
-    HORUS_REALTIME = 1 << 2, /* ask for SCHED_FIFO, locked memory, exact timers; what is refused
-                                    is told by horus_scheduler_get_capabilities */
+    /* run stops on SIGINT and SIGTERM (not where they are ignored), and gives their handlers back
+     * when it ends */
+    HORUS_SIGNALS = 1 << 0,
+    /* a clock that jumps from due time to due time, as one of your own could: the same ticks in the
+     * same order with the same times and random numbers, each time, as fast as they go */
+    HORUS_DETERMINISTIC = 1 << 1,
+    /* ask for SCHED_FIFO, locked memory, exact timers; horus_scheduler_get_capabilities tells what
+     * is refused */
+    HORUS_REALTIME = 1 << 2,
     HORUS_REALTIME_OR_FAIL = 1 << 3, /* the same, but run fails with E_PERMISSION */
     HORUS_ADMISSION = 1 << 4, /* run fails with E_LIMIT if budgets do not fit into the periods */
-    HORUS_REALTIME_DEADLINE = 1 << 5 /* with REALTIME: SCHED_DEADLINE for each thread whose nodes
-                                        all have a rate and a budget: runtime is the sum of the budgets, period
-                                        and deadline the shortest period. Where it is refused: SCHED_FIFO, and it
-                                        is told */
+    /* with REALTIME: SCHED_DEADLINE for each thread whose nodes all have a rate and a budget: runtime
+     * is the sum of the budgets, period and deadline the shortest period. Where it is refused:
+     * SCHED_FIFO, and it is told */
+    HORUS_REALTIME_DEADLINE = 1 << 5
 };
 
 typedef enum horus_event_kind {
@@ -1626,22 +1628,23 @@ typedef struct horus_event {
 } horus_event;
 
 typedef struct horus_scheduler_desc {
-    const char *name; /* up to 80 bytes, as a topic's; NULL: "scheduler-" and the process's id.
-                                Of two that run under one name the newer is what readers see */
+    /* up to 80 bytes, as a topic's; NULL: "scheduler-" and the process's id. Of two that run under one
+     * name the newer is what readers see */
+    const char *name;
     horus_context *context;         /* NULL: the default one */
     const horus_time_source *clock; /* NULL: CLOCK_MONOTONIC */
     uint32_t flags;                 /* HORUS_SIGNALS and so on */
     uint32_t workers;             /* threads for compute nodes, up to 64; 0: one each, at most 16 */
     uint32_t max_deadline_misses; /* for nodes that say nothing; 0: as many as may be */
     int32_t priority;             /* REALTIME: 1 to 99; 0: 80 */
-    uint64_t cores;      /* a bit for each processor that the ordered nodes may run on; 0: all */
-    uint64_t seed;       /* of horus_tick_random */
-    int64_t watchdog_ns; /* how often running ticks are looked at, 100 us to an hour; 0: never */
+    uint64_t cores;          /* a bit for each processor that ordered nodes may run on; 0: all */
+    uint64_t seed;           /* of horus_tick_random */
+    int64_t watchdog_ns;     /* how often ticks are looked at, 100 us to an hour; 0: never */
     uint64_t blackbox_bytes; /* size of the black box, up to 1 GiB; 0: none */
     const char *record;      /* DETERMINISTIC: a file to be made: see horus_recording; or NULL */
     const char *replay;      /* DETERMINISTIC: a file so made, or NULL; its seed is taken */
-    void (*on_event)(void *user, const horus_event *event); /* all but TICK, on the thread where it
-                                                               happens; must not block */
+    /* all but TICK, on the thread where it happens; must not block */
+    void (*on_event)(void *user, const horus_event *event);
     void *user;
 } horus_scheduler_desc;
 
@@ -1720,22 +1723,21 @@ HORUS_API void horus_scheduler_log(horus_scheduler *scheduler, const horus_tick 
  *             nodes) | E_ARG | E_BUSY (it runs) | E_MEMORY */
 HORUS_API horus_result horus_scheduler_admit(horus_scheduler *scheduler, double *load);
 
-enum {                          /* what a run may ask for */
-       HORUS_CAN_FIFO = 1 << 0, /* SCHED_FIFO for all threads that were to have it */
-       HORUS_CAN_LOCK =
-           1 << 1, /* memory is locked as it is first used (mlockall, MCL_ONFAULT); it stays
-                                  so after run */
-       HORUS_CAN_TIMERS = 1 << 2,   /* timer slack 1 ns */
-       HORUS_CAN_CORES = 1 << 3,    /* threads are bound to processors */
-       HORUS_CAN_DEADLINE = 1 << 5, /* SCHED_DEADLINE for all threads that were to have it */
-       HORUS_CAN_SHARE =
-           1 << 4 /* figures and black box are in shared memory; else on the heap: the pool
-                                  has no room, or the context was opened with HORUS_PROTECT */
+/* What a run may ask for. */
+enum {
+    HORUS_CAN_FIFO = 1 << 0,   /* SCHED_FIFO for all threads that were to have it */
+    HORUS_CAN_LOCK = 1 << 1,   /* memory is locked as it is first used (mlockall); it stays so */
+    HORUS_CAN_TIMERS = 1 << 2, /* timer slack 1 ns */
+    HORUS_CAN_CORES = 1 << 3,  /* threads are bound to processors */
+    /* figures and black box are in shared memory; else on the heap: the pool has no room, or the
+     * context was opened with HORUS_PROTECT */
+    HORUS_CAN_SHARE = 1 << 4,
+    HORUS_CAN_DEADLINE = 1 << 5 /* SCHED_DEADLINE for all threads that were to have it */
 };
 typedef struct horus_capabilities {
-    uint32_t wanted, got;   /* HORUS_CAN_ bits; wanted & ~got is what was refused */
-    char degradations[500]; /* a line for each thing refused: what, for whom, why, what helps; "" if
-                               all was had */
+    uint32_t wanted, got; /* HORUS_CAN_ bits; wanted & ~got is what was refused */
+    /* a line for each thing refused: what, for whom, why, what helps; "" if all was had */
+    char degradations[500];
 } horus_capabilities;
 /* What the present or last run asked for, and really has. OK | E_ARG | E_NOT_FOUND (has not run) */
 HORUS_API horus_result horus_scheduler_get_capabilities(const horus_scheduler *scheduler,
