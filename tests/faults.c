@@ -1293,7 +1293,8 @@ static bool scheduling_in(horus_context *c)
                                                            .tick = scheduled,
                                                            .user = &ticks,
                                                            .compute = true,
-                                                           .rate_num = 1000}),
+                                                           .rate_num = 1000,
+                                                           .budget_ns = 200000}),
                  "sch") &&
              TRY(horus_scheduler_admit(s, &load), "sch") &&
              TRY(horus_scheduler_run(s, 2000000), "sch");
