@@ -3865,10 +3865,11 @@ static bool horusi_ring_acquire(horus_pool *p, horusi_topic *t, uint32_t max_sub
     uint32_t message_bytes = horusi_ld32_rlx(L2, &t->message_bytes);
     if (message_bytes > HORUS_MAX_INLINE || !horusi_acquire(p, r->slot, r->generation))
         return false;
+    /* the ring once more, after its capacity: that of a later one comes after the ring's number went */
+    uint32_t capacity = horusi_ld32_acq(L2, &lane->capacity);
     if (horusi_ld64_acq(L2, &lane->ring) == ref &&
-        horusi_ring_at(p, r->slot, horusi_ld32_acq(L2, &t->policy),
-                       horusi_ld32_acq(L2, &lane->capacity), horusi_stride(message_bytes), max_subs,
-                       r)) {
+        horusi_ring_at(p, r->slot, horusi_ld32_acq(L2, &t->policy), capacity,
+                       horusi_stride(message_bytes), max_subs, r)) {
         horusi_protect(p, r->slot, false);
         return true;
     }
@@ -7586,7 +7587,7 @@ static horus_result horusi_out_open(horus_topic *t)
     o->use = &t->use;
     horusi_st64_rel(L1, &lane->ring, 0); /* nobody lays our capacity over an earlier ring */
     horusi_st32_rel(L1, &lane->capacity, capacity);
-    horusi_st64_rlx(L1, &lane->head, 0);
+    horusi_st64_rel(L1, &lane->head, 0); /* nor takes our place for that of an earlier one */
     horusi_st64_rlx(L1, &lane->tail, 1);
     horusi_st64_rlx(L1, &lane->last, 0);
     horusi_st32_rlx(L1, &lane->frames, 0);

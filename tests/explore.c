@@ -247,6 +247,42 @@ static void a_gets_the_last(void)
     if (r == HORUS_OK)
         X_MUST(horus_frame_release(&f) == HORUS_OK);
 }
+/* A claims a run of two and may die over it; B gives back what was A's, and wants the same twice. */
+static void a_claims_run(void)
+{
+    horus_frame f;
+    if (take_frame(A, 8000, 1, &f) == HORUS_OK)
+        X_MUST(horus_frame_release(&f) == HORUS_OK);
+}
+static void b_sweeps_and_allocates(void)
+{
+    (void)horusi_sweep_row(context[B], context[A]->row, HORUSI_DROP_OLD);
+    allocate(B, 8000, 4000);
+}
+/* A has given two blocks back, of the last granule, and wants one again; B wants all of it. */
+static void prepare_reuse(void)
+{
+    prepare_last_granule();
+    enter(C);
+    horus_frame f, g;
+    X_MUST(horus_frame_alloc(&f, pool[A], 1000, HORUS_UNINIT, NULL) == HORUS_OK);
+    X_MUST(horus_frame_alloc(&g, pool[A], 1000, HORUS_UNINIT, NULL) == HORUS_OK);
+    X_MUST(horus_frame_release(&f) == HORUS_OK && horus_frame_release(&g) == HORUS_OK);
+}
+static void a_wants_a_block(void)
+{
+    horus_frame f;
+    if (take_frame(A, 1000, 1, &f) == HORUS_OK) {
+        use_memory(&f, true);
+        X_MUST(horus_frame_release(&f) == HORUS_OK);
+    }
+}
+static void b_wants_all_of_it(void)
+{
+    horus_frame f;
+    if (take_frame(B, 4000, 2, &f) == HORUS_OK)
+        use_memory(&f, true);
+}
 static void leave_shapes(void)
 {
     for (uint32_t s = 0; s < pool[O]->slots; s++)
@@ -1197,6 +1233,27 @@ static void joined_are_in(void)
     all_leave();
 }
 
+/* A handle's place is its own from the start, also when its process has only just joined. */
+static void prepare_places(void)
+{
+    enter(O), enter(C);
+    topic[O] = open_as(O, "t", HORUS_OVERWRITE, 2, 0);
+}
+static void b_joins_and_opens(void)
+{
+    b_joins_as_well();
+    topic[B] = open_as(B, "t", HORUS_OVERWRITE, 2, 0);
+}
+static void c_opens_as_well(void) { topic[C] = open_as(C, "t", HORUS_OVERWRITE, 2, 0); }
+static void places_are_two(void)
+{
+    if (topic[B]->sub_index == topic[C]->sub_index)
+        x_fail("two handles have one place");
+    for (int i = B; i <= C; i++)
+        X_MUST(topic[i]->sub->word == topic[i]->sub_word);
+    all_leave();
+}
+
 /* A topic is opened and closed by one while another opens, uses and keeps it. */
 static void open_send_close(int process)
 {
@@ -1329,6 +1386,40 @@ static void c_takes_its_lane(void)
     topic[C] = open_as(C, "e", HORUS_OVERWRITE, 2, HORUS_PUBLISHER);
     for (int i = 0; i < 2; i++)
         X_MUST(horus_topic_send(topic[C], &(uint64_t){7}, 8, HORUS_NO_WAIT) == HORUS_OK);
+}
+/* In a ring that has room for another number of them. */
+static void c_opens_in_its_lane(void)
+{
+    (void)horusi_drop_orphan(pool[C], false);
+    topic[C] = open_as(C, "e", HORUS_OVERWRITE, 5, HORUS_PUBLISHER);
+}
+static void c_takes_its_lane_for_more(void)
+{
+    c_opens_in_its_lane();
+    for (int i = 0; i < 2; i++)
+        X_MUST(horus_topic_send(topic[C], &(uint64_t){7}, 8, HORUS_NO_WAIT) == HORUS_OK);
+}
+/* Who opens now is told of nothing that was sent before. */
+static void prepare_orphan(void)
+{
+    prepare_unseen();
+    horus_topic_close(topic[B]);
+    topic[B] = NULL;
+    topic[O] = open_as(O, "e", HORUS_OVERWRITE, 2, 0);
+}
+static void b_opens_and_looks(void)
+{
+    uint64_t m[WORDS];
+    topic[B] = open_as(B, "e", HORUS_OVERWRITE, 2, 0);
+    X_MUST(horus_topic_receive(topic[B], m, sizeof m, NULL, HORUS_NO_WAIT) == HORUS_EMPTY);
+    X_MUST(topic[B]->sub->lost == 0);
+}
+static void orphan_is_over(void)
+{
+    X_MUST(horus_context_sweep(context[O], NULL) == HORUS_OK);
+    while (horusi_drop_orphan(pool[O], false))
+        ;
+    all_leave();
 }
 static void five_are_counted(void)
 {
@@ -1766,6 +1857,10 @@ static const x_scenario scenes[] = {
      {{a_gets_the_last, A, false}, {b_takes_in_vain, B, false}}, {1, 0, 3}},
     {"memory: one of two gets it", prepare_last_piece, one_has_it,
      {{a_wants_it, A, false}, {b_wants_it, B, false}}, {2, 0, 2}},
+    {"memory: a run left half claimed", prepare_last_piece, leave_shapes,
+     {{a_claims_run, A, true}, {b_sweeps_and_allocates, B, false}}, {1, 1, 1}},
+    {"memory: blocks become a run", prepare_reuse, leave_shapes,
+     {{a_wants_a_block, A, false}, {b_wants_all_of_it, B, false}}, {2, 0, 2}},
     {"memory: a body of a run", prepare_run, leave_shapes,
      {{a_uses_run, A, false}, {b_dissolves, B, false}, {c_claims_body, C, false}}, {3, 0, 3}},
     {"memory: a block in a body", prepare_run, leave_shapes,
@@ -1854,6 +1949,8 @@ static const x_scenario scenes[] = {
      {{c_joins_and_leaves, C, true}, {b_joins_as_well, B, false}}, {2, 1, 1}},
     {"topic: open and close", prepare_members, all_leave,
      {{a_opens_and_closes, A, true}, {b_opens_and_keeps, B, false}}, {2, 1, 1}},
+    {"topic: places of two handles", prepare_places, places_are_two,
+     {{b_joins_and_opens, B, false}, {c_opens_as_well, C, false}}, {2, 0, 3}},
     {"topic: two make it", prepare_two_make, it_is_one,
      {{a_makes, A, true}, {b_makes, B, true}, {c_closes, C, false}}, {2, 1, 2}},
     {"ring: again and again", prepare_again, drained_and_read,
@@ -1862,6 +1959,10 @@ static const x_scenario scenes[] = {
      {{c_drops_orphan, C, false}, {b_counts, B, false}}, {2, 0, 3}},
     {"ring: another takes its lane", prepare_ending, five_are_counted,
      {{c_takes_its_lane, C, true}, {b_counts, B, false}}, {2, 1, 2}},
+    {"ring: a larger one in its lane", prepare_unseen, five_are_counted,
+     {{c_takes_its_lane_for_more, C, false}, {b_counts, B, false}}, {2, 0, 2}},
+    {"ring: as a reader opens", prepare_orphan, orphan_is_over,
+     {{c_opens_in_its_lane, C, false}, {b_opens_and_looks, B, false}}, {2, 0, 2}},
     {"ring: ends under a reader", prepare_ending, ended_is_counted,
      {{c_drops_orphan, C, true}, {b_reads_two, B, false}}, {2, 1, 1}},
     {"node: sleeps for its topic", prepare_on_topic, both_were_ticked,
