@@ -2,12 +2,11 @@
  * scenes with two or three participants run on the explorer's machine (explore.h).
  *
  *     explore [-t seconds for each scene] [-s seed] [scene ...]
- *     explore -m [-t ...] [-j processes] [-f part of a place] [-u] [-T seconds] [-b seconds] [-r seed]
+ *     explore -m [-t ...] [-j processes] [-f part of a place] [-T seconds] [-b seconds] [-r seed]
  *                         weakens each order of horus.h in turn, then each label as a whole, and
- *                         expects a scene to object, or tests/orders.txt to say why none does; -u: leaves
- *                         out single orders that have a reason there; -T: for each scene, once
- *                         something is weakened (else as -t); -b: a sample, as many as can be begun in so
- *                         long, drawn by -r
+ *                         expects a scene to object, or tests/orders.txt to say why none does, but not
+ *                         both; -T: for each scene, once something is weakened (else as -t); -b: a
+ *                         sample, as many as can be begun in so long, drawn by -r
  *     explore -w PLACE>ORDER,PLACE>ORDER ...
  *                         weakens these together; a place is function/atomic/label/operation
  *
@@ -1985,10 +1984,15 @@ enum { SCENES = sizeof scenes / sizeof scenes[0] };
 
 /* ---- the program */
 
+static const char *shm_dir(void)
+{
+    const char *dir = getenv("HORUS_DIR");
+    return dir && *dir ? dir : HORUS_SHM_DIR;
+}
 static void remove_space_of(int pid)
 {
-    char path[100];
-    (void)snprintf(path, sizeof path, "/dev/shm/horus.explore%d", pid);
+    char path[700];
+    (void)snprintf(path, sizeof path, "%s/horus.explore%d", shm_dir(), pid);
     DIR *d = opendir(path);
     for (struct dirent *e; d && (e = readdir(d)) != NULL;)
         (void)unlinkat(dirfd(d), e->d_name, 0);
@@ -2001,7 +2005,7 @@ static void remove_space(void) { remove_space_of((int)getpid()); }
 static void remove_old_spaces(void)
 {
     static const char ours[] = "horus.explore";
-    DIR *d = opendir("/dev/shm");
+    DIR *d = opendir(shm_dir());
     for (struct dirent *e; d && (e = readdir(d)) != NULL;)
         if (strncmp(e->d_name, ours, sizeof ours - 1) == 0) {
             int pid = atoi(e->d_name + sizeof ours - 1);
@@ -2397,12 +2401,19 @@ static bool is_reached(int scene, const weakening *w)
     return false;
 }
 /* A scene that objects, if one does; else the worst that happened. */
+enum { LONG_LOOK = 16 };
 static x_verdict objector_of(const weakening *w, int *by)
 {
     x_verdict worst = X_HOLDS;
-    bool explained_ = w->reason != NULL;
-    static const double factor[] = {1, 8, 40}; /* what has no reason is looked at for longer */
-    for (int again = 0; again < (explained_ ? 1 : 3); again++)
+    double factor[] = {1, 8, 40}; /* what no scene has objected to yet is looked at for longer */
+    int looks = 3, reached = 0;
+    for (int i = 0; i < SCENES; i++)
+        reached += is_reached(i, w);
+    if (w->reason && reached) { /* it may be false: as long, but all scenes together have a limit */
+        factor[1] = LONG_LOOK < factor[1] * reached ? (double)LONG_LOOK / reached : factor[1];
+        looks = factor[1] > 1 ? 2 : 1;
+    }
+    for (int again = 0; again < looks; again++)
         for (int i = 0; i < SCENES; i++)
             if (is_reached(i, w)) {
                 x_verdict v = look(&scenes[i], w->orders, factor[again]);
@@ -2474,9 +2485,9 @@ static int run_weakenings(int jobs, double budget, uint64_t draw)
     return begun;
 }
 /* Each order, each label as a whole, and what the table says to be needed together. Returns how many
- * have neither an objector nor a reason. */
-static int weaken_all(int jobs, bool new_only, const char *only, const char *together,
-                      double budget, uint64_t draw)
+ * have neither an objector nor a reason, and how many reasons are for nothing. */
+static int weaken_all(int jobs, const char *only, const char *together, double budget,
+                      uint64_t draw)
 {
     int caught = 0, explained_ = 0, unexplained = 0, unreached = 0, stale = 0, nothing = 0;
     int groups_caught = 0, groups_silent = 0, groups_explained = 0, hung = 0, broken = 0;
@@ -2497,8 +2508,7 @@ static int weaken_all(int jobs, bool new_only, const char *only, const char *tog
             add_group(groups[i])->reason = group_rows[i].key[0] ? &group_rows[i] : NULL;
     for (const x_site *site = __start_x_sites; !together && site < __stop_x_sites; site++)
         for (int k = 0, order; (order = weaker(site, k)) >= 0; k++)
-            if ((!only || strstr(place_of(site), only)) &&
-                (!new_only || !reason_for(place_of(site), order)))
+            if (!only || strstr(place_of(site), only))
                 (void)add_weakening(site, order);
     int begun = run_weakenings(jobs, budget, draw);
     for (int n = 0; n < weakening_count; n++) {
@@ -2506,8 +2516,10 @@ static int weaken_all(int jobs, bool new_only, const char *only, const char *tog
         int verdict = sum->verdict[n] - 1;
         bool objected = verdict == X_OBJECTS || verdict == X_HANGS, reached = false;
         if (verdict == NOT_DRAWN - 1) {
-            if (w->reason)
+            if (w->reason) { /* perhaps it is needed for this one */
                 w->reason->sites++;
+                w->reason->silent++;
+            }
             continue;
         }
         hung += verdict == X_HANGS;
@@ -2539,14 +2551,18 @@ static int weaken_all(int jobs, bool new_only, const char *only, const char *tog
             printf("UNEXPLAINED  %s  %s -> %s%s\n", place_of(w->site), order_names[w->site->order],
                    order_names[w->order], reached ? "" : " (in no scene)");
     }
-    for (int i = 0; i < row_count && !only && !together && !new_only && budget == 0; i++) {
-        nothing += rows[i].sites == 0;
-        stale += rows[i].sites > 0 && rows[i].silent == 0;
-        if (rows[i].silent == 0)
-            printf("STALE  %s %s: %s\n", rows[i].place, rows[i].key,
-                   rows[i].sites ? "a scene objects now" : "there is no such access");
+    for (int i = 0; i < row_count + group_count && !together; i++) {
+        bool group = i >= row_count;
+        const explained *row = group ? &group_rows[i - row_count] : &rows[i];
+        bool unknown = row->sites == 0 && !only;
+        if ((group && !row->key[0]) || row->silent > 0 || (row->sites == 0 && only))
+            continue;
+        nothing += unknown;
+        stale += !unknown;
+        printf("STALE  %s %s: %s\n", group ? groups[i - row_count] : row->place, row->key,
+               unknown ? "there is no such access" : "a scene objects now");
     }
-    for (int i = 0; i < key_count && !together && !new_only; i++)
+    for (int i = 0; i < key_count && !together; i++)
         printf("  %-8s %d\n", keys[i], used_by_key[i]);
     printf("%d sets of orders weakened together: %d caught, %d explained, %d UNEXPLAINED\n",
            groups_caught + groups_silent + groups_explained, groups_caught, groups_explained,
@@ -2557,10 +2573,9 @@ static int weaken_all(int jobs, bool new_only, const char *only, const char *tog
            nothing);
     printf("%d of all those caught hang; %d could NOT BE EXPLORED\n", hung, broken);
     if (budget > 0)
-        printf("%d of %d weakenings%s were drawn, by -r %llu; `make mutate` has all of them\n",
-               begun, weakening_count, new_only ? " that have no reason" : "",
-               (unsigned long long)draw);
-    return unexplained + groups_silent + nothing + broken;
+        printf("%d of %d weakenings were drawn, by -r %llu; `make mutate` has all of them\n", begun,
+               weakening_count, (unsigned long long)draw);
+    return unexplained + groups_silent + nothing + stale + broken;
 }
 
 int main(int argc, char **argv)
@@ -2569,9 +2584,9 @@ int main(int argc, char **argv)
     int jobs = 2;
     double when_weakened = 0, budget = 0;
     uint64_t draw = 1;
-    bool weaken = false, new_only = false, objected = false, hangs = false, unable = false;
+    bool weaken = false, objected = false, hangs = false, unable = false;
     const char *only = NULL, *together = NULL;
-    while ((option = getopt(argc, argv, "t:s:mj:f:w:uT:b:r:")) > 0)
+    while ((option = getopt(argc, argv, "t:s:mj:f:w:T:b:r:")) > 0)
         if (option == 't')
             seconds = strtod(optarg, NULL);
         else if (option == 's')
@@ -2586,8 +2601,6 @@ int main(int argc, char **argv)
             budget = strtod(optarg, NULL);
         else if (option == 'r')
             draw = strtoull(optarg, NULL, 0);
-        else if (option == 'u')
-            new_only = true;
         else if (option == 'f')
             only = optarg;
         else if (option == 'w')
@@ -2624,7 +2637,7 @@ int main(int argc, char **argv)
     }
     seconds = when_weakened > 0 ? when_weakened : seconds;
     if (weaken || together)
-        failed += weaken_all(jobs, new_only, only, together, budget, draw);
+        failed += weaken_all(jobs, only, together, budget, draw);
     uint64_t executions = 0, complete = 0;
     for (int i = 0; i < SCENES; i++) {
         executions += sum->executions[i];
