@@ -6618,6 +6618,15 @@ static horus_result horusi_check_open(const horusi_topic *t, const horus_topic_d
     return HORUS_OK;
 }
 
+/* True if the topic has a live handle. */
+static bool horusi_has_handle(horus_pool *p, horusi_topic *t, uint32_t max_lanes, uint32_t max_subs)
+{
+    bool has = false;
+    for (uint32_t i = 0; i < max_subs && !has; i++)
+        has = horusi_is_live(p, horusi_ld64_acq(K2, &horusi_subs(t, max_lanes)[i].word));
+    return has;
+}
+
 enum { HORUSI_FRAMES = 8, HORUSI_MESSAGES = 1024 }; /* that a ring keeps, if not told otherwise */
 static void horusi_refresh(horus_topic *t, bool opening);
 static horus_result horusi_out_open(horus_topic *t);
@@ -6669,9 +6678,8 @@ again:
     r = shm ? horusi_check_open(shm, d) : horusi_fail(HORUS_E_CORRUPT, "topic %s: damaged", name);
     if (r != HORUS_OK &&
         !swept) { /* perhaps only the dead, or our own closed rings, say otherwise */
-        bool read = shm == NULL || horusi_ld32_acq(L2, &shm->policy) == HORUS_QUEUE;
-        for (uint32_t i = 0; !read && i < max_subs; i++)
-            read = horusi_is_live(p, horusi_ld64_acq(K2, &horusi_subs(shm, max_lanes)[i].word));
+        bool read = shm == NULL || horusi_ld32_acq(L2, &shm->policy) == HORUS_QUEUE ||
+                    horusi_has_handle(p, shm, max_lanes, max_subs);
         horusi_lock(&c->lock);
         for (horusi_out *o = c->outs, *next; o && !read; o = next) {
             next = o->next_out;
