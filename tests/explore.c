@@ -2400,8 +2400,8 @@ static bool is_reached(int scene, const weakening *w)
             return true;
     return false;
 }
+enum { LONG_LOOK = 24 }; /* at what has a reason, in looks of `seconds` at one scene each */
 /* A scene that objects, if one does; else the worst that happened. */
-enum { LONG_LOOK = 16 };
 static x_verdict objector_of(const weakening *w, int *by)
 {
     x_verdict worst = X_HOLDS;
