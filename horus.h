@@ -3865,10 +3865,11 @@ static bool horusi_ring_acquire(horus_pool *p, horusi_topic *t, uint32_t max_sub
     uint32_t message_bytes = horusi_ld32_rlx(L2, &t->message_bytes);
     if (message_bytes > HORUS_MAX_INLINE || !horusi_acquire(p, r->slot, r->generation))
         return false;
+    /* the ring once more, after its capacity: that of a later one comes after the ring's number went */
+    uint32_t capacity = horusi_ld32_acq(L2, &lane->capacity);
     if (horusi_ld64_acq(L2, &lane->ring) == ref &&
-        horusi_ring_at(p, r->slot, horusi_ld32_acq(L2, &t->policy),
-                       horusi_ld32_acq(L2, &lane->capacity), horusi_stride(message_bytes), max_subs,
-                       r)) {
+        horusi_ring_at(p, r->slot, horusi_ld32_acq(L2, &t->policy), capacity,
+                       horusi_stride(message_bytes), max_subs, r)) {
         horusi_protect(p, r->slot, false);
         return true;
     }
@@ -6617,6 +6618,15 @@ static horus_result horusi_check_open(const horusi_topic *t, const horus_topic_d
     return HORUS_OK;
 }
 
+/* True if the topic has a live handle. */
+static bool horusi_has_handle(horus_pool *p, horusi_topic *t, uint32_t max_lanes, uint32_t max_subs)
+{
+    bool has = false;
+    for (uint32_t i = 0; i < max_subs && !has; i++)
+        has = horusi_is_live(p, horusi_ld64_acq(K2, &horusi_subs(t, max_lanes)[i].word));
+    return has;
+}
+
 enum { HORUSI_FRAMES = 8, HORUSI_MESSAGES = 1024 }; /* that a ring keeps, if not told otherwise */
 static void horusi_refresh(horus_topic *t, bool opening);
 static horus_result horusi_out_open(horus_topic *t);
@@ -6668,9 +6678,8 @@ again:
     r = shm ? horusi_check_open(shm, d) : horusi_fail(HORUS_E_CORRUPT, "topic %s: damaged", name);
     if (r != HORUS_OK &&
         !swept) { /* perhaps only the dead, or our own closed rings, say otherwise */
-        bool read = shm == NULL || horusi_ld32_acq(L2, &shm->policy) == HORUS_QUEUE;
-        for (uint32_t i = 0; !read && i < max_subs; i++)
-            read = horusi_is_live(p, horusi_ld64_acq(K2, &horusi_subs(shm, max_lanes)[i].word));
+        bool read = shm == NULL || horusi_ld32_acq(L2, &shm->policy) == HORUS_QUEUE ||
+                    horusi_has_handle(p, shm, max_lanes, max_subs);
         horusi_lock(&c->lock);
         for (horusi_out *o = c->outs, *next; o && !read; o = next) {
             next = o->next_out;
@@ -7586,7 +7595,7 @@ static horus_result horusi_out_open(horus_topic *t)
     o->use = &t->use;
     horusi_st64_rel(L1, &lane->ring, 0); /* nobody lays our capacity over an earlier ring */
     horusi_st32_rel(L1, &lane->capacity, capacity);
-    horusi_st64_rlx(L1, &lane->head, 0);
+    horusi_st64_rel(L1, &lane->head, 0); /* nor takes our place for that of an earlier one */
     horusi_st64_rlx(L1, &lane->tail, 1);
     horusi_st64_rlx(L1, &lane->last, 0);
     horusi_st32_rlx(L1, &lane->frames, 0);

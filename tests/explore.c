@@ -2,12 +2,11 @@
  * scenes with two or three participants run on the explorer's machine (explore.h).
  *
  *     explore [-t seconds for each scene] [-s seed] [scene ...]
- *     explore -m [-t ...] [-j processes] [-f part of a place] [-u] [-T seconds] [-b seconds] [-r seed]
+ *     explore -m [-t ...] [-j processes] [-f part of a place] [-T seconds] [-b seconds] [-r seed]
  *                         weakens each order of horus.h in turn, then each label as a whole, and
- *                         expects a scene to object, or tests/orders.txt to say why none does; -u: leaves
- *                         out single orders that have a reason there; -T: for each scene, once
- *                         something is weakened (else as -t); -b: a sample, as many as can be begun in so
- *                         long, drawn by -r
+ *                         expects a scene to object, or tests/orders.txt to say why none does, but not
+ *                         both; -T: for each scene, once something is weakened (else as -t); -b: a
+ *                         sample, as many as can be begun in so long, drawn by -r
  *     explore -w PLACE>ORDER,PLACE>ORDER ...
  *                         weakens these together; a place is function/atomic/label/operation
  *
@@ -246,6 +245,42 @@ static void a_gets_the_last(void)
     X_MUST(r == HORUS_OK || before == 1 || b_is_at != before);
     if (r == HORUS_OK)
         X_MUST(horus_frame_release(&f) == HORUS_OK);
+}
+/* A claims a run of two and may die over it; B gives back what was A's, and wants the same twice. */
+static void a_claims_run(void)
+{
+    horus_frame f;
+    if (take_frame(A, 8000, 1, &f) == HORUS_OK)
+        X_MUST(horus_frame_release(&f) == HORUS_OK);
+}
+static void b_sweeps_and_allocates(void)
+{
+    (void)horusi_sweep_row(context[B], context[A]->row, HORUSI_DROP_OLD);
+    allocate(B, 8000, 4000);
+}
+/* A has given two blocks back, of the last granule, and wants one again; B wants all of it. */
+static void prepare_reuse(void)
+{
+    prepare_last_granule();
+    enter(C);
+    horus_frame f, g;
+    X_MUST(horus_frame_alloc(&f, pool[A], 1000, HORUS_UNINIT, NULL) == HORUS_OK);
+    X_MUST(horus_frame_alloc(&g, pool[A], 1000, HORUS_UNINIT, NULL) == HORUS_OK);
+    X_MUST(horus_frame_release(&f) == HORUS_OK && horus_frame_release(&g) == HORUS_OK);
+}
+static void a_wants_a_block(void)
+{
+    horus_frame f;
+    if (take_frame(A, 1000, 1, &f) == HORUS_OK) {
+        use_memory(&f, true);
+        X_MUST(horus_frame_release(&f) == HORUS_OK);
+    }
+}
+static void b_wants_all_of_it(void)
+{
+    horus_frame f;
+    if (take_frame(B, 4000, 2, &f) == HORUS_OK)
+        use_memory(&f, true);
 }
 static void leave_shapes(void)
 {
@@ -1197,6 +1232,27 @@ static void joined_are_in(void)
     all_leave();
 }
 
+/* A handle's place is its own from the start, also when its process has only just joined. */
+static void prepare_places(void)
+{
+    enter(O), enter(C);
+    topic[O] = open_as(O, "t", HORUS_OVERWRITE, 2, 0);
+}
+static void b_joins_and_opens(void)
+{
+    b_joins_as_well();
+    topic[B] = open_as(B, "t", HORUS_OVERWRITE, 2, 0);
+}
+static void c_opens_as_well(void) { topic[C] = open_as(C, "t", HORUS_OVERWRITE, 2, 0); }
+static void places_are_two(void)
+{
+    if (topic[B]->sub_index == topic[C]->sub_index)
+        x_fail("two handles have one place");
+    for (int i = B; i <= C; i++)
+        X_MUST(topic[i]->sub->word == topic[i]->sub_word);
+    all_leave();
+}
+
 /* A topic is opened and closed by one while another opens, uses and keeps it. */
 static void open_send_close(int process)
 {
@@ -1329,6 +1385,40 @@ static void c_takes_its_lane(void)
     topic[C] = open_as(C, "e", HORUS_OVERWRITE, 2, HORUS_PUBLISHER);
     for (int i = 0; i < 2; i++)
         X_MUST(horus_topic_send(topic[C], &(uint64_t){7}, 8, HORUS_NO_WAIT) == HORUS_OK);
+}
+/* In a ring that has room for another number of them. */
+static void c_opens_in_its_lane(void)
+{
+    (void)horusi_drop_orphan(pool[C], false);
+    topic[C] = open_as(C, "e", HORUS_OVERWRITE, 5, HORUS_PUBLISHER);
+}
+static void c_takes_its_lane_for_more(void)
+{
+    c_opens_in_its_lane();
+    for (int i = 0; i < 2; i++)
+        X_MUST(horus_topic_send(topic[C], &(uint64_t){7}, 8, HORUS_NO_WAIT) == HORUS_OK);
+}
+/* Who opens now is told of nothing that was sent before. */
+static void prepare_orphan(void)
+{
+    prepare_unseen();
+    horus_topic_close(topic[B]);
+    topic[B] = NULL;
+    topic[O] = open_as(O, "e", HORUS_OVERWRITE, 2, 0);
+}
+static void b_opens_and_looks(void)
+{
+    uint64_t m[WORDS];
+    topic[B] = open_as(B, "e", HORUS_OVERWRITE, 2, 0);
+    X_MUST(horus_topic_receive(topic[B], m, sizeof m, NULL, HORUS_NO_WAIT) == HORUS_EMPTY);
+    X_MUST(topic[B]->sub->lost == 0);
+}
+static void orphan_is_over(void)
+{
+    X_MUST(horus_context_sweep(context[O], NULL) == HORUS_OK);
+    while (horusi_drop_orphan(pool[O], false))
+        ;
+    all_leave();
 }
 static void five_are_counted(void)
 {
@@ -1766,6 +1856,10 @@ static const x_scenario scenes[] = {
      {{a_gets_the_last, A, false}, {b_takes_in_vain, B, false}}, {1, 0, 3}},
     {"memory: one of two gets it", prepare_last_piece, one_has_it,
      {{a_wants_it, A, false}, {b_wants_it, B, false}}, {2, 0, 2}},
+    {"memory: a run left half claimed", prepare_last_piece, leave_shapes,
+     {{a_claims_run, A, true}, {b_sweeps_and_allocates, B, false}}, {1, 1, 1}},
+    {"memory: blocks become a run", prepare_reuse, leave_shapes,
+     {{a_wants_a_block, A, false}, {b_wants_all_of_it, B, false}}, {2, 0, 2}},
     {"memory: a body of a run", prepare_run, leave_shapes,
      {{a_uses_run, A, false}, {b_dissolves, B, false}, {c_claims_body, C, false}}, {3, 0, 3}},
     {"memory: a block in a body", prepare_run, leave_shapes,
@@ -1854,6 +1948,8 @@ static const x_scenario scenes[] = {
      {{c_joins_and_leaves, C, true}, {b_joins_as_well, B, false}}, {2, 1, 1}},
     {"topic: open and close", prepare_members, all_leave,
      {{a_opens_and_closes, A, true}, {b_opens_and_keeps, B, false}}, {2, 1, 1}},
+    {"topic: places of two handles", prepare_places, places_are_two,
+     {{b_joins_and_opens, B, false}, {c_opens_as_well, C, false}}, {2, 0, 3}},
     {"topic: two make it", prepare_two_make, it_is_one,
      {{a_makes, A, true}, {b_makes, B, true}, {c_closes, C, false}}, {2, 1, 2}},
     {"ring: again and again", prepare_again, drained_and_read,
@@ -1862,6 +1958,10 @@ static const x_scenario scenes[] = {
      {{c_drops_orphan, C, false}, {b_counts, B, false}}, {2, 0, 3}},
     {"ring: another takes its lane", prepare_ending, five_are_counted,
      {{c_takes_its_lane, C, true}, {b_counts, B, false}}, {2, 1, 2}},
+    {"ring: a larger one in its lane", prepare_unseen, five_are_counted,
+     {{c_takes_its_lane_for_more, C, false}, {b_counts, B, false}}, {2, 0, 2}},
+    {"ring: as a reader opens", prepare_orphan, orphan_is_over,
+     {{c_opens_in_its_lane, C, false}, {b_opens_and_looks, B, false}}, {2, 0, 2}},
     {"ring: ends under a reader", prepare_ending, ended_is_counted,
      {{c_drops_orphan, C, true}, {b_reads_two, B, false}}, {2, 1, 1}},
     {"node: sleeps for its topic", prepare_on_topic, both_were_ticked,
@@ -1884,10 +1984,15 @@ enum { SCENES = sizeof scenes / sizeof scenes[0] };
 
 /* ---- the program */
 
+static const char *shm_dir(void)
+{
+    const char *dir = getenv("HORUS_DIR");
+    return dir && *dir ? dir : HORUS_SHM_DIR;
+}
 static void remove_space_of(int pid)
 {
-    char path[100];
-    (void)snprintf(path, sizeof path, "/dev/shm/horus.explore%d", pid);
+    char path[700];
+    (void)snprintf(path, sizeof path, "%s/horus.explore%d", shm_dir(), pid);
     DIR *d = opendir(path);
     for (struct dirent *e; d && (e = readdir(d)) != NULL;)
         (void)unlinkat(dirfd(d), e->d_name, 0);
@@ -1900,7 +2005,7 @@ static void remove_space(void) { remove_space_of((int)getpid()); }
 static void remove_old_spaces(void)
 {
     static const char ours[] = "horus.explore";
-    DIR *d = opendir("/dev/shm");
+    DIR *d = opendir(shm_dir());
     for (struct dirent *e; d && (e = readdir(d)) != NULL;)
         if (strncmp(e->d_name, ours, sizeof ours - 1) == 0) {
             int pid = atoi(e->d_name + sizeof ours - 1);
@@ -2295,13 +2400,20 @@ static bool is_reached(int scene, const weakening *w)
             return true;
     return false;
 }
+enum { LONG_LOOK = 24 }; /* at what has a reason, in looks of `seconds` at one scene each */
 /* A scene that objects, if one does; else the worst that happened. */
 static x_verdict objector_of(const weakening *w, int *by)
 {
     x_verdict worst = X_HOLDS;
-    bool explained_ = w->reason != NULL;
-    static const double factor[] = {1, 8, 40}; /* what has no reason is looked at for longer */
-    for (int again = 0; again < (explained_ ? 1 : 3); again++)
+    double factor[] = {1, 8, 40}; /* what no scene has objected to yet is looked at for longer */
+    int looks = 3, reached = 0;
+    for (int i = 0; i < SCENES; i++)
+        reached += is_reached(i, w);
+    if (w->reason && reached) { /* it may be false: as long, but all scenes together have a limit */
+        factor[1] = LONG_LOOK < factor[1] * reached ? (double)LONG_LOOK / reached : factor[1];
+        looks = factor[1] > 1 ? 2 : 1;
+    }
+    for (int again = 0; again < looks; again++)
         for (int i = 0; i < SCENES; i++)
             if (is_reached(i, w)) {
                 x_verdict v = look(&scenes[i], w->orders, factor[again]);
@@ -2373,9 +2485,9 @@ static int run_weakenings(int jobs, double budget, uint64_t draw)
     return begun;
 }
 /* Each order, each label as a whole, and what the table says to be needed together. Returns how many
- * have neither an objector nor a reason. */
-static int weaken_all(int jobs, bool new_only, const char *only, const char *together,
-                      double budget, uint64_t draw)
+ * have neither an objector nor a reason, and how many reasons are for nothing. */
+static int weaken_all(int jobs, const char *only, const char *together, double budget,
+                      uint64_t draw)
 {
     int caught = 0, explained_ = 0, unexplained = 0, unreached = 0, stale = 0, nothing = 0;
     int groups_caught = 0, groups_silent = 0, groups_explained = 0, hung = 0, broken = 0;
@@ -2396,8 +2508,7 @@ static int weaken_all(int jobs, bool new_only, const char *only, const char *tog
             add_group(groups[i])->reason = group_rows[i].key[0] ? &group_rows[i] : NULL;
     for (const x_site *site = __start_x_sites; !together && site < __stop_x_sites; site++)
         for (int k = 0, order; (order = weaker(site, k)) >= 0; k++)
-            if ((!only || strstr(place_of(site), only)) &&
-                (!new_only || !reason_for(place_of(site), order)))
+            if (!only || strstr(place_of(site), only))
                 (void)add_weakening(site, order);
     int begun = run_weakenings(jobs, budget, draw);
     for (int n = 0; n < weakening_count; n++) {
@@ -2405,8 +2516,10 @@ static int weaken_all(int jobs, bool new_only, const char *only, const char *tog
         int verdict = sum->verdict[n] - 1;
         bool objected = verdict == X_OBJECTS || verdict == X_HANGS, reached = false;
         if (verdict == NOT_DRAWN - 1) {
-            if (w->reason)
+            if (w->reason) { /* perhaps it is needed for this one */
                 w->reason->sites++;
+                w->reason->silent++;
+            }
             continue;
         }
         hung += verdict == X_HANGS;
@@ -2438,14 +2551,18 @@ static int weaken_all(int jobs, bool new_only, const char *only, const char *tog
             printf("UNEXPLAINED  %s  %s -> %s%s\n", place_of(w->site), order_names[w->site->order],
                    order_names[w->order], reached ? "" : " (in no scene)");
     }
-    for (int i = 0; i < row_count && !only && !together && !new_only && budget == 0; i++) {
-        nothing += rows[i].sites == 0;
-        stale += rows[i].sites > 0 && rows[i].silent == 0;
-        if (rows[i].silent == 0)
-            printf("STALE  %s %s: %s\n", rows[i].place, rows[i].key,
-                   rows[i].sites ? "a scene objects now" : "there is no such access");
+    for (int i = 0; i < row_count + group_count && !together; i++) {
+        bool group = i >= row_count;
+        const explained *row = group ? &group_rows[i - row_count] : &rows[i];
+        bool unknown = row->sites == 0 && !only;
+        if ((group && !row->key[0]) || row->silent > 0 || (row->sites == 0 && only))
+            continue;
+        nothing += unknown;
+        stale += !unknown;
+        printf("STALE  %s %s: %s\n", group ? groups[i - row_count] : row->place, row->key,
+               unknown ? "there is no such access" : "a scene objects now");
     }
-    for (int i = 0; i < key_count && !together && !new_only; i++)
+    for (int i = 0; i < key_count && !together; i++)
         printf("  %-8s %d\n", keys[i], used_by_key[i]);
     printf("%d sets of orders weakened together: %d caught, %d explained, %d UNEXPLAINED\n",
            groups_caught + groups_silent + groups_explained, groups_caught, groups_explained,
@@ -2456,10 +2573,9 @@ static int weaken_all(int jobs, bool new_only, const char *only, const char *tog
            nothing);
     printf("%d of all those caught hang; %d could NOT BE EXPLORED\n", hung, broken);
     if (budget > 0)
-        printf("%d of %d weakenings%s were drawn, by -r %llu; `make mutate` has all of them\n",
-               begun, weakening_count, new_only ? " that have no reason" : "",
-               (unsigned long long)draw);
-    return unexplained + groups_silent + nothing + broken;
+        printf("%d of %d weakenings were drawn, by -r %llu; `make mutate` has all of them\n", begun,
+               weakening_count, (unsigned long long)draw);
+    return unexplained + groups_silent + nothing + stale + broken;
 }
 
 int main(int argc, char **argv)
@@ -2468,9 +2584,9 @@ int main(int argc, char **argv)
     int jobs = 2;
     double when_weakened = 0, budget = 0;
     uint64_t draw = 1;
-    bool weaken = false, new_only = false, objected = false, hangs = false, unable = false;
+    bool weaken = false, objected = false, hangs = false, unable = false;
     const char *only = NULL, *together = NULL;
-    while ((option = getopt(argc, argv, "t:s:mj:f:w:uT:b:r:")) > 0)
+    while ((option = getopt(argc, argv, "t:s:mj:f:w:T:b:r:")) > 0)
         if (option == 't')
             seconds = strtod(optarg, NULL);
         else if (option == 's')
@@ -2485,8 +2601,6 @@ int main(int argc, char **argv)
             budget = strtod(optarg, NULL);
         else if (option == 'r')
             draw = strtoull(optarg, NULL, 0);
-        else if (option == 'u')
-            new_only = true;
         else if (option == 'f')
             only = optarg;
         else if (option == 'w')
@@ -2523,7 +2637,7 @@ int main(int argc, char **argv)
     }
     seconds = when_weakened > 0 ? when_weakened : seconds;
     if (weaken || together)
-        failed += weaken_all(jobs, new_only, only, together, budget, draw);
+        failed += weaken_all(jobs, only, together, budget, draw);
     uint64_t executions = 0, complete = 0;
     for (int i = 0; i < SCENES; i++) {
         executions += sum->executions[i];

@@ -654,7 +654,7 @@ uint64_t x_access(const x_site *site, const volatile void *p, int bytes, uint64_
         return x_plain(op, (void *)(uintptr_t)p, bytes, v, expected);
     x_key *k = x_find(p, &shared);
     X->now++;
-    X->reached[site->id] = 1;
+    X->reached[site->id] |= k->loc >= 0; /* only there has its order a meaning */
     k->seen |= (uint8_t)(1u << X->current);
     k->wrote |= (uint8_t)((unsigned)writes << X->current);
     if (k->loc < 0 && k->wrote && (k->seen & (k->seen - 1)))

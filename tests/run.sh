@@ -146,7 +146,7 @@ part storm "$out/storm" -k $kills -s $stops
 if [ "$mode" = plain ]; then
     part kill "$out/kill" # -n 300000: every step of every operation
     # all scenes; then orders weakened, as many as 40 s take, others in each run (SEED=n: the same)
-    part explore "$out/explore" -t 1 -m -u -T 0.2 -b "${ORDERS_SECONDS:-40}" -r "${SEED:-$RANDOM}"
+    part explore "$out/explore" -t 1 -m -T 0.2 -b "${ORDERS_SECONDS:-40}" -r "${SEED:-$RANDOM}"
     part explore_mutants python3 tests/explore_mutants.py -t 1
     part spin tests/spin/run.sh
     if i686-linux-gnu-gcc -static -O1 $flags tests/storm.c -o "$out/storm32" >"$out/storm32.build" 2>&1; then
