@@ -1281,7 +1281,8 @@ static bool scheduling_in(horus_context *c)
              TRY(horus_scheduler_add(s, &(horus_node_desc){.name = "sch-a",
                                                            .tick = scheduled,
                                                            .user = &ticks,
-                                                           .rate_num = 1000}),
+                                                           .rate_num = 1000,
+                                                           .budget_ns = 200000}),
                  "sch") &&
              TRY(horus_scheduler_add(s, &(horus_node_desc){.name = "sch-b",
                                                            .tick = scheduled,
@@ -1293,8 +1294,7 @@ static bool scheduling_in(horus_context *c)
                                                            .tick = scheduled,
                                                            .user = &ticks,
                                                            .compute = true,
-                                                           .rate_num = 1000,
-                                                           .budget_ns = 200000}),
+                                                           .rate_num = 1000}),
                  "sch") &&
              TRY(horus_scheduler_admit(s, &load), "sch") &&
              TRY(horus_scheduler_run(s, 2000000), "sch");
