@@ -283,7 +283,10 @@ TEST(a_death_is_noticed_while_spawned_children_live)
         board->flag[0] = 0;
         (void)test_wait(test_fork(spawns_and_dies, &how));
         CHECK_EQ(atomic_load(&board->flag[0]), 1);
-        CHECK_OK(horus_context_sweep(c, &rows));
+        for (int tries = TEST_EMULATED ? 5000 : 1; rows == 0 && tries > 0; tries--) {
+            CHECK_OK(horus_context_sweep(c, &rows)); /* an emulator's vfork() waits for no exec */
+            test_sleep_us(TEST_EMULATED ? 1000 : 0);
+        }
         CHECK_EQ(rows, 1);
         CHECK(kill((pid_t)atomic_load(&board->value[0]), SIGKILL) == 0); /* it was there */
         check_empty(pool_of(c));
