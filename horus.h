@@ -7263,8 +7263,9 @@ static horus_result horusi_tape_get(horusi_tape *p, horus_topic *t, horusi_deed 
     got->bytes = (uint32_t)w[5];
     got->frame.pool = NULL;
     bool bytes = got->kind == HORUS_KIND_MESSAGE, all = p->left == got->info.size;
+    bool whole = bytes ? all : p->left != 0; /* a frame has its descriptor at least */
     if (got->kind > HORUS_KIND_CLOUD ||
-        (r == HORUS_OK && d->what != HORUSI_PEEK && (got->kind != d->what || (bytes && !all))) ||
+        (r == HORUS_OK && d->what != HORUSI_PEEK && (got->kind != d->what || !whole)) ||
         (d->what == HORUSI_PEEK && p->left != 0 && !all)) {
         horusi_tape_over(p, HORUS_E_CORRUPT, "it is damaged: a message of topic %.60s", p->name);
         return HORUS_EMPTY;
@@ -11638,8 +11639,9 @@ static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, ui
         horusi_st64_rel(J1, &n->run, now << 2 | HORUSI_RUNS);
     }
     horus_result r = horusi_call(s, n, HORUSI_DO_TICK, &t);
-    uint64_t end = horusi_clock_of(s);
     bool judged = watched && (horusi_xchg64_seq(J2, &n->run, 0) & HORUSI_JUDGED) != 0;
+    uint64_t end =
+        horusi_clock_of(s); /* after that: what was judged is a miss by this clock, too */
     uint64_t spent = end > now ? end - now : 0, since = end > due ? end - due : 0;
     horusi_st64_rlx(report, &b->running_since, 0);
     horusi_observe(&b->spread[HORUS_SPREAD_RUN], spent);
@@ -12755,12 +12757,14 @@ horus_result horus_scheduler_close(horus_scheduler *s)
         return HORUS_OK;
     if (horusi_ld32_acq(Q2, &s->busy))
         return horusi_fail(HORUS_E_BUSY, "scheduler %s runs: stop it first", s->name);
-    for (uint32_t i = s->count; i > 0; i--) /* of steps */
-        if (s->nodes[i - 1]->block && !s->sorted[i - 1]->over) {
-            if (s->sorted[i - 1]->live)
-                horusi_end_node(s, s->sorted[i - 1]);
-            horusi_set_state(s->sorted[i - 1], HORUS_NODE_IDLE);
-        }
+    for (uint32_t i = s->count; i > 0; i--) { /* of steps */
+        horusi_node *n = s->sorted[i - 1];
+        if (!n || !n->block || n->over) /* it was added since */
+            continue;
+        if (n->live)
+            horusi_end_node(s, n);
+        horusi_set_state(n, HORUS_NODE_IDLE);
+    }
     if (s->memory.data)
         (void)horus_tensor_release(&s->memory);
     else

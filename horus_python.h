@@ -390,7 +390,8 @@ static bool horusp_args(horusp_sig *s, PyObject *const *args, Py_ssize_t nargs, 
                          s->function, key);
             return false;
         }
-        (void)horusp_str(&s->name[i]);
+        if (!horusp_str(&s->name[i])) /* kept for the next call; this one goes without */
+            PyErr_Clear();
         if (out[i]) {
             PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument '%s'", s->function,
                          s->name[i].text);
@@ -1926,11 +1927,11 @@ static PyObject *horusp_reduce(PyObject *self, PyObject *none)
         return NULL;
     uint64_t n = horus_tensor_numel(&f->t) * horus_dtype_bytes((horus_dtype)f->t.dtype);
     PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)n);
-    PyObject *shape = horusp_int_list(f->t.shape, f->t.ndim);
-    PyObject *rebuild = PyObject_GetAttrString(horusp.module, "_rebuild");
-    id = horusp_get_frame_id(self, NULL);
-    time = horusp_get_time(self, NULL);
-    if (bytes && shape && rebuild && id && time) {
+    PyObject *shape = bytes ? horusp_int_list(f->t.shape, f->t.ndim) : NULL;
+    PyObject *rebuild = shape ? PyObject_GetAttrString(horusp.module, "_rebuild") : NULL;
+    id = rebuild ? horusp_get_frame_id(self, NULL) : NULL;
+    time = id ? horusp_get_time(self, NULL) : NULL;
+    if (time) {
         dense = f->t;
         dense.data = PyBytes_AS_STRING(bytes);
         int64_t stride = (int64_t)horus_dtype_bytes((horus_dtype)dense.dtype);
@@ -10464,6 +10465,7 @@ static horus_result horusp_node_failed(horusp_node *n, const char *what)
     n->failed++;
     if (n->on_error && value) {
         PyObject *f = horusp_ref(n->on_error);
+        n->inside++; /* it is a callback as the others: it may log and stop */
         PyObject *r = PyObject_CallFunctionObjArgs(f, (PyObject *)n, value, NULL);
         Py_DECREF(f);
         if (r && PyCoro_CheckExact(r)) {
@@ -10476,6 +10478,10 @@ static horus_result horusp_node_failed(horusp_node *n, const char *what)
                 PyObject *t2, *v2, *trace2;
                 PyErr_Fetch(&t2, &v2, &trace2);
                 PyErr_NormalizeException(&t2, &v2, &trace2);
+                if (v2 && trace2)
+                    (void)PyException_SetTraceback(v2, trace2);
+                (void)snprintf(line, sizeof line, "%s failed", what);
+                horusp_say(40, text ? text : "?", line, value);
                 horusp_say(40, text ? text : "?", "on_error failed", v2);
                 Py_XDECREF(t2);
                 Py_XDECREF(v2);
@@ -10483,6 +10489,7 @@ static horus_result horusp_node_failed(horusp_node *n, const char *what)
             }
         }
         Py_XDECREF(r);
+        n->inside -= n->inside > 0;
     } else if (!n->ignores) {
         (void)snprintf(line, sizeof line, "%s failed", what);
         horusp_say(40, text ? text : "?", line, value);
@@ -12600,6 +12607,21 @@ static int horusp_add_frame_type(PyObject *module, PyTypeObject *type, const cha
     Py_XDECREF(high);
     return r;
 }
+/* What "from horus import *" takes: not the errors that would take the names of builtins. */
+static int horusp_all_init(PyObject *module)
+{
+    PyObject *all = PyList_New(0), *builtins = PyEval_GetBuiltins(), *key, *value;
+    Py_ssize_t at = 0;
+    int bad = all ? 0 : -1;
+    while (bad == 0 && PyDict_Next(PyModule_GetDict(module), &at, &key, &value)) {
+        int hidden = PyUnicode_READ_CHAR(key, 0) == '_' ? 1 : PyDict_Contains(builtins, key);
+        bad = hidden < 0 ? -1 : hidden == 0 ? PyList_Append(all, key) : 0;
+    }
+    if (bad == 0)
+        bad = PyObject_SetAttrString(module, "__all__", all);
+    Py_XDECREF(all);
+    return bad;
+}
 static int horusp_exec(PyObject *module)
 {
     static bool used;
@@ -12632,7 +12654,7 @@ static int horusp_exec(PyObject *module)
         PyModule_AddObject(module, "__version__", version) < 0 ||
         PyModule_AddObject(module, "us", PyFloat_FromDouble(1e-6)) < 0 ||
         PyModule_AddObject(module, "ms", PyFloat_FromDouble(1e-3)) < 0 ||
-        horusp_messages_init(module) < 0)
+        horusp_messages_init(module) < 0 || horusp_all_init(module) < 0)
         return -1;
     PyObject *modules = PyImport_GetModuleDict(); /* programs in the wild import horus._horus */
     if (PyDict_SetItemString(modules, "horus._horus", module) < 0)

@@ -3,6 +3,7 @@ import copy
 import ctypes
 import errno
 import gc
+import importlib.util
 import inspect
 import os
 import pathlib
@@ -293,6 +294,13 @@ class Common(unittest.TestCase):
             value = getattr(horus, name)
             if isinstance(value, type) and issubclass(value, Exception):
                 self.assertTrue(issubclass(value, horus.Error))
+
+    def test_a_star_import_shadows_no_builtin(self):
+        import builtins
+        names = {}
+        exec("from horus import *", names)
+        self.assertEqual([n for n in names if n != "__builtins__" and hasattr(builtins, n)], [])
+        self.assertTrue({"Image", "Topic", "CmdVel", "run", "ms", "Error", "PoolFullError"} <= set(names))
 
     def test_every_error_is_the_modules_too(self):
         image, depth, tensor = horus.Image(2, 2), horus.DepthImage(2, 2, "mm"), horus.Tensor([4])
@@ -763,6 +771,7 @@ class Protocol(unittest.TestCase):
         for use in (lambda: horus.Image(3, 3), lambda: frame.to_numpy(), lambda: memoryview(frame),
                     lambda: frame.__dlpack__(), lambda: frame.__array_interface__, lambda: frame.copy(),
                     lambda: frame.shape, lambda: (topic.send(frame), topic.recv()), lambda: topic.stats(),
+                    frame.__reduce__,
                     lambda: (topic.send({"a": [1, 2.5, "x" * 600]}), topic.recv())):
             use()
             for n in range(200):
@@ -780,6 +789,25 @@ class Protocol(unittest.TestCase):
                 if not failed and n > 60:
                     break
         self.assertTrue(horus.audit()["balanced"])
+
+    def test_allocation_failure_at_the_first_use_of_a_keyword(self):
+        if importlib.util.find_spec("_testcapi") is None:
+            self.skipTest("no _testcapi here")
+        for call in ("image.__dlpack__(max_version=(1, 0))", "horus.Image(height=2, width=2)",
+                     "horus.Tensor([2], dtype='int8')"):
+            done = subprocess.run([sys.executable, "-c", f'''
+import horus, _testcapi
+image = horus.Image(8, 8)
+for n in range(12):
+    _testcapi.set_nomemory(n, n + 1)
+    try:
+        {call}
+    except MemoryError:
+        pass
+    finally:
+        _testcapi.remove_mem_hooks()
+'''], capture_output=True, text=True, timeout=120)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), call)
 
 
 class Exchange(unittest.TestCase):

@@ -389,6 +389,33 @@ class Callbacks(unittest.TestCase):
             horus.run(horus.Node("f", fails, rate=10), duration=0.3, deterministic=True)
         self.assertIn("planned", str(logs.records[0].exc_info[1]))
 
+    def test_on_error_is_a_callback(self):
+        seen = []
+
+        def bad(node):
+            raise ValueError("planned")
+
+        async def bad_later(node):
+            raise ValueError("planned")
+
+        def told(node, error):
+            seen.append((node.info.name, str(error)))
+            node.log_error("told")
+            node.request_stop()
+
+        for tick, kw in ((bad, {}), (bad, {"compute": True}), (bad_later, {})):
+            seen.clear()
+            begin = time.monotonic()
+            with self.assertLogs("horus.f", "ERROR") as logs:
+                horus.run(horus.Node("f", tick, rate=10, on_error=told, **kw), duration=60)
+            self.assertLess(time.monotonic() - begin, 30)
+            self.assertEqual(seen, [("f", "planned")])
+            self.assertIn("told", [r.getMessage() for r in logs.records])
+        with self.assertLogs("horus.f", "ERROR") as logs:  # both errors, with where they come from
+            horus.run(horus.Node("f", bad, rate=10, on_error=lambda n, e: 1 / 0), duration=0.1, deterministic=True)
+        self.assertEqual([str(r.exc_info[1]) for r in logs.records], ["planned", "division by zero"])
+        self.assertTrue(all(r.exc_info[1].__traceback__ for r in logs.records))
+
     def test_an_init_that_fails(self):
         log = []
 

@@ -629,7 +629,7 @@ TEST(each_length_and_number_of_an_entry_is_checked)
         if (!deed)
             bad[n++].data_bytes = 8;
         if (frame)
-            bad[n++].data_bytes = 90; /* the descriptor, but not all of id and time */
+            bad[n++].data_bytes = 0, bad[n++].data_bytes = 90; /* not all of id and time */
         if (came && good.data_bytes > 0 &&
             (good.what == HORUS_KIND_MESSAGE || good.what == HORUSI_PEEK))
             bad[n++].data_bytes++;

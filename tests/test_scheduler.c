@@ -2701,6 +2701,22 @@ TEST(what_counts_in_a_row_begins_anew_after_a_good_tick)
     horus_context_close(c);
 }
 
+TEST(what_steps_began_is_shut_down_though_another_node_was_added_and_admitted)
+{
+    horus_context *c = join(8 * MiB);
+    static probe first, second;
+    double load;
+    horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){0});
+    add_probe(s, &first, (horus_node_desc){.name = "first", .order = 5});
+    CHECK_OK(horus_scheduler_step(s, (int64_t)ms));
+    add_probe(s, &second, (horus_node_desc){.name = "second"});
+    CHECK_OK(horus_scheduler_admit(s, &load)); /* looks at them by order */
+    CHECK_OK(horus_scheduler_close(s));
+    CHECK_EQ(first.inits, 1);
+    CHECK_EQ(first.shutdowns, 1);
+    CHECK_EQ(second.inits + second.shutdowns, 0);
+    horus_context_close(c);
+}
 TEST(steps_begin_and_end_nodes_once_and_their_phases_go_on)
 {
     horus_context *c = join(8 * MiB);
