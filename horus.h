@@ -1679,7 +1679,7 @@ HORUS_API horus_result horus_scheduler_set_budget(horus_scheduler *scheduler, co
  *   returns   OK (the time is over, or stop was called) | INTERRUPTED (SIGINT or SIGTERM, with
  *             HORUS_SIGNALS) | E_LIMIT (a miss policy stopped it, or HORUS_ADMISSION: last_error names
  *             the nodes) | what a node with FAILURE_FATAL returned | E_ARG | E_BUSY (it runs already:
- *             also when a tick calls this) | E_MEMORY | E_POOL_FULL (no room for the statistics) |
+ *             also when a tick calls this) | E_MEMORY |
  *             E_SYSTEM (no thread, or no room for the recording) | E_PERMISSION (REALTIME_OR_FAIL) |
  *             E_DIVERGED, E_CORRUPT, E_NOT_FOUND (replay: it holds no further run) | E_DETACHED
  *   stops     once the tick that runs has ended; on_topic nodes within 100 ms
@@ -1849,7 +1849,8 @@ typedef struct horus_record {
 HORUS_API horus_result horus_scheduler_read_records(horus_context *context, const char *name,
                                                     horus_record *records, size_t room,
                                                     size_t *count);
-/* The same of one's own. E_NOT_FOUND before the first run. */
+/* The same of one's own. E_NOT_FOUND before the first run. From any thread while it runs, but not beside
+ * horus_scheduler_add or the beginning of a run, which may move the figures. */
 HORUS_API horus_result horus_scheduler_get_stats(horus_scheduler *scheduler,
                                                  horus_scheduler_stats *out,
                                                  horus_node_stats *nodes, size_t room,

@@ -41,8 +41,10 @@
  * pool, zeroed, and returns a Tensor: of the same memory where that is a frame's, else of a copy. The
  * table's plain DLTensor keeps nothing and cannot say that a frame is read-only.
  *
- * Threads. Every object may be used by any thread. Waits, and copies of more than 64 KB, let other
- * threads run. Deleters of exported tensors need no interpreter lock.
+ * Threads. Every object may be used by any thread. Waits let other threads run, and so do copy(),
+ * copy_from(), from_numpy() and the like, DLPack copies and statistics of more than 64 KB; fill(), roi(),
+ * pickling, and the values of dynamic and typed messages do not. Deleters of exported tensors need no
+ * interpreter lock.
  *
  * Nodes. Ordered nodes tick on the thread that called run(); compute, async and on= nodes on threads of
  * their own. Python runs one of them at a time: a tick that spends its time in NumPy, torch or ONNX
@@ -67,9 +69,9 @@
  *
  * One interpreter of a process may use the module; a second one is refused with ImportError.
  *
- * Coming from horus-robotics 0.4.1. Programs that use its images, clouds, depth, tensors, topics and
- * message classes run unchanged: names, signatures, defaults, default topics and fields agree
- * (tests/py_dropin_test.py compares them). What you gain: frames that outlive the next recv(), topics
+ * Coming from horus-robotics 0.4.1. Programs that use its images, clouds, depth, tensors, topics, nodes
+ * and message classes run unchanged but for what is listed below; tests/py_dropin_test.py compares
+ * classes, fields, defaults and calls of messages, Node, Scheduler and Rate. What you gain: frames that outlive the next recv(), topics
  * that lose nothing silently (missed_count(), policy=, history=), messages of any length, and
  * processes that may be killed at any time. What changes:
  *
@@ -81,9 +83,13 @@
  *     x += 1                     stays in place for every frame, and an Image stays an Image
  *     nested messages            views: odom.pose.x = 1 writes into odom. There they are copies
  *     messages                   have keyword defaults and more writable attributes, compare with ==
- *                                without timestamp_ns, repr() can be evaluated, all are true
+ *                                without timestamp_ns, all are true
  *     read_latest()              every type
- *     recv(), send()             take timeout=; node= is accepted and not needed */
+ *     recv(), send()             take timeout=; node= is accepted by its name alone, and not needed
+ *     depth_scale                of uint16 is 0.001: get_depth() is in metres
+ *     Tensor.slice()             clamps as Python's slices do
+ *     not there                  PointXYZ and its kin, transforms, Params, the encodings gray16 and bayer,
+ *                                Scheduler's remove_node() and its list of recordings */
 #ifndef HORUS_PYTHON_H
 #define HORUS_PYTHON_H
 #ifdef HORUS_PYTHON_IMPLEMENTATION
