@@ -1684,6 +1684,7 @@ HORUS_API horus_result horus_scheduler_set_budget(horus_scheduler *scheduler, co
  *             E_DIVERGED, E_CORRUPT, E_NOT_FOUND (replay: it holds no further run) | E_DETACHED
  *   stops     once the tick that runs has ended; on_topic nodes within 100 ms
  *   no nodes  is allowed: it waits for its end
+ *   fork()    a child that a callback makes ends, by exec or _exit(), before the callback returns
  *   a tick that ends its thread (pthread_exit) is a failure (E_CLOSED) of its node, which is then over,
  *             with those that the same thread ticked; that of the caller's thread ends the run with it */
 HORUS_API horus_result horus_scheduler_run(horus_scheduler *scheduler, int64_t duration_ns);
