@@ -51,7 +51,8 @@ def listener(log):
 
 
 def sender(stop):
-    camera, jobs, values, speeds = (horus.Topic(x) for x in ("rec.camera", "rec.jobs", "rec.values", horus.CmdVel))
+    camera, values, speeds = (horus.Topic(x) for x in ("rec.camera", "rec.values", horus.CmdVel))
+    jobs = horus.Topic("rec.jobs", policy="queue")  # whoever is first says so
     n, big = 0, np.arange(12, dtype="float32").reshape(3, 4)
     while not stop.wait(0.0007):
         n += 1
