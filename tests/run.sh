@@ -38,6 +38,8 @@ if [ "$mode" = plain ]; then
     [ -e /usr/include/dlpack/dlpack.h ] || need+=(libdlpack-dev)
     ls /usr/lib/arm-none-eabi/include/stdio.h >/dev/null 2>&1 || need+=(libnewlib-arm-none-eabi)
     python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || need+=(python3-venv)
+    python3 -c 'import os, sysconfig as s; exit(not os.path.exists(s.get_path("include") + "/Python.h"))' ||
+        need+=(python3-dev)
 elif [ "$mode" != coverage ]; then
     want clang clang
 fi
