@@ -1759,10 +1759,10 @@ HORUS_API horus_result horus_scheduler_get_capabilities(const horus_scheduler *s
  *   threads   the one that ticks. What a signal handler sends on it meanwhile is taken for the tick's
  *   cost      a write() for each call that is no send, and for each callback; frames are written whole.
  *             None for other schedulers and threads
- *   file      the same for all builds: see >>recording. horus_scheduler_open makes it, mode
- *             0600; one that is there is emptied and keeps its mode. It
- *             holds all that came: treat it as you treat that. One that cannot be written any further ends
- *             the run (E_SYSTEM). One that is damaged is an error (E_CORRUPT), whoever made it
+ *   file      the same for all builds: see >>recording. horus_scheduler_open makes it, mode 0600; one
+ *             that is there is emptied and keeps its mode. It holds all that came: treat it as you treat
+ *             that. One that cannot be written any further ends the run (E_SYSTEM). One that is damaged is
+ *             an error (E_CORRUPT), whoever made it
  *   fork()    a child that comes back from a callback ends its run there (E_DETACHED) */
 typedef struct horus_recording {
     uint64_t calls;   /* callbacks begun */

@@ -357,7 +357,8 @@ __attribute__((noreturn)) static void test_witness(unsigned cpu, pid_t parent)
         _exit(0); /* it was over before that */
     for (uint64_t before = horus_now_ns();;) {
         test_sleep_us(1000);
-        uint64_t now = horus_now_ns(), late = now - before - 1000000;
+        uint64_t now = horus_now_ns(), slept = now - before;
+        uint64_t late = slept > 1000000 ? slept - 1000000 : 0;
         before = now;
         if (late > atomic_load(&board->stood_still_ns))
             atomic_store(&board->stood_still_ns, late);
