@@ -5082,13 +5082,12 @@ static bool horusp_is_message(PyObject *o)
 {
     return Py_TYPE(o)->tp_dealloc == horusp_message_dealloc;
 }
-static horusp_class *horusp_class_of(PyObject *type)
+/* Found by the type's own list of attributes, which its class has made: there are no subclasses. */
+static const horusp_class *horusp_class_of(PyObject *type)
 {
-    if (PyType_Check(type) && ((PyTypeObject *)type)->tp_dealloc == horusp_message_dealloc)
-        for (horusp_class *c = horusp_classes; c; c = c->next)
-            if ((PyObject *)c->type == type)
-                return c;
-    return NULL;
+    if (!PyType_Check(type) || ((PyTypeObject *)type)->tp_dealloc != horusp_message_dealloc)
+        return NULL;
+    return ((const horusp_where *)((PyTypeObject *)type)->tp_getset->closure)->of;
 }
 /* The horus_type of a message class, NULL (and no exception) for anything else. */
 static const horus_type *horusp_message_type(PyObject *cls)
@@ -5951,12 +5950,9 @@ enum { HORUSP_PARAMS = 200 }; /* of one class, at most */
 static PyObject *horusp_message_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf,
                                            PyObject *kwnames)
 {
-    const horusp_class *c = NULL;
+    const horusp_class *c = horusp_class_of(type);
     PyObject *value[HORUSP_PARAMS];
     size_t nargs = (size_t)PyVectorcall_NARGS(nargsf);
-    /* found by the type's own list of attributes, which its class has made */
-    const PyGetSetDef *own = ((PyTypeObject *)type)->tp_getset;
-    c = ((const horusp_where *)own->closure)->of;
     const char *name = c->horus->name;
     if (nargs > c->positional)
         return PyErr_Format(PyExc_TypeError,
