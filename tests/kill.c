@@ -1762,7 +1762,7 @@ static void try_operation(const operation *op, size_t quota, unsigned round)
         if ((i + seed + round) % 4 == 0 && !(op->flags & FILLS)) {
             refused = 0;
             stop_at(op, chosen[i]);
-            hindered += refused > 0;
+            hindered += (op->flags & SWEEPS) && refused > 0; /* others: a stopped reader counts */
         }
     }
     for (size_t i = 0; i <= trace.length; i++) /* where those who strayed should have died */
@@ -1787,7 +1787,7 @@ static void try_operation(const operation *op, size_t quota, unsigned round)
      * reliable reader in it counts, and a sender may be told FULL. One that is stopped just there hinders
      * others for as long as it stands still, which is as documented; but it is a short stretch, so only a
      * few stops may hit it (0.2 % of 1036 stops in a sweep that joins). */
-    if (op->flags & SWEEPS && hindered > 2 + stops / 20)
+    if (hindered > 2 + stops / 20)
         die("a stopped sweeper keeps the dead among the living at %u of %llu steps", hindered,
             (unsigned long long)stops);
     /* The way is not quite the same each time (the clock, which row or slot is free, whether the survivor
