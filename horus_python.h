@@ -85,7 +85,8 @@
  *     messages                   have keyword defaults and more writable attributes, compare with ==
  *                                without timestamp_ns, all are true
  *     read_latest()              every type
- *     recv(), send()             take timeout=; node= is accepted by its name alone, and not needed
+ *     recv(), send()             take timeout= in the first place after the message; a Node is known there
+ *                                as what it is, and not needed
  *     depth_scale                of uint16 is 0.001: get_depth() is in metres
  *     Tensor.slice()             clamps as Python's slices do
  *     not there                  PointXYZ and its kin, transforms, Params, the encodings gray16 and bayer,
@@ -8679,7 +8680,7 @@ typedef struct horusp_topic {
     bool closing;    /* and says so here */
     uint64_t sent, got, refused, failed, unread, missed;
 } horusp_topic;
-static PyTypeObject horusp_topic_type;
+static PyTypeObject horusp_topic_type, horusp_node_type, horusp_info_type;
 
 static PyObject *horusp_topic_closed(void)
 {
@@ -9002,8 +9003,23 @@ static int horusp_send_message(horusp_topic *o, PyObject *m, int64_t timeout_ns)
 }
 
 static PyObject *horusp_sent(int r) { return r < 0 ? NULL : PyBool_FromLong(r); }
+/* The node that programs hand over is not needed, and may stand where the timeout would: no node is
+ * a number. False with an exception if it is given twice. */
+static bool horusp_skip_node(const char *function, PyObject **timeout, PyObject **node)
+{
+    if (!*timeout || (!PyObject_TypeCheck(*timeout, &horusp_node_type) &&
+                      Py_TYPE(*timeout) != &horusp_info_type))
+        return true;
+    if (*node) {
+        PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument 'node'", function);
+        return false;
+    }
+    *node = *timeout;
+    *timeout = NULL;
+    return true;
+}
 static horusp_sig horusp_sig_send = {
-    "send", 3, 1, 2, {{"message", 0}, {"timeout", 0}, {"node", 0}}};
+    "send", 3, 1, 3, {{"message", 0}, {"timeout", 0}, {"node", 0}}};
 static PyObject *horusp_topic_send(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                    PyObject *kw)
 {
@@ -9011,14 +9027,15 @@ static PyObject *horusp_topic_send(PyObject *self, PyObject *const *args, Py_ssi
     int64_t ns = HORUS_NO_WAIT;
     if (nargs == 1 && !kw)
         return horusp_sent(horusp_send((horusp_topic *)self, args[0], ns));
-    if (!horusp_args(&horusp_sig_send, args, nargs, kw, v) || !horusp_timeout(v[1], &ns))
+    if (!horusp_args(&horusp_sig_send, args, nargs, kw, v) ||
+        !horusp_skip_node("send", &v[1], &v[2]) || !horusp_timeout(v[1], &ns))
         return NULL;
     return horusp_sent(horusp_send((horusp_topic *)self, v[0], ns));
 }
 static PyObject *horusp_topic_try_send(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                        PyObject *kw)
 {
-    static horusp_sig sig = {"try_send", 2, 1, 1, {{"message", 0}, {"node", 0}}};
+    static horusp_sig sig = {"try_send", 2, 1, 2, {{"message", 0}, {"node", 0}}};
     PyObject *v[2];
     return horusp_args(&sig, args, nargs, kw, v)
                ? horusp_sent(horusp_send((horusp_topic *)self, v[0], HORUS_NO_WAIT))
@@ -9028,7 +9045,7 @@ static PyObject *horusp_topic_send_blocking(PyObject *self, PyObject *const *arg
                                             PyObject *kw)
 {
     static horusp_sig sig = {
-        "send_blocking", 3, 2, 2, {{"message", 0}, {"timeout_s", 0}, {"node", 0}}};
+        "send_blocking", 3, 2, 3, {{"message", 0}, {"timeout_s", 0}, {"node", 0}}};
     PyObject *v[3];
     int64_t ns;
     if (!horusp_args(&sig, args, nargs, kw, v) || !horusp_timeout(v[1], &ns))
@@ -9249,14 +9266,14 @@ static PyObject *horusp_or_none(int r, PyObject *message)
         Py_RETURN_NONE;
     return message;
 }
-static horusp_sig horusp_sig_recv = {"recv", 2, 0, 1, {{"timeout", 0}, {"node", 0}}};
+static horusp_sig horusp_sig_recv = {"recv", 2, 0, 2, {{"timeout", 0}, {"node", 0}}};
 static PyObject *horusp_topic_recv(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                    PyObject *kw)
 {
     PyObject *v[2] = {NULL, NULL}, *message;
     int64_t ns = HORUS_NO_WAIT;
-    if ((nargs || kw) &&
-        (!horusp_args(&horusp_sig_recv, args, nargs, kw, v) || !horusp_timeout(v[0], &ns)))
+    if ((nargs || kw) && (!horusp_args(&horusp_sig_recv, args, nargs, kw, v) ||
+                          !horusp_skip_node("recv", &v[0], &v[1]) || !horusp_timeout(v[0], &ns)))
         return NULL;
     int r = horusp_recv((horusp_topic *)self, ns, false, &message);
     return horusp_or_none(r, message);
@@ -9708,22 +9725,27 @@ static PyGetSetDef horusp_topic_getset[] = {
     {NULL, NULL, NULL, NULL, NULL}};
 static PyMethodDef horusp_topic_methods[] = {
     {"send", HORUSP_FN(horusp_topic_send), HORUSP_FAST,
-     "send($self, message, timeout=None)\n--\n\nSends an Image, PointCloud, DepthImage or Tensor "
+     "send($self, message, timeout=None, node=None)\n--\n\nSends an Image, PointCloud, DepthImage "
+     "or Tensor "
      "(only a "
      "descriptor travels; it is read-only from then on), a message class, a NumPy array (copied "
      "into the pool), "
      "or a dict, list, str, bytes, number, bool or None. True, or False where a reliable or queue "
      "topic is full "
-     "after timeout seconds (None: at once; inf: for ever)."},
+     "after timeout seconds (None: at once; inf: for ever). A Node "
+     "is not needed: "
+     "it may be given in the second place too, and changes nothing."},
     {"try_send", HORUSP_FN(horusp_topic_try_send), HORUSP_FAST,
-     "try_send($self, message)\n--\n\nsend() without a wait."},
+     "try_send($self, message, node=None)\n--\n\nsend() without a wait."},
     {"send_blocking", HORUSP_FN(horusp_topic_send_blocking), HORUSP_FAST,
-     "send_blocking($self, message, timeout_s)\n--\n\nsend(), with TimeoutError instead of False."},
+     "send_blocking($self, message, timeout_s, node=None)\n--\n\nsend(), with TimeoutError instead "
+     "of False."},
     {"recv", HORUSP_FN(horusp_topic_recv), HORUSP_FAST,
-     "recv($self, timeout=None)\n--\n\nThe next message, or None if none came within timeout "
+     "recv($self, timeout=None, node=None)\n--\n\nThe next message, or None if none came within "
+     "timeout "
      "seconds (None: at "
      "once; inf: for ever). Frames and arrays are read-only and stay valid as long as they are "
-     "kept."},
+     "kept. A Node is not needed: it may be given in the first place too, and changes nothing."},
     {"try_recv", horusp_topic_try_recv, METH_NOARGS,
      "try_recv($self)\n--\n\nrecv() without a wait."},
     {"read_latest", horusp_topic_read_latest, METH_NOARGS,

@@ -60,6 +60,35 @@ class Messages(unittest.TestCase):
             self.assertIn(place, str(caught.exception))
         self.assertIsNone(self.topic.recv())
 
+    def test_a_node_goes_with_a_message(self):
+        """As programs for horus-robotics hand it over: by position or by name, and it changes nothing."""
+        node = horus.Node("hands.itself.over")
+        for send in (lambda m: self.topic.send(m, node), lambda m: self.topic.send(m, node=node),
+                     lambda m: self.topic.send(m, 0.1, node), lambda m: self.topic.send(m, None, node),
+                     lambda m: self.topic.try_send(m, node), lambda m: self.topic.try_send(m, node=node),
+                     lambda m: self.topic.send_blocking(m, 0.1, node),
+                     lambda m: self.topic.send_blocking(m, timeout_s=0.1, node=node)):
+            self.assertIs(send(5), True)
+            self.assertEqual(self.topic.recv(node), 5)
+        for receive in (lambda: self.topic.recv(node=node), lambda: self.topic.recv(0, node),
+                        lambda: self.topic.recv(timeout=0.1, node=node), lambda: self.topic.recv(None, None)):
+            self.topic.send(6)
+            self.assertEqual(receive(), 6)
+            self.assertIsNone(receive())
+        seen = []
+        class Hands(horus.Node):
+            def tick(self, info):
+                seen.append((t.send(1, info), t.recv(info)))
+                self.request_stop()
+        with horus.Topic("hands.info") as t:
+            horus.run(Hands("hands"), duration=2)
+        self.assertEqual(seen, [(True, 1)])
+        for call in (lambda: self.topic.recv(node, node), lambda: self.topic.send(1, node, node),
+                     lambda: self.topic.recv(node, node=None, timeout=1), lambda: self.topic.recv("1"),
+                     lambda: self.topic.send(1, node, 0.1)):
+            self.assertRaises(TypeError, call)
+        self.assertIsNone(self.topic.recv())
+
     def test_arrays(self):
         for source in (np.arange(12.0).reshape(3, 4), np.arange(20, dtype="u1")[::2], np.zeros((0, 3), "f4"),
                        np.asfortranarray(np.arange(6).reshape(2, 3)), np.array(5.0), np.zeros(10**6, bool)):
