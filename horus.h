@@ -233,7 +233,7 @@ HORUS_API size_t horus_dtype_bytes(horus_dtype dtype);
 /* NumPy's name of a dtype ("float32"), NULL for none. */
 HORUS_API const char *horus_dtype_name(horus_dtype dtype);
 /* "rgb8" and so on, NULL for none; and the reverse: OK | E_ARG | E_NOT_FOUND, any letter case, with
- * the aliases gray, rgb, bgr, rgba, bgra, yuyv and float. */
+ * the aliases gray, grey, rgb, bgr, rgba, bgra, yuyv, float, gray16 and bayer. */
 HORUS_API const char *horus_encoding_name(horus_encoding encoding);
 HORUS_API horus_result horus_encoding_find(horus_encoding *out, const char *name);
 /* Channels (1 to 4) and bytes per channel (1, 2 or 4) of an encoding; 0 for none. */
@@ -9191,9 +9191,10 @@ horus_result horus_encoding_find(horus_encoding *out, const char *name)
     static const struct {
         const char *name;
         horus_encoding encoding;
-    } aliases[] = {{"gray", HORUS_MONO8},  {"grey", HORUS_MONO8},   {"rgb", HORUS_RGB8},
-                   {"bgr", HORUS_BGR8},    {"rgba", HORUS_RGBA8},   {"bgra", HORUS_BGRA8},
-                   {"yuyv", HORUS_YUV422}, {"float", HORUS_MONO32F}};
+    } aliases[] = {{"gray", HORUS_MONO8},       {"grey", HORUS_MONO8},    {"rgb", HORUS_RGB8},
+                   {"bgr", HORUS_BGR8},         {"rgba", HORUS_RGBA8},    {"bgra", HORUS_BGRA8},
+                   {"yuyv", HORUS_YUV422},      {"float", HORUS_MONO32F}, {"gray16", HORUS_MONO16},
+                   {"bayer", HORUS_BAYER_RGGB8}};
     if (!out || !name)
         return horusi_fail(HORUS_E_ARG, "encoding_find: a NULL argument");
     *out = HORUS_RGB8;

@@ -71,9 +71,9 @@
  *
  * Coming from horus-robotics 0.4.1. Programs that use its images, clouds, depth, tensors, topics, nodes
  * and message classes run unchanged but for what is listed below; tests/py_dropin_test.py compares
- * classes, fields, defaults and calls of messages, Node, Scheduler and Rate. What you gain: frames that outlive the next recv(), topics
- * that lose nothing silently (missed_count(), policy=, history=), messages of any length, and
- * processes that may be killed at any time. What changes:
+ * names, signatures, defaults, values and errors, class by class. What you gain: frames that outlive the
+ * next recv(), topics that lose nothing silently (missed_count(), policy=, history=), messages of any
+ * length, and processes that may be killed at any time. What changes:
  *
  *     views after send()         new ones are read-only; copy() gives a writable frame
  *     pixel()                    a list of numbers, as the documentation says; not bytes
@@ -89,8 +89,18 @@
  *                                as what it is, and not needed
  *     depth_scale                of uint16 is 0.001: get_depth() is in metres
  *     Tensor.slice()             clamps as Python's slices do
- *     not there                  PointXYZ and its kin, transforms, Params, the encodings gray16 and bayer,
- *                                Scheduler's remove_node() and its list of recordings */
+ *     errors                     also derive from horus.Error. A name or a capacity that cannot be is
+ *                                ValueError, what the pool can never hold too: there RuntimeError
+ *     sizes                      0 rows, columns or fields are ValueError for images, depth and clouds;
+ *                                Tensor() may have none, and dimensions of 0
+ *     Tensor                     has all of NumPy's operators, compares element by element and is hashed
+ *                                as an object; astype() always copies; refcount counts holds, not views
+ *     stats()                    have more keys; max_slots of a pool is what fits into it
+ *     send_blocking()            returns True, there None
+ *     sub_count()                counts a handle from its opening until its first send
+ *     not there                  PointXYZ and its kin, transforms, Params, drivers, msggen, NodeInfo's log_pub(),
+ *                                log_sub() and transition_to_error(), Scheduler's remove_node() and its list
+ *                                of recordings */
 #ifndef HORUS_PYTHON_H
 #define HORUS_PYTHON_H
 #ifdef HORUS_PYTHON_IMPLEMENTATION
@@ -117,14 +127,15 @@
  * functions are looked up at first use. */
 static struct {
     PyObject *module;
-    PyObject *error;                 /* horus.Error */
-    PyObject *by_code[32];           /* for each horus_result below 0, at its negative */
-    PyObject *timeout_error;         /* TIMEOUT */
-    PyObject *overflow_error;        /* a number that its place cannot hold: an ArgumentError too */
-    PyObject *buffer_error;          /* DLPack and the buffer protocol */
-    PyObject *unicode_error;         /* a text that is not UTF-8 */
-    PyObject *index_error;           /* beyond the elements of a message */
-    PyObject *numpy;                 /* the module, or NULL */
+    PyObject *error;          /* horus.Error */
+    PyObject *by_code[32];    /* for each horus_result below 0, at its negative */
+    PyObject *timeout_error;  /* TIMEOUT */
+    PyObject *overflow_error; /* a number that its place cannot hold: an ArgumentError too */
+    PyObject *buffer_error;   /* DLPack and the buffer protocol */
+    PyObject *unicode_error;  /* a text that is not UTF-8 */
+    PyObject *index_error;    /* beyond the elements of a message */
+    PyObject *dtype_error;    /* an array whose elements are of a wrong type: ValueError too */
+    PyObject *numpy;          /* the module, or NULL */
     PyObject *torch_from, *jax_from; /* from_dlpack of the frameworks, or NULL */
     PyObject *bfloat16;              /* NumPy's dtype of ml_dtypes, or NULL */
     PyObject *pools;                 /* dict: pool_id -> TensorPool */
@@ -349,7 +360,10 @@ static int horusp_errors_init(PyObject *module)
               horusp_exception(module, "UnicodeEncodeError", HORUSP_VALUE_ERROR,
                                PyExc_UnicodeEncodeError, "A text that is not UTF-8.")) ||
         !(horusp.index_error = horusp_exception(module, "IndexError", HORUSP_VALUE_ERROR,
-                                                PyExc_IndexError, "Beyond the elements.")))
+                                                PyExc_IndexError, "Beyond the elements.")) ||
+        !(horusp.dtype_error =
+              horusp_exception(module, "DTypeError", HORUSP_TYPE_ERROR, PyExc_ValueError,
+                               "An array whose elements are of another type than is taken.")))
         return -1;
     Py_INCREF(horusp.timeout_error);
     if (PyModule_AddObject(module, "HorusTimeoutError", horusp.timeout_error) < 0)
@@ -467,9 +481,10 @@ static bool horusp_int(PyObject *o, const char *what, int64_t low, int64_t high,
     Py_DECREF(n);
     if (v == -1 && !over && PyErr_Occurred())
         return false;
-    if (over || v < low || v > high) {
-        PyErr_Format(horusp.by_code[-HORUS_E_ARG], "%s must be %lld to %lld, not %S", what,
-                     (long long)low, (long long)high, o);
+    if (over || v < low || v > high) { /* below what counts, or beyond what any of them could be */
+        bool no_place = over || (v < 0 && low >= 0) || v > UINT32_MAX;
+        PyErr_Format(no_place ? horusp.overflow_error : horusp.by_code[-HORUS_E_ARG],
+                     "%s must be %lld to %lld, not %S", what, (long long)low, (long long)high, o);
         return false;
     }
     *out = v;
@@ -488,7 +503,7 @@ static bool horusp_double(PyObject *o, const char *what, double *out)
     }
     return true;
 }
-static bool horusp_dtype(PyObject *o, horus_dtype *out)
+static bool horusp_dtype_of(PyObject *o, bool depth, horus_dtype *out)
 {
     static const struct {
         const char *text;
@@ -503,16 +518,28 @@ static bool horusp_dtype(PyObject *o, horus_dtype *out)
         {"f32", HORUS_F32},
         {"f64", HORUS_F64},
         {"f16", HORUS_F16},
+        {"bf16", HORUS_BF16},
         {"u8", HORUS_U8},
         {"u16", HORUS_U16},
+        {"u32", HORUS_U32},
+        {"u64", HORUS_U64},
+        {"i8", HORUS_I8},
+        {"i16", HORUS_I16},
         {"i32", HORUS_I32},
         {"i64", HORUS_I64},
-        {"meters", HORUS_F32},
+        {"bool_", HORUS_BOOL},
+        {"byte", HORUS_U8},
+        {"int", HORUS_I32}, /* as C has it; the type int is NumPy's */
+        {"long", HORUS_I64},
+        {"meters", HORUS_F32}, /* from here on: of depth images */
         {"mm", HORUS_U16},
         {"millimeters", HORUS_U16},
-        {"bool_", HORUS_BOOL},
-        {"int", HORUS_I64},
     };
+    const size_t count = sizeof names / sizeof names[0] - (depth ? 0 : 3);
+    if (o == (PyObject *)&PyLong_Type) {
+        *out = HORUS_I64;
+        return true;
+    }
     PyObject *text = NULL;
     const char *s = NULL;
     if (PyUnicode_Check(o)) {
@@ -525,17 +552,19 @@ static bool horusp_dtype(PyObject *o, horus_dtype *out)
             text = PyObject_Str(o); /* torch.uint8 */
         }
     }
-    if (!text || !PyUnicode_Check(text) || !(s = horusp_utf8(text, NULL))) {
+    Py_ssize_t bytes = 0;
+    if (!text || !PyUnicode_Check(text) || !(s = horusp_utf8(text, &bytes))) {
         Py_XDECREF(text);
         if (!PyErr_Occurred())
             PyErr_Format(HORUSP_TYPE_ERROR, "dtype must be a name like \"float32\"");
         return false;
     }
-    const char *dot = strrchr(s, '.');
+    const char *start = s, *dot = strrchr(s, '.');
     if (dot)
         s = dot + 1;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(names[i].text, s) == 0) {
+    bool whole = strlen(s) == (size_t)bytes - (size_t)(s - start);
+    for (size_t i = 0; whole && i < count; i++)
+        if (horusi_same_text(s, names[i].text)) {
             *out = names[i].dtype;
             Py_DECREF(text);
             return true;
@@ -546,6 +575,33 @@ static bool horusp_dtype(PyObject *o, horus_dtype *out)
                  o);
     Py_DECREF(text);
     return false;
+}
+static bool horusp_dtype(PyObject *o, horus_dtype *out) { return horusp_dtype_of(o, false, out); }
+/* "cpu", by whatever name: false with UnsupportedError if it is a GPU, ArgumentError if it is no device. */
+static bool horusp_device(PyObject *o, bool here)
+{
+    if (PyLong_Check(o)) {
+        PyErr_SetString(HORUSP_TYPE_ERROR, "device must be a str like \"cpu\", not an int");
+        return false;
+    }
+    PyObject *text = PyObject_Str(o); /* torch.device("cpu") */
+    const char *s = text ? horusp_utf8(text, NULL) : NULL;
+    bool cpu = s && (horusi_same_text(s, "cpu") || horusi_same_text(s, "cpu:0"));
+    if (s && !cpu) {
+        char kind[8] = "";
+        size_t digits = strlen(s) > 5 ? strspn(s + 5, "0123456789") : 0;
+        (void)snprintf(kind, sizeof kind, "%.5s", s);
+        bool gpu = horusi_same_text(s, "cuda") ||
+                   (horusi_same_text(kind, "cuda:") && digits > 0 && !s[5 + digits]);
+        PyErr_Format(gpu ? horusp.by_code[-HORUS_E_UNSUPPORTED] : horusp.by_code[-HORUS_E_ARG],
+                     gpu    ? "device %R: pool memory is the CPU's: to_torch().to(\"cuda\") copies "
+                              "it to a GPU"
+                     : here ? "device must be \"cpu\", not %R"
+                            : "device must be \"cuda\" or \"cuda:0\" and so on, not %R",
+                     o);
+    }
+    Py_XDECREF(text);
+    return cpu;
 }
 /* A single number, and nothing with elements: arrays have __index__ and __float__ as well. */
 static bool horusp_is_number(PyObject *o)
@@ -1564,7 +1620,7 @@ static bool horusp_source_begin(horusp_source *s, PyObject *o, PyObject **keep)
                 s->t.dtype = HORUS_BF16;
         }
         if (r == 0 && (other || !PyErr_Occurred()))
-            PyErr_Format(HORUSP_TYPE_ERROR,
+            PyErr_Format(horusp.dtype_error,
                          "dtype %S is none of bool, uint8 to uint64, int8 to int64, float16, "
                          "float32, float64, bfloat16",
                          d ? d : Py_None);
@@ -2034,6 +2090,8 @@ static PyObject *horusp_cuda(PyObject *self, PyObject *const *args, Py_ssize_t n
     PyObject *v[1];
     if (!horusp_args(&horusp_sig_cuda, args, nargs, kw, v) || !horusp_live((horusp_frame *)self))
         return NULL;
+    if (v[0])
+        return horusp_device(v[0], false) ? horusp_to_cpu(self, NULL) : NULL;
     PyErr_SetString(horusp.by_code[-HORUS_E_UNSUPPORTED],
                     "pool memory is the CPU's: to_torch().to(\"cuda\") copies it to a GPU");
     return NULL;
@@ -2341,15 +2399,15 @@ static int horusp_numbers(PyObject *o, double *out)
 /* ------------------------------------------------------------------------------------ >>image */
 static bool horusp_encoding(PyObject *o, horus_encoding *out)
 {
-    const char *s = PyUnicode_Check(o) ? horusp_utf8(o, NULL) : NULL;
+    Py_ssize_t bytes = 0;
+    const char *s = PyUnicode_Check(o) ? horusp_utf8(o, &bytes) : NULL;
     if (!s) {
         if (!PyErr_Occurred())
             PyErr_Format(HORUSP_TYPE_ERROR, "encoding must be a str, not %.100s",
                          Py_TYPE(o)->tp_name);
         return false;
     }
-    horus_result r = horus_encoding_find(out, s);
-    if (r == HORUS_OK)
+    if (strlen(s) == (size_t)bytes && horus_encoding_find(out, s) == HORUS_OK)
         return true;
     PyErr_Format(horusp.by_code[-HORUS_E_ARG],
                  "encoding %R is none of mono8, mono16, rgb8, bgr8, rgba8, bgra8, yuv422, mono32f, "
@@ -2465,7 +2523,7 @@ static bool horusp_image_fits(horus_tensor *t, PyObject *encoding, horus_encodin
     for (uint32_t i = 0; i < t->ndim; i++)
         fits = fits && t->shape[i] > 0;
     if (!fits || t->dtype != horusi_encodings[*e].dtype) {
-        PyErr_Format(horusp.by_code[fits ? -HORUS_E_TYPE : -HORUS_E_SIZE],
+        PyErr_Format(fits ? horusp.dtype_error : horusp.by_code[-HORUS_E_SIZE],
                      "%s takes an array of shape (height, width%s%s) and dtype %s, not (%s) of %s",
                      horus_encoding_name(*e), channels > 1 ? ", " : "",
                      channels == 1   ? ""
@@ -2636,6 +2694,18 @@ static PyObject *horusp_image_pixel(PyObject *self, PyObject *const *args, Py_ss
     }
     return list;
 }
+/* OverflowError if one of the values is too much for the encoding, else what `r` says. NULL. */
+static PyObject *horusp_value_error(const horus_image *m, const double *value, int count,
+                                    horus_result r)
+{
+    bool fit = true;
+    for (int i = 0; i < count; i++)
+        fit = fit && horusi_value_fits(value[i], horusi_encodings[m->encoding].dtype);
+    if (r != HORUS_E_ARG || fit)
+        return horusp_error(r);
+    PyErr_SetString(horusp.overflow_error, horus_last_error());
+    return NULL;
+}
 static horusp_sig horusp_sig_set_pixel = {"set_pixel", 3, 3, 3, {{"x", 0}, {"y", 0}, {"value", 0}}};
 static PyObject *horusp_image_set_pixel(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                         PyObject *kw)
@@ -2652,7 +2722,7 @@ static PyObject *horusp_image_set_pixel(PyObject *self, PyObject *const *args, P
     horus_image m = horusp_image(f);
     horus_result r = horus_image_set_pixel(&m, (uint32_t)x, (uint32_t)y, value, (size_t)n);
     if (r != HORUS_OK)
-        return horusp_error(r);
+        return horusp_value_error(&m, value, n, r);
     Py_RETURN_NONE;
 }
 static PyObject *horusp_image_fill(PyObject *self, PyObject *o)
@@ -2670,7 +2740,7 @@ static PyObject *horusp_image_fill(PyObject *self, PyObject *o)
             value[n] = value[0];
     horus_result r = horus_image_fill(&m, value, (size_t)n);
     if (r != HORUS_OK)
-        return horusp_error(r);
+        return horusp_value_error(&m, value, n, r);
     Py_RETURN_NONE;
 }
 HORUSP_ONE(horusp_image_fill, "fill", "value")
@@ -3142,7 +3212,7 @@ static PyObject *horusp_depth_tp_new(PyTypeObject *type, PyObject *args, PyObjec
     if (!horusp_args_tuple(&horusp_sig_depth, args, kw, v) ||
         !horusp_int(v[0], "height", 1, INT32_MAX, &shape[0]) ||
         !horusp_int(v[1], "width", 1, INT32_MAX, &shape[1]) ||
-        (v[2] && !horusp_dtype(v[2], &dtype)))
+        (v[2] && !horusp_dtype_of(v[2], true, &dtype)))
         return NULL;
     if (dtype != HORUS_F32 && dtype != HORUS_U16) {
         PyErr_Format(horusp.by_code[-HORUS_E_ARG],
@@ -3160,8 +3230,8 @@ static bool horusp_depth_fits(const horus_tensor *t)
     char shape[200];
     horusp_shape_text(t, shape, sizeof shape);
     PyErr_Format(
-        horusp.by_code[t->ndim == 2 && t->shape[0] > 0 && t->shape[1] > 0 ? -HORUS_E_TYPE
-                                                                          : -HORUS_E_SIZE],
+        t->ndim == 2 && t->shape[0] > 0 && t->shape[1] > 0 ? horusp.dtype_error
+                                                           : horusp.by_code[-HORUS_E_SIZE],
         "a depth image takes an array of shape (height, width) and dtype float32 (metres), "
         "float64 or uint16 (millimetres), not (%s) of %s",
         shape, horus_dtype_name((horus_dtype)t->dtype));
@@ -3853,18 +3923,8 @@ static PyObject *horusp_pool_alloc(PyObject *self, PyObject *const *args, Py_ssi
     PyObject *v[3];
     if (!horusp_args(&horusp_sig_alloc, args, nargs, kw, v))
         return NULL;
-    if (v[2]) {
-        PyObject *text = PyObject_Str(v[2]);
-        bool cpu = text && (PyUnicode_CompareWithASCIIString(text, "cpu") == 0 ||
-                            PyUnicode_CompareWithASCIIString(text, "cpu:0") == 0);
-        Py_XDECREF(text);
-        if (!cpu) {
-            if (!PyErr_Occurred())
-                PyErr_Format(horusp.by_code[-HORUS_E_UNSUPPORTED],
-                             "device %R: pool memory is the CPU's", v[2]);
-            return NULL;
-        }
-    }
+    if (v[2] && !horusp_device(v[2], true))
+        return NULL;
     return horusp_pool_live((horusp_pool *)self)
                ? horusp_tensor_make(v, ((horusp_pool *)self)->pool, 0)
                : NULL;

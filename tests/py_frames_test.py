@@ -279,7 +279,7 @@ class Common(unittest.TestCase):
     def test_signatures_are_shown(self):
         for function, text in ((horus.Image.from_numpy, "(array, encoding=None)"),
                                (horus.Image.to_numpy, "(self, copy=False)"),
-                               (horus.Topic.send, "(self, message, timeout=None)"),
+                               (horus.Topic.send, "(self, message, timeout=None, node=None)"),
                                (horus.Image.from_bytes, "(data, height, width, encoding='rgb8')")):
             self.assertEqual(str(inspect.signature(function)).replace(", /", ""), text)
         for kind in (horus.Image, horus.PointCloud, horus.DepthImage, horus.Tensor, horus.TensorPool, horus.Topic):
@@ -294,6 +294,37 @@ class Common(unittest.TestCase):
             value = getattr(horus, name)
             if isinstance(value, type) and issubclass(value, Exception):
                 self.assertTrue(issubclass(value, horus.Error))
+
+    def test_errors_are_those_that_programs_for_the_package_catch(self):
+        for bad in (lambda: horus.Image(-1, 4), lambda: horus.Image(2**64, 4), lambda: horus.Tensor([-1]),
+                    lambda: horus.TensorPool(-1), lambda: horus.Image(2, 2).set_pixel(0, 0, [1, 2, 256]),
+                    lambda: horus.Image(2, 2).fill([1, 2, -1])):
+            with self.assertRaises(OverflowError) as caught: # and of horus.Error and ValueError, as ever
+                bad()
+            self.assertIsInstance(caught.exception, (horus.OverflowError, horus.ArgumentError))
+        for bad in (lambda: horus.DepthImage.from_numpy(np.zeros((2, 2), "u1")),
+                    lambda: horus.Image.from_numpy(np.zeros((2, 2, 3)), "rgb8"),
+                    lambda: horus.Tensor.from_numpy(np.array(["text"]))):
+            for error in (TypeError, ValueError, horus.DTypeError):
+                self.assertRaises(error, bad)
+        pool = horus.TensorPool()
+        self.assertEqual(pool.alloc([2], device="CPU").device, "cpu")
+        for device, error in (("cuda", RuntimeError), ("cuda:1", RuntimeError), ("metal", ValueError),
+                              ("cuda:", ValueError), ("cuda:1x", ValueError), (0, TypeError)):
+            self.assertRaises(error, pool.alloc, [2], "float32", device)
+            if device != 0:
+                self.assertRaises(error, pool.alloc([2]).cuda, device)
+
+    def test_names_of_types(self):
+        for name, dtype in (("FLOAT32", "float32"), ("int", "int32"), (int, "int64"), ("long", "int64"),
+                            ("byte", "uint8"), ("bf16", "bfloat16"), ("i8", "int8"), ("u64", "uint64"), (float, "float32")):
+            self.assertEqual(horus.Tensor([2], name).dtype, dtype)
+        self.assertEqual(horus.DepthImage(2, 2, "MM").dtype, "uint16")
+        self.assertEqual([horus.Image(2, 2, e).encoding for e in ("gray16", "bayer")], ["mono16", "bayer_rggb8"])
+        for bad in (lambda: horus.PointCloud(2, 3, "mm"), lambda: horus.Tensor([2], "float32\0"),
+                    lambda: horus.Tensor([2], "f\0"), lambda: horus.Image(2, 2, "rgb8\0x"),
+                    lambda: horus.Image(2, 2, "rgb8\0")):
+            self.assertRaises(ValueError, bad)
 
     def test_a_star_import_shadows_no_builtin(self):
         import builtins
