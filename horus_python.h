@@ -133,6 +133,7 @@ static struct {
     PyObject *overflow_error; /* a number that its place cannot hold: an ArgumentError too */
     PyObject *buffer_error;   /* DLPack and the buffer protocol */
     PyObject *unicode_error;  /* a text that is not UTF-8 */
+    PyObject *decode_error;   /* bytes that are not UTF-8, where a text should be */
     PyObject *index_error;    /* beyond the elements of a message */
     PyObject *dtype_error;    /* an array whose elements are of a wrong type: ValueError too */
     PyObject *numpy;          /* the module, or NULL */
@@ -252,9 +253,10 @@ static int horusp_ours(void)
     PyObject *type, *value, *trace;
     PyErr_Fetch(&type, &value, &trace);
     PyErr_NormalizeException(&type, &value, &trace);
-    PyObject *ours = type == PyExc_UnicodeEncodeError ? horusp.unicode_error
-                     : type == PyExc_OverflowError    ? horusp.overflow_error
-                                                      : NULL;
+    PyObject *ours = type == PyExc_UnicodeEncodeError   ? horusp.unicode_error
+                     : type == PyExc_UnicodeDecodeError ? horusp.decode_error
+                     : type == PyExc_OverflowError      ? horusp.overflow_error
+                                                        : NULL;
     PyObject *args = ours && value ? PyObject_GetAttrString(value, "args") : NULL;
     PyObject *made = args && PyTuple_Check(args) ? PyObject_CallObject(ours, args) : NULL;
     Py_XDECREF(args);
@@ -359,6 +361,9 @@ static int horusp_errors_init(PyObject *module)
         !(horusp.unicode_error =
               horusp_exception(module, "UnicodeEncodeError", HORUSP_VALUE_ERROR,
                                PyExc_UnicodeEncodeError, "A text that is not UTF-8.")) ||
+        !(horusp.decode_error =
+              horusp_exception(module, "UnicodeDecodeError", HORUSP_VALUE_ERROR,
+                               PyExc_UnicodeDecodeError, "A received text that is not UTF-8.")) ||
         !(horusp.index_error = horusp_exception(module, "IndexError", HORUSP_VALUE_ERROR,
                                                 PyExc_IndexError, "Beyond the elements.")) ||
         !(horusp.dtype_error =
@@ -4701,6 +4706,13 @@ static inline uint64_t horusp_take(horusp_reader *r, int bytes)
     }
 }
 
+static PyObject *horusp_decode_text(const uint8_t *p, size_t n)
+{
+    PyObject *text = PyUnicode_DecodeUTF8((const char *)p, (Py_ssize_t)n, NULL);
+    if (!text)
+        (void)horusp_ours();
+    return text;
+}
 /* A plain ASCII text is copied as it is; the rest is checked and decoded by Python. */
 static PyObject *horusp_new_text(const uint8_t *p, size_t n)
 {
@@ -4708,7 +4720,7 @@ static PyObject *horusp_new_text(const uint8_t *p, size_t n)
     size_t i;
     PyObject *text;
     if (n < 2)
-        return PyUnicode_DecodeUTF8((const char *)p, (Py_ssize_t)n, NULL); /* those Python keeps */
+        return horusp_decode_text(p, n); /* those Python keeps */
     for (i = 0; i + 8 <= n; i += 8) {
         memcpy(&word, p + i, 8);
         any |= word;
@@ -4716,7 +4728,7 @@ static PyObject *horusp_new_text(const uint8_t *p, size_t n)
     for (; i < n; i++)
         any |= p[i];
     if (any & UINT64_C(0x8080808080808080))
-        return PyUnicode_DecodeUTF8((const char *)p, (Py_ssize_t)n, NULL);
+        return horusp_decode_text(p, n);
     if (!(text = PyUnicode_New((Py_ssize_t)n, 127)))
         return NULL;
     horusp_copy(PyUnicode_1BYTE_DATA(text), p, n);
@@ -8729,9 +8741,10 @@ enum { HORUSP_NDARRAY = 1 }; /* in a tensor's descriptor, where images have thei
 
 typedef struct horusp_topic {
     PyObject_HEAD PyObject *weak;
-    horus_topic *handle;    /* NULL: closed */
-    PyObject *message;      /* the class it carries, or NULL */
-    PyObject *endpoint;     /* as it was given, or NULL */
+    horus_topic *handle; /* NULL: closed */
+    PyObject *message;   /* the class it carries, or NULL */
+    PyObject *endpoint;  /* as it was given, or NULL */
+    PyObject *late; /* of a message that recv_all() could not read; raised by the next receive */
     const horus_type *type; /* of that class, or NULL */
     horus_topic_desc desc;  /* to open it again, in a forked child */
     char name[HORUS_NAME_BYTES];
@@ -9231,8 +9244,8 @@ static horus_result horusp_receive_once(void *what)
             r = horusi_receive(t, NULL, 0, o->kind, HORUS_NO_WAIT, &got);
             if (r == HORUS_OK) {
                 o->missed += got.info.lost;
-                o->got++;
                 v->message = horusp_received(&got);
+                o->got += v->message != NULL;
             } else if (r == HORUS_E_TYPE) {
                 o->kind = got.info.kind;
             }
@@ -9252,8 +9265,8 @@ static horus_result horusp_receive_once(void *what)
         }
         if (r == HORUS_OK) {
             o->missed += info.lost;
-            o->got++;
             v->message = horusp_decode(o, &info, buffer, info.size);
+            o->got += v->message != NULL;
         } else if (r == HORUS_E_TYPE) {
             o->kind = info.kind;
         }
@@ -9292,12 +9305,25 @@ static horus_result horusp_wait_once(void *what)
         handle[i] = w->topics[i]->handle;
     return horus_wait(handle, w->count, w->timeout_ns, &w->ready);
 }
-/* 1: *message is there; 0: nothing came; -1: exception. */
+/* Raises what recv_all() kept, if it did. */
+static bool horusp_is_late(horusp_topic *o)
+{
+    PyObject *late = o->late;
+    if (!late)
+        return false;
+    o->late = NULL;
+    PyErr_SetObject((PyObject *)Py_TYPE(late), late);
+    Py_DECREF(late);
+    return true;
+}
+enum { HORUSP_LOST = -2 };
+/* 1: *message is there; 0: nothing came; -1: exception; HORUSP_LOST: of a message that was taken, but
+ * cannot be read. */
 static int horusp_recv(horusp_topic *o, int64_t timeout_ns, bool look, PyObject **message)
 {
     horusp_receiving v = {.o = o, .look = look};
     *message = NULL;
-    if (!horusp_topic_live(o))
+    if (!horusp_topic_live(o) || (!look && horusp_is_late(o)))
         return -1;
     horus_result r = horusp_receive_once(&v);
     if (r == HORUS_EMPTY && timeout_ns != HORUS_NO_WAIT && horusi_taped()) {
@@ -9310,13 +9336,15 @@ static int horusp_recv(horusp_topic *o, int64_t timeout_ns, bool look, PyObject 
     if (r == HORUS_EMPTY && timeout_ns != HORUS_NO_WAIT &&
         !horusp_wait(&o, 1, false, timeout_ns, horusp_receive_surely, &v, &r))
         return -1;
-    if (r == HORUS_OK) {
+    if (r == HORUS_OK && (v.message || look)) {
         *message = v.message;
-        return v.message || look ? 1 : -1;
+        return 1;
     }
     if (r == HORUS_EMPTY)
         return 0;
     o->unread++;
+    if (r == HORUS_OK)
+        return HORUSP_LOST;
     (void)horusp_error(r);
     return -1;
 }
@@ -9350,7 +9378,7 @@ static PyObject *horusp_topic_read_latest(PyObject *self, PyObject *none)
     horusp_topic *o = (horusp_topic *)self;
     PyObject *message;
     (void)none;
-    if (!horusp_topic_live(o))
+    if (!horusp_topic_live(o) || horusp_is_late(o))
         return NULL;
     horus_result r = horus_topic_skip_to_latest(o->handle, NULL);
     if (r != HORUS_OK && r != HORUS_EMPTY)
@@ -9368,14 +9396,34 @@ static PyObject *horusp_topic_recv_all(PyObject *self, PyObject *none)
         Py_XDECREF(list);
         return NULL;
     }
-    int got = horusp_topic_counts(o, &s) ? 1 : -1;
-    for (uint64_t left = s.pending; got > 0 && left > 0; left--) { /* what comes later waits */
-        got = horusp_recv(o, HORUS_NO_WAIT, false, &message);
-        if (got > 0 && PyList_Append(list, message) < 0)
-            got = -1;
+    PyObject *type = NULL, *error = NULL, *trace = NULL; /* the first */
+    bool ok = !horusp_is_late(o) && horusp_topic_counts(o, &s);
+    for (uint64_t left = ok ? s.pending : 0; left > 0; left--) { /* what comes later waits */
+        int got = horusp_recv(o, HORUS_NO_WAIT, false, &message);
+        if (got > 0 && PyList_Append(list, message) < 0) {
+            o->got--;
+            o->unread++;
+            got = HORUSP_LOST;
+        }
         Py_XDECREF(message);
+        if (got < 0 && !error) {
+            PyErr_Fetch(&type, &error, &trace);
+            PyErr_NormalizeException(&type, &error, &trace);
+        }
+        PyErr_Clear();
+        if (got == 0 || got == -1)
+            break;
     }
-    if (got < 0)
+    if (error && PyList_GET_SIZE(list) == 0) {
+        PyErr_Restore(horusp_ref(type), horusp_ref(error), horusp_ref(trace));
+        ok = false;
+    } else if (error && !o->late) {
+        o->late = horusp_ref(error);
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(trace);
+    if (!ok)
         Py_CLEAR(list);
     return list;
 }
@@ -9657,6 +9705,7 @@ static void horusp_topic_dealloc(PyObject *self)
         PyObject_ClearWeakRefs(self);
     horus_topic_close(o->handle);
     o->handle = NULL;
+    Py_CLEAR(o->late);
     Py_CLEAR(o->message);
     Py_CLEAR(o->endpoint);
     Py_TYPE(self)->tp_free(self);
@@ -9664,6 +9713,12 @@ static void horusp_topic_dealloc(PyObject *self)
 static int horusp_topic_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(((horusp_topic *)self)->message);
+    Py_VISIT(((horusp_topic *)self)->late);
+    return 0;
+}
+static int horusp_topic_clear(PyObject *self)
+{
+    Py_CLEAR(((horusp_topic *)self)->late);
     return 0;
 }
 
@@ -9811,7 +9866,10 @@ static PyMethodDef horusp_topic_methods[] = {
     {"read_latest", horusp_topic_read_latest, METH_NOARGS,
      "read_latest($self)\n--\n\nDrops all but the newest message and returns that one, or None."},
     {"recv_all", horusp_topic_recv_all, METH_NOARGS,
-     "recv_all($self)\n--\n\nAll messages that are pending now, oldest first, as a list."},
+     "recv_all($self)\n--\n\nAll messages that are pending now, oldest first, as a list. One that "
+     "cannot "
+     "be read is left out, and the next receive raises its error; of several, the first one's. "
+     "stats()[\"recv_failures\"] counts them all."},
     {"wait", HORUSP_FN(horusp_topic_wait_), HORUSP_FAST,
      "wait($self, timeout=None)\n--\n\nTrue once there is a message; False after timeout seconds."},
     {"has_msg", horusp_topic_has_msg, METH_NOARGS,
@@ -9846,6 +9904,7 @@ static PyTypeObject horusp_topic_type = {
     .tp_dealloc = horusp_topic_dealloc,
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .tp_traverse = horusp_topic_traverse,
+    .tp_clear = horusp_topic_clear,
     .tp_weaklistoffset = offsetof(horusp_topic, weak),
     .tp_doc =
         "Topic(msg_type, capacity=None, endpoint=None, *, name=None, policy=None, "
@@ -10834,8 +10893,9 @@ static PyMethodDef horusp_node_methods[] = {
      "made at "
      "first use. True, or False where a reliable or queue topic is full."},
     HORUSP_METHOD(node, recv, "($self, topic)\n--\n\nThe next message, or None."),
-    HORUSP_METHOD(node, recv_all,
-                  "($self, topic)\n--\n\nAll messages that are pending, as a list."),
+    HORUSP_METHOD(
+        node, recv_all,
+        "($self, topic)\n--\n\nAll messages that are pending, as a list, as Topic.recv_all()."),
     HORUSP_METHOD(node, has_msg,
                   "($self, topic)\n--\n\nTrue if recv() would return a message. Takes nothing."),
     HORUSP_METHOD(

@@ -26,6 +26,28 @@ class Named:
     __topic_name__ = "my.named"
 
 
+def overwrite(old, new):
+    """Puts other bytes into the shared memory of this process's namespace: as a stray write would."""
+    with open("/proc/self/maps") as file:
+        folder = next(os.path.dirname(line.split()[5]) for line in file if " rw-s " in line and "/horus" in line)
+    fd = os.open(os.path.join(folder, "horus"), os.O_RDWR)
+    at, done = 0, 0
+    try:
+        while True:
+            at = os.lseek(fd, at, os.SEEK_DATA)
+            data = os.pread(fd, os.lseek(fd, at, os.SEEK_HOLE) - at, at)
+            found = data.find(old)
+            if found >= 0:
+                os.pwrite(fd, new, at + found)
+                done += 1
+            at += len(data)
+    except OSError: # no more data
+        pass
+    finally:
+        os.close(fd)
+    assert done == 1, f"{old} is there {done} times"
+
+
 class Messages(unittest.TestCase):
     def setUp(self):
         self.topic = horus.Topic(f"test.{self.id().split('.')[-1]}")
@@ -137,6 +159,48 @@ class Messages(unittest.TestCase):
         self.assertEqual(self.topic.recv_all(), [0, 1, 2])
         self.assertEqual(self.topic.recv_all(), [])
         self.assertEqual(self.topic.missed_count(), 0)
+
+    def test_what_cannot_be_read_takes_nothing_along(self):
+        def good_and_bad(*marks):
+            for m in marks:
+                self.topic.send({"k": m})
+                if m.startswith("BAD"):
+                    overwrite(m.encode(), b"\xff" + m.encode()[1:])
+        failures = lambda: self.topic.stats()["recv_failures"]
+        received = lambda: self.topic.stats()["messages_received"]
+        good_and_bad("BAD-TEXT-ALONE")
+        with self.assertRaises(UnicodeDecodeError) as caught: # alone: at once
+            self.topic.recv()
+        for base in (horus.Error, horus.ArgumentError, ValueError):
+            self.assertIsInstance(caught.exception, base)
+        self.assertEqual(caught.exception.encoding, "utf-8")
+        self.assertEqual((failures(), received()), (1, 0))
+        good_and_bad("BAD-TEXT-ALONE")
+        self.assertRaises(UnicodeDecodeError, self.topic.recv_all)
+        self.assertEqual(self.topic.recv_all(), [])
+        good_and_bad("one", "BAD-TEXT-FIRST", "two", "BAD-TEXT-SECOND", "three")
+        self.assertEqual(self.topic.recv_all(), [{"k": "one"}, {"k": "two"}, {"k": "three"}])
+        self.assertEqual((failures(), received()), (4, 3))
+        good_and_bad("four")
+        with self.assertRaises(UnicodeDecodeError) as caught: # of the first
+            self.topic.recv()
+        self.assertIn(b"FIRST", caught.exception.object)
+        self.assertEqual(self.topic.recv(), {"k": "four"})
+        for receive in (self.topic.recv_all, self.topic.try_recv, self.topic.read_latest, lambda: next(self.topic)):
+            good_and_bad("BAD-TEXT-AGAIN", "good")
+            self.assertEqual(self.topic.recv_all(), [{"k": "good"}])
+            self.assertFalse(self.topic.has_msg())
+            self.assertRaises(UnicodeDecodeError, receive)
+            self.assertEqual(self.topic.recv_all(), [])
+        good_and_bad("BAD-TEXT-CLOSED", "good")
+        self.topic.recv_all()
+        self.topic.close()
+        self.assertRaises(horus.ClosedError, self.topic.recv)
+        self.topic = horus.Topic(self.topic.name) # a node gives what its topic gives
+        node = horus.Node("reads.all", subs=self.topic.name)
+        good_and_bad("a", "BAD-TEXT-NODE", "b")
+        self.assertEqual(node.recv_all(self.topic.name), [{"k": "a"}, {"k": "b"}])
+        self.assertRaises(UnicodeDecodeError, node.recv, self.topic.name)
 
     def test_loss_is_counted(self):
         with horus.Topic("lossy", capacity=4) as t:
