@@ -1101,6 +1101,20 @@ static bool horusp_dims_positive(const horus_tensor *t)
             return false;
     return true;
 }
+/* Elements of others that lie on one another (strides of 0, a window that slides) can be many more than
+ * the bytes that they are in, and whoever copies them would fill its memory: refused. */
+static horus_result horusp_check_strides(const horus_tensor *t)
+{
+    horus_tensor dense = *t;
+    uint64_t bytes = 0, span = horusi_tensor_span(t);
+    if (!horusp_dims_positive(t))
+        return horusi_fail(HORUS_E_UNSUPPORTED, "a tensor with negative strides");
+    if (horusi_is_empty(t) || (horusi_tensor_dense(&dense, &bytes) && bytes <= span))
+        return HORUS_OK;
+    return horusi_fail(HORUS_E_UNSUPPORTED,
+                       "a tensor whose elements overlap: more of them than fit into its %llu bytes",
+                       (unsigned long long)span);
+}
 /* Both run other threads meanwhile if it is much: the caller holds the memory. */
 static void horusp_copy_bytes(void *to, const void *from, size_t bytes)
 {
@@ -3744,6 +3758,8 @@ static PyObject *horusp_tensor_from_descriptor(PyObject *type, PyObject *const *
         return NULL;
     horus_result r = horus_tensor_from_descriptor(&t, NULL, b.buf, (size_t)b.len);
     PyBuffer_Release(&b);
+    if (r == HORUS_OK && (r = horusp_check_strides(&t)) != HORUS_OK)
+        (void)horus_tensor_release(&t);
     if (r != HORUS_OK)
         return horusp_error(r);
     int64_t of = horusp_pool_number(t.frame.pool);
@@ -3791,7 +3807,8 @@ static PyMethodDef horusp_tensor_methods[] = {
     {"from_descriptor", HORUSP_FN(horusp_tensor_from_descriptor), HORUSP_FAST | METH_STATIC,
      "from_descriptor(pool_id, descriptor_bytes)\n--\n\nOpens what to_descriptor() gave, in any "
      "process of the "
-     "namespace, while somebody holds the tensor."},
+     "namespace, while somebody holds the tensor. Refused: what is none, and elements that "
+     "overlap."},
     {"to_descriptor", horusp_tensor_to_descriptor, METH_NOARGS,
      "to_descriptor($self)\n--\n\nAt most 168 bytes that name the tensor."},
     {"numpy", horusp_tensor_numpy, METH_NOARGS, "numpy($self)\n--\n\nAs to_numpy()."},
@@ -9205,8 +9222,8 @@ static PyObject *horusp_received(const horusi_got *got)
     }
     default:
         r = horusi_tensor_from_wire(&t, &got->wire, got->bytes, &got->frame);
-        if (r == HORUS_OK && !horusp_dims_positive(&t))
-            r = horusi_fail(HORUS_E_UNSUPPORTED, "a tensor with negative strides");
+        if (r == HORUS_OK)
+            r = horusp_check_strides(&t);
     }
     if (r != HORUS_OK) {
         horusi_release(got->frame.pool, got->frame.slot);

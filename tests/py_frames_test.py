@@ -9,6 +9,7 @@ import os
 import pathlib
 import pickle
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -1241,6 +1242,24 @@ class Arguments(unittest.TestCase):
         for x in range(0, 65536, 97):
             again.set_depth(x, 0, x / 1000)
             self.assertEqual((again.to_numpy()[0, x], again.get_depth(x, 0)), (x, x / 1000))
+
+    def test_descriptor_whose_elements_overlap(self):
+        x = horus.Tensor.from_numpy(np.arange(24, dtype="u2").reshape(4, 6))
+        before = x.refcount
+        def forged(shape, strides):
+            d = bytearray(x.to_descriptor()[:24])
+            d[15] = len(shape)
+            return bytes(d + struct.pack(f"={2 * len(shape)}q", *shape, *strides)).ljust(64, b"\0")
+        for shape, strides in (((4, 6), (12, 2)), ((6, 4), (2, 12)), ((2, 3), (24, 4)), ((0, 2**40), (0, 0)), ((1, 1), (0, 0)),
+                               ((24, 1), (2, 0))):
+            self.assertEqual(horus.Tensor.from_descriptor(1, forged(shape, strides)).shape, list(shape))
+        for shape, strides in (((2**40, ), (0, )), ((2**62, 2**62), (0, 0)), ((2**20, 24), (0, 2)), ((20, 5), (2, 2)),
+                               ((25, ), (1, )), ((2**32, 2**31, 4), (0, 0, 2))):
+            with self.assertRaises(horus.UnsupportedError) as caught:
+                horus.Tensor.from_descriptor(1, forged(shape, strides))
+            self.assertIn("overlap", str(caught.exception))
+        self.assertRaises(horus.Error, horus.Tensor.from_descriptor, 1, forged((2, ), (-2, )))
+        self.assertEqual(x.refcount, before)
 
     def test_descriptor_of_another_pool(self):
         mine = horus.Tensor([4])
