@@ -6808,6 +6808,7 @@ typedef struct horusi_got {
     horusi_descriptor wire;
     horus_frame frame; /* held, for frames and blobs */
     bool timed;        /* in: somebody wants to know when it was sent */
+    bool keep;         /* in: a blob is to stay in its slot, held, for the caller to copy */
 } horusi_got;
 
 /* A call on a topic, as a recording sees it. The first five are HORUS_KIND_MESSAGE and so on: receives. */
@@ -8493,12 +8494,14 @@ static horus_result horusi_get(horus_topic *t, void *buffer, size_t room, uint32
             if (r == HORUS_OK && kind == HORUSI_WIRE_BLOB) {
                 uint64_t have;
                 void *from = horusi_at(got->frame.pool, got->frame.slot, &have);
-                if (have >= blob)
-                    memcpy(buffer, from, (size_t)blob);
-                else
+                if (have < blob)
                     r = HORUS_EMPTY;
-                horusi_release(got->frame.pool, got->frame.slot);
-                got->frame.pool = NULL;
+                else if (!got->keep)
+                    memcpy(buffer, from, (size_t)blob);
+                if (r != HORUS_OK || !got->keep) {
+                    horusi_release(got->frame.pool, got->frame.slot);
+                    got->frame.pool = NULL;
+                }
             }
             if (horusi_rarely(r == HORUS_EMPTY)) {
                 horusi_give_up(t, in, n, only_look);
@@ -8765,6 +8768,7 @@ HORUSI_COLD horus_result horusi_receive_other(horus_topic *t, void *buffer, size
     if (!buffer)
         return horusi_fail(HORUS_E_ARG, "topic_receive: buffer is NULL");
     got.timed = info != NULL;
+    got.keep = false;
     horus_result r = horusi_receive(t, buffer, room, HORUS_KIND_MESSAGE, timeout_ns, &got);
     if (info && (r == HORUS_OK || r == HORUS_E_SIZE || r == HORUS_E_TYPE))
         *info = got.info;
@@ -8796,6 +8800,7 @@ horus_result horus_topic_peek(horus_topic *t, void *buffer, size_t buffer_bytes,
     if (r != HORUS_OK)
         return r;
     got.timed = true;
+    got.keep = false;
     horusi_deed d = horusi_deed_of(HORUSI_PEEK);
     d.buffer = buffer;
     d.room = buffer ? buffer_bytes : 0;
@@ -9579,6 +9584,7 @@ static horus_result horusi_receive_nowhere(horus_info *info)
     if (!out)                                                                                      \
         return horusi_receive_nowhere(info);                                                       \
     got.timed = info != NULL;                                                                      \
+    got.keep = false;                                                                              \
     horus_result r = horusi_receive(t, NULL, 0, kind, timeout_ns, &got);                           \
     if (info && (r == HORUS_OK || r == HORUS_E_TYPE))                                              \
         *info = got.info;                                                                          \

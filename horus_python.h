@@ -41,9 +41,12 @@
  * pool, zeroed, and returns a Tensor: of the same memory where that is a frame's, else of a copy. The
  * table's plain DLTensor keeps nothing and cannot say that a frame is read-only.
  *
- * Threads. Every object may be used by any thread. Waits let other threads run, and so do copy(),
- * copy_from(), from_numpy() and the like, DLPack copies and statistics of more than 64 KB; fill(), roi(),
- * pickling, and the values of dynamic and typed messages do not. Deleters of exported tensors need no
+ * Threads. Every object may be used by any thread. Waits let other threads run, and so does whatever
+ * copies more than 64 KB in one go: copy(), copy_from(), fill(), roi(), from_numpy() and the like, DLPack,
+ * pickling, statistics, a bytes, bytearray or str in a message, and messages into the pool and out of it.
+ * What is made of many small objects (a long list, the arrays of a message class as they are gathered
+ * into one) does not. A frame that one thread writes to through its object (fill, copy_from, []=, in-place
+ * operators) cannot be sent by another at the same time: BusyError. Deleters of exported tensors need no
  * interpreter lock.
  *
  * Nodes. Ordered nodes tick on the thread that called run(); compute, async and on= nodes on threads of
@@ -672,6 +675,7 @@ static PyObject *horusp_int_list(const int64_t *v, uint32_t n)
  * it: that is what keeps the memory after the frame object is released. */
 typedef struct horusp_hold {
     PyObject_HEAD horus_frame frame;
+    uint32_t writers; /* calls that write into it, and may let other threads run: nobody sends it */
 } horusp_hold;
 static PyTypeObject horusp_hold_type;
 
@@ -684,6 +688,7 @@ static horusp_hold *horusp_hold_new(horus_frame f)
         return NULL;
     }
     h->frame = f;
+    h->writers = 0;
     return h;
 }
 static void horusp_hold_dealloc(PyObject *self)
@@ -767,6 +772,25 @@ static bool horusp_live(horusp_frame *f)
 static bool horusp_is_read_only(const horusp_frame *f)
 {
     return f->t.readonly || horus_frame_published(&f->t.frame);
+}
+
+/* A call begins to write into a frame: NULL with an exception if nobody may. It holds the memory until
+ * the call ends it; from the one to the other the frame is not sent. */
+static horusp_hold *horusp_write_begin(horusp_frame *f)
+{
+    if (!horusp_live(f))
+        return NULL;
+    if (horusp_is_read_only(f)) {
+        (void)horusp_read_only();
+        return NULL;
+    }
+    f->hold->writers++;
+    return (horusp_hold *)horusp_ref((PyObject *)f->hold);
+}
+static void horusp_write_end(horusp_hold *h)
+{
+    h->writers--;
+    Py_DECREF(h);
 }
 
 /* A frame object of a kind. Takes over the hold in t->frame, or shares `hold`. */
@@ -2216,10 +2240,9 @@ static PyObject *horusp_binary(const char *name, PyObject *a, PyObject *b)
 static PyObject *horusp_in_place(const char *name, PyObject *a, PyObject *b)
 {
     horusp_frame *f = (horusp_frame *)a;
-    if (!horusp_live(f))
+    horusp_hold *hold = horusp_write_begin(f);
+    if (!hold)
         return NULL;
-    if (horusp_is_read_only(f))
-        return horusp_read_only();
     PyObject *x = horusp_ndarray(f), *y = x ? horusp_operand(b) : NULL, *r = NULL;
     PyObject *numpy = y ? horusp_numpy() : NULL,
              *function = numpy ? PyObject_GetAttrString(numpy, name) : NULL;
@@ -2227,6 +2250,7 @@ static PyObject *horusp_in_place(const char *name, PyObject *a, PyObject *b)
     PyObject *kw = args ? Py_BuildValue("{sO}", "out", x) : NULL;
     if (kw)
         r = PyObject_Call(function, args, kw);
+    horusp_write_end(hold);
     Py_XDECREF(kw);
     Py_XDECREF(args);
     Py_XDECREF(function);
@@ -2340,13 +2364,13 @@ static int horusp_put_item(PyObject *self, PyObject *key, PyObject *value)
         PyErr_SetString(HORUSP_TYPE_ERROR, "elements cannot be deleted");
         return -1;
     }
-    if (horusp_is_read_only(f)) {
-        (void)horusp_read_only();
+    horusp_hold *hold = horusp_write_begin(f);
+    if (!hold)
         return -1;
-    }
     PyObject *a = horusp_ndarray(f), *k = a ? horusp_operand(key) : NULL;
     PyObject *v = k ? horusp_operand(value) : NULL;
     int r = v ? PyObject_SetItem(a, k, v) : -1;
+    horusp_write_end(hold);
     Py_XDECREF(v);
     Py_XDECREF(k);
     Py_XDECREF(a);
@@ -2635,26 +2659,17 @@ static bool horusp_fill_from_bytes(horusp_frame *f, PyObject *data)
         return false;
     }
     uint64_t bytes = horus_tensor_numel(&f->t) * horus_dtype_bytes((horus_dtype)f->t.dtype);
-    bool ok = horusp_live(f);
-    if (ok && horusp_is_read_only(f)) {
-        (void)horusp_read_only();
-        ok = false;
-    }
+    horusp_hold *hold = horusp_write_begin(f);
+    bool ok = hold != NULL;
     if (ok && (uint64_t)b.len != bytes) {
         PyErr_Format(horusp.by_code[-HORUS_E_SIZE], "%llu bytes are needed, not %zd",
                      (unsigned long long)bytes, b.len);
         ok = false;
     }
-    if (ok && bytes < 65536) {
-        memmove(f->t.data, b.buf, (size_t)bytes);
-    } else if (ok) {
-        PyObject *hold = horusp_ref((PyObject *)f->hold);
-        void *to = f->t.data;
-        PyThreadState *thread = PyEval_SaveThread();
-        memmove(to, b.buf, (size_t)bytes);
-        PyEval_RestoreThread(thread);
-        Py_DECREF(hold);
-    }
+    if (ok)
+        horusp_copy_bytes(f->t.data, b.buf, (size_t)bytes);
+    if (hold)
+        horusp_write_end(hold);
     PyBuffer_Release(&b);
     return ok;
 }
@@ -2757,7 +2772,15 @@ static PyObject *horusp_image_fill(PyObject *self, PyObject *o)
     if (n == 1) /* a grey of all channels */
         for (; n < m.channels; n++)
             value[n] = value[0];
+    horusp_hold *hold = horusp_write_begin(f);
+    if (!hold)
+        return NULL;
+    PyThreadState *thread =
+        (uint64_t)m.stride_bytes * m.height_px < 65536 ? NULL : PyEval_SaveThread();
     horus_result r = horus_image_fill(&m, value, (size_t)n);
+    if (thread)
+        PyEval_RestoreThread(thread);
+    horusp_write_end(hold);
     if (r != HORUS_OK)
         return horusp_value_error(&m, value, n, r);
     Py_RETURN_NONE;
@@ -2790,8 +2813,13 @@ static PyObject *horusp_image_roi(PyObject *self, PyObject *const *args, Py_ssiz
     PyObject *out = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)bytes);
     if (!out)
         return NULL;
+    PyObject *hold = horusp_ref((PyObject *)f->hold); /* release() may come meanwhile */
+    PyThreadState *thread = bytes < 65536 ? NULL : PyEval_SaveThread();
     horus_result r = horus_image_roi(&m, (uint32_t)n[0], (uint32_t)n[1], (uint32_t)n[2],
                                      (uint32_t)n[3], PyBytes_AS_STRING(out), bytes);
+    if (thread)
+        PyEval_RestoreThread(thread);
+    Py_DECREF(hold);
     if (r != HORUS_OK) {
         Py_DECREF(out);
         return horusp_error(r);
@@ -4345,7 +4373,13 @@ static inline uint8_t *horusp_put_text(horusp_writer *w, uint8_t *at, PyObject *
     } else {
         at = n < 65536 ? horusp_put16(at, 0xda, (uint32_t)n) : horusp_put32(at, 0xdb, (uint32_t)n);
     }
-    horusp_copy(at, text, (size_t)n);
+    if (n < 65536) {
+        horusp_copy(at, text, (size_t)n);
+    } else { /* others run meanwhile, and may let go of it */
+        Py_INCREF(value);
+        horusp_copy_bytes(at, text, (size_t)n);
+        Py_DECREF(value);
+    }
     return at + n;
 }
 
@@ -4403,7 +4437,9 @@ static uint8_t *horusp_pack_bytes(horusp_writer *w, uint8_t *at, PyObject *value
     Py_ssize_t n = PyBytes_GET_SIZE(value);
     if (!(at = horusp_put_bytes_head(w, at, value, n)))
         return NULL;
-    memcpy(at, PyBytes_AS_STRING(value), (size_t)n);
+    Py_INCREF(value);
+    horusp_copy_bytes(at, PyBytes_AS_STRING(value), (size_t)n);
+    Py_DECREF(value);
     return at + n;
 }
 
@@ -4414,9 +4450,11 @@ static uint8_t *horusp_pack_buffer(horusp_writer *w, uint8_t *at, PyObject *valu
     if (PyObject_GetBuffer(value, &view, PyBUF_FULL_RO) != 0)
         return NULL;
     at = horusp_put_bytes_head(w, at, value, view.len);
-    if (at && PyBuffer_ToContiguous(at, &view, view.len, 'C') != 0)
+    if (at && PyBuffer_IsContiguous(&view, 'C'))
+        horusp_copy_bytes(at, view.buf, (size_t)view.len);
+    else if (at && PyBuffer_ToContiguous(at, &view, view.len, 'C') != 0)
         at = NULL;
-    else if (at)
+    if (at)
         at += view.len;
     PyBuffer_Release(&view);
     return at;
@@ -4748,7 +4786,10 @@ static PyObject *horusp_new_text(const uint8_t *p, size_t n)
         return horusp_decode_text(p, n);
     if (!(text = PyUnicode_New((Py_ssize_t)n, 127)))
         return NULL;
-    horusp_copy(PyUnicode_1BYTE_DATA(text), p, n);
+    if (n < 65536)
+        horusp_copy(PyUnicode_1BYTE_DATA(text), p, n);
+    else
+        horusp_copy_bytes(PyUnicode_1BYTE_DATA(text), p, n);
     return text;
 }
 
@@ -4896,7 +4937,12 @@ static PyObject *horusp_unpack_bytes(horusp_reader *r, uint64_t n)
     if (n > horusp_left(r))
         return horusp_bad(r, "bytes that are longer than the message");
     r->at += n;
-    return PyBytes_FromStringAndSize((const char *)p, (Py_ssize_t)n);
+    if (n < 65536)
+        return PyBytes_FromStringAndSize((const char *)p, (Py_ssize_t)n);
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)n);
+    if (bytes)
+        horusp_copy_bytes(PyBytes_AS_STRING(bytes), p, (size_t)n);
+    return bytes;
 }
 
 static PyObject *horusp_unpack_number(horusp_reader *r, int code)
@@ -5946,7 +5992,7 @@ static PyObject *horusp_message_new(PyObject *cls, const void *data, size_t byte
         block = horusp_block_new(bytes, 0);
         if (!block)
             goto failed;
-        memcpy(block->data, data, bytes);
+        horusp_copy_bytes(block->data, data, bytes); /* nobody else knows the block */
     }
     for (uint32_t i = 0; i < c->variables && !unfit; i++) {
         const horusp_where *p = c->variable[i];
@@ -8934,14 +8980,66 @@ typedef struct horusp_sending {
     size_t bytes;
     horusp_frame *frame; /* or this */
     bool ndarray;
-    bool borrowed; /* `data` is a message object's own memory */
+    bool borrowed;    /* `data` is a message object's own memory */
+    horus_frame slot; /* where the bytes are already, if they are many */
     int64_t timeout_ns;
 } horusp_sending;
+
+enum { HORUSP_MANY = 65536 }; /* bytes that are copied while other threads run */
+/* Puts many bytes into a slot of the pool, before the topic's handle is used: horus_topic_send() copies
+ * with it in its hands. Without room that one is to find some, or to say that the topic is full. */
+static void horusp_send_copy(horusp_sending *s)
+{
+    horus_pool *pool = s->o->handle->context->pool;
+    const int64_t shape[1] = {(int64_t)s->bytes};
+    horus_tensor room;
+    PyThreadState *thread = PyEval_SaveThread();
+    if (horus_tensor_alloc(&room, pool, HORUS_U8, 1, shape, HORUS_UNINIT) == HORUS_OK) {
+        memcpy(room.data, s->data, s->bytes);
+        s->slot = room.frame;
+    }
+    PyEval_RestoreThread(thread);
+}
+static horus_result horusp_send_slot(const horusp_sending *s)
+{
+    horus_topic *t = s->o->handle;
+    const horus_frame *f = &s->slot;
+    horus_result r = horusi_begin(t, "send");
+    if (r != HORUS_OK)
+        return r;
+    r = horusi_check_send(t, s->type, s->data, s->bytes);
+    if (r == HORUS_OK && !s->type && horusi_ld32_rlx(L2, &t->shm->type_tag))
+        r = horusi_fail(HORUS_E_TYPE, "topic %.96s carries %.63s: open it with that type to send",
+                        t->shm->name, t->shm->type_name);
+    if (r == HORUS_OK)
+        r = horusi_prepare(t, s->bytes, HORUS_NO_WAIT);
+    if (r == HORUS_OK) {
+        struct {
+            horusi_wire head;
+            uint64_t bytes;
+        } wire;
+        horusi_ref ref = {f->pool, f->slot, f->generation, s->bytes};
+        memset(&wire, 0, sizeof wire);
+        wire.head.slot = f->slot;
+        wire.head.generation = f->generation;
+        wire.bytes = s->bytes;
+        horusi_enter(f->pool, f->slot); /* the ring's hold */
+        horusi_mark_published(f);
+        horusi_publish(t, t->out, &wire, (uint32_t)sizeof wire, HORUSI_WIRE_BLOB,
+                       s->type ? horus_type_tag(s->type) : horusp_dynamic_tag, &ref);
+    }
+    return horusi_end(t, r);
+}
 
 static horus_result horusp_send_once(void *what)
 {
     horusp_sending *s = (horusp_sending *)what;
     horus_topic *t = s->o->handle;
+    if (s->slot.pool)
+        return horusp_send_slot(s);
+    if (s->frame && s->frame->hold && s->frame->hold->writers)
+        return horusi_fail(HORUS_E_BUSY, "this frame is being written to, by another thread: send "
+                                         "it when that is done");
     if (!s->frame)
         return s->type == s->o->type
                    ? horus_topic_send(t, s->data, s->bytes, s->timeout_ns)
@@ -8969,11 +9067,15 @@ static horus_result horusp_send_once(void *what)
                                              &horus_tensor_type, s->timeout_ns)
                          : r;
 }
-/* Sends what is ready. 1: sent; 0: full; -1: exception. */
-static int horusp_send_ready(horusp_sending *s, int64_t timeout_ns)
+static int horusp_send_now(horusp_sending *s, int64_t timeout_ns)
 {
     horusp_topic *o = s->o;
     bool taped = horusi_taped() && timeout_ns != HORUS_NO_WAIT;
+    if (!s->frame && !s->borrowed && s->bytes >= HORUSP_MANY && !horusi_taped()) {
+        horusp_send_copy(s);
+        if (!horusp_topic_live(o)) /* closed meanwhile */
+            return -1;
+    }
     horus_result r = taped ? HORUS_FULL : horusp_send_once(s);
     if (r == HORUS_FULL && timeout_ns != HORUS_NO_WAIT) {
         void *copy = NULL; /* of a message that other threads could change while this one waits */
@@ -9008,6 +9110,14 @@ static int horusp_send_ready(horusp_sending *s, int64_t timeout_ns)
     o->failed++;
     (void)horusp_error(r);
     return -1;
+}
+/* Sends what is ready. 1: sent; 0: full; -1: exception. */
+static int horusp_send_ready(horusp_sending *s, int64_t timeout_ns)
+{
+    int r = horusp_send_now(s, timeout_ns);
+    if (s->slot.pool)
+        (void)horus_frame_release(&s->slot);
+    return r;
 }
 static bool horusp_is_ndarray(PyObject *o)
 {
@@ -9161,7 +9271,8 @@ static PyObject *horusp_decode(horusp_topic *o, const horus_info *info, const vo
 {
     if (info->type_tag == horusp_dynamic_tag)
         return horusp_unpack((const uint8_t *)data, bytes);
-    PyObject *cls = o->message && o->type && info->type_tag == o->handle->type_tag
+    PyObject *cls = o->message && o->type && o->handle && /* closed while it was copied */
+                            info->type_tag == o->handle->type_tag
                         ? o->message
                         : horusp_message_class(info->type_tag);
     if (cls)
@@ -9244,6 +9355,22 @@ static PyObject *horusp_received(const horusi_got *got)
     }
     return (PyObject *)f;
 }
+/* A long message: its slot is held, and copied while other threads run and use the topic. */
+static horus_result horusp_receive_many(horus_topic *t, void *buffer, size_t room, horus_info *info)
+{
+    horusi_got got;
+    got.timed = got.keep = true;
+    horus_result r = horusi_receive(t, buffer, room, HORUS_KIND_MESSAGE, HORUS_NO_WAIT, &got);
+    if (r == HORUS_OK || r == HORUS_E_SIZE || r == HORUS_E_TYPE)
+        *info = got.info;
+    if (r == HORUS_OK && got.frame.pool) {
+        uint64_t have;
+        const void *from = horusi_at(got.frame.pool, got.frame.slot, &have);
+        horusp_copy_bytes(buffer, from, info->size);
+        horusi_release(got.frame.pool, got.frame.slot);
+    }
+    return r;
+}
 static horus_result horusp_receive_once(void *what)
 {
     horusp_receiving *v = (horusp_receiving *)what;
@@ -9258,6 +9385,7 @@ static horus_result horusp_receive_once(void *what)
         if (o->kind != HORUS_KIND_MESSAGE) {
             horusi_got got;
             got.timed = true;
+            got.keep = false;
             r = horusi_receive(t, NULL, 0, o->kind, HORUS_NO_WAIT, &got);
             if (r == HORUS_OK) {
                 o->missed += got.info.lost;
@@ -9278,7 +9406,9 @@ static horus_result horusp_receive_once(void *what)
             buffer = PyMem_RawMalloc(room);
             if (!buffer)
                 return horusi_fail(HORUS_E_MEMORY, "no memory for a message of %zu bytes", room);
-            r = horus_topic_receive(t, buffer, room, &info, HORUS_NO_WAIT);
+            r = room < HORUSP_MANY || horusi_taped()
+                    ? horus_topic_receive(t, buffer, room, &info, HORUS_NO_WAIT)
+                    : horusp_receive_many(t, buffer, room, &info);
         }
         if (r == HORUS_OK) {
             o->missed += info.lost;

@@ -381,7 +381,119 @@ class Capacity(unittest.TestCase):
                 self.assertEqual(late.recv_all(), ["x" * 1000])
 
 
+def longest_silence(call):
+    """The longest time that another thread has to do without the interpreter while `call` runs, of its run."""
+    times, stop = [], []
+    def beat():
+        while not stop:
+            times.append(time.monotonic())
+            time.sleep(0)  # lets the interpreter's lock go, and asks for it again
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(10)  # nobody is made to let go of it
+    thread = threading.Thread(target=beat)
+    try:
+        thread.start()
+        while len(times) < 10:
+            time.sleep(0.001)
+        begin = time.monotonic()
+        call()
+        end = time.monotonic()
+        stop.append(1)
+        thread.join()
+    finally:
+        sys.setswitchinterval(usual)
+    seen = [begin] + [t for t in times if begin < t < end] + [end]
+    return max(b - a for a, b in zip(seen, seen[1:])) / (end - begin)
+
+
 class Threads(unittest.TestCase):
+    def test_others_run_while_much_is_copied(self):
+        size = 32 << 20
+        picture, whole = horus.Image(4096, 2048, "rgba8"), bytes(size)
+        other, array = np.ones((4096, 2048, 4), "u1"), bytearray(size)
+        rebuild, arguments = picture.__reduce__()
+        with horus.Topic("much", capacity=4) as topic:
+            def received():
+                self.assertEqual(len(topic.recv()), size)
+            calls = {"fill": lambda: picture.fill([1, 2, 3, 4]), "roi": lambda: picture.roi(0, 0, 2048, 4000),
+                     "copy": picture.copy, "copy_from": lambda: picture.copy_from(whole),
+                     "from_numpy": lambda: horus.Image.from_numpy(other, "rgba8"), "reduce": picture.__reduce__,
+                     "rebuild": lambda: rebuild(*arguments), "send bytes": lambda: topic.send(whole),
+                     "send bytearray": lambda: topic.send(array), "send text": lambda: topic.send("x" * size),
+                     "recv": received}
+            for name, call in calls.items():
+                with self.subTest(name):
+                    shares = []
+                    while len(shares) < 25 and (not shares or min(shares) > 0.6):
+                        if name == "recv":
+                            topic.send(whole)
+                        shares.append(longest_silence(call)) # one may fall to whatever else runs here
+                        while name != "recv" and topic.try_recv() is not None:
+                            pass
+                    self.assertLess(min(shares), 0.6, shares)
+
+    def test_a_frame_that_is_written_to_is_not_sent(self):
+        image, tensor, tried = horus.Image(4, 5), horus.Tensor([4, 5, 3]), []
+        with horus.Topic("busy.frame") as topic:
+            class Source:
+                """Has its frame sent while it is assigned to it."""
+                def __init__(self, frame):
+                    self.frame = frame
+                def __array__(self, dtype=None, copy=None):
+                    def send():
+                        try:
+                            topic.send(self.frame)
+                            tried.append("sent")
+                        except horus.BusyError as error:
+                            tried.append(str(error))
+                    thread = threading.Thread(target=send)
+                    thread.start()
+                    thread.join()
+                    return np.full((4, 5, 3), 7.0)
+            image[:] = Source(image)
+            tensor += Source(tensor)
+            tensor.as_tensor()[:] = Source(tensor)  # another object of the same memory
+            self.assertEqual(len(tried), 3)
+            for text in tried:
+                self.assertIn("written to", text)
+            self.assertTrue((image.to_numpy() == 7).all())
+            self.assertTrue(topic.send(image))
+            self.assertTrue(image.readonly)
+
+    def test_many_threads_share_a_topic_of_long_messages(self):
+        got, lock = [], threading.Lock()
+        with horus.Topic("long.shared", policy="queue", capacity=8) as topic:
+            def take():
+                while True:
+                    m = topic.recv(timeout=10)
+                    if m is None or m == "end":
+                        return
+                    with lock:
+                        got.append(m["i"])
+                    self.assertEqual(m["data"], bytes([m["i"]]) * (100_000 + m["i"]))
+            threads = [threading.Thread(target=take) for _ in range(3)]
+            for t in threads:
+                t.start()
+            for i in range(60):
+                self.assertTrue(topic.send({"i": i, "data": bytes([i]) * (100_000 + i)}, timeout=10))
+            for _ in threads:
+                self.assertTrue(topic.send("end", timeout=10))
+            for t in threads:
+                t.join()
+            self.assertEqual(sorted(got), list(range(60)))
+        used = horus.TensorPool().stats()["used_bytes"]
+        with horus.Topic("long.full", policy="reliable", capacity=2) as a, horus.Topic("long.full") as b:
+            b.recv()
+            sent = [a.send(bytes(200_000)) for _ in range(4)]
+            self.assertEqual(sent, [True, True, False, False])
+            threading.Timer(0.1, b.recv).start()
+            self.assertTrue(a.send(b"y" * 200_000, timeout=5))
+            self.assertEqual(b.recv_all(), [bytes(200_000), b"y" * 200_000])
+            with self.assertRaises(TimeoutError):
+                a.send(1), a.send(2), a.send_blocking(bytes(200_000), 0.01)
+        self.assertLess(horus.TensorPool().stats()["used_bytes"] - used, 100_000) # of rings; none of the messages
+        with horus.Topic(horus.CmdVel, name="long.typed"), horus.Topic("long.typed") as untyped:
+            self.assertRaises(horus.MessageTypeError, untyped.send, bytes(100_000))
     def test_one_topic_from_many_threads(self):
         n, each = 8, 2000
         topic = horus.Topic("threads.many", capacity=n * each)
