@@ -34,7 +34,9 @@
  * views are read-only, and so are the views of what recv() returned; copy() gives a private one. A
  * NumPy array or a tensor that was made before send() stays writable, and writes through it reach
  * every reader: make them anew, or let them go. torch, ONNX Runtime and OpenCV before 4.9 ignore the
- * flag and write straight through.
+ * flag and write straight through. JAX without jax_enable_x64 has no 64-bit types: to_jax() gives what
+ * JAX makes of them, a copy of 32 bits, with a UserWarning as JAX's own; jax.dlpack.from_dlpack(frame)
+ * does the same in silence.
  *
  * Kernels in C. Images, clouds, depth images and tensors have DLPack's exchange table
  * (__dlpack_c_exchange_api__), so that a kernel of tvm-ffi takes them as they are, allocates in the
@@ -1554,8 +1556,27 @@ static PyObject *horusp_to_torch(PyObject *self, PyObject *none)
 static PyObject *horusp_to_jax(PyObject *self, PyObject *none)
 {
     (void)none;
+    horusp_frame *f = (horusp_frame *)self;
     PyObject *from = horusp_found(&horusp.jax_from, "jax", "jax.dlpack", "from_dlpack");
-    return from && horusp_live((horusp_frame *)self) ? PyObject_CallOneArg(from, self) : NULL;
+    if (!from || !horusp_live(f))
+        return NULL;
+    horus_dtype dtype = (horus_dtype)f->t.dtype;
+    PyObject *a = PyObject_CallOneArg(from, self);
+    if (!a || horus_dtype_bytes(dtype) != 8)
+        return a;
+    /* JAX warns of this where it makes an array, but not where it takes one */
+    PyObject *its = PyObject_GetAttrString(a, "dtype"), *text = its ? PyObject_Str(its) : NULL;
+    if (!text ||
+        (PyUnicode_CompareWithASCIIString(text, horus_dtype_name(dtype)) != 0 &&
+         PyErr_WarnFormat(PyExc_UserWarning, 1,
+                          "to_jax(): dtype %s is not available, and was truncated to dtype "
+                          "%U in a copy: set JAX's configuration option jax_enable_x64, or "
+                          "astype() first",
+                          horus_dtype_name(dtype), text) < 0))
+        Py_CLEAR(a);
+    Py_XDECREF(text);
+    Py_XDECREF(its);
+    return a;
 }
 
 /* ------------------------------------------------------------------------------------ >>sources
@@ -2183,8 +2204,7 @@ static PyObject *horusp_cuda(PyObject *self, PyObject *const *args, Py_ssize_t n
          "memory: do not write into a received frame."},                                           \
         {"to_jax", horusp_to_jax, METH_NOARGS,                                                     \
          "to_jax($self)\n--\n\nThe same memory as a jax.Array. Without jax_enable_x64, JAX "       \
-         "copies "                                                                                 \
-         "64-bit types to 32 bits."},                                                              \
+         "copies 64-bit types to 32 bits, which is a UserWarning."},                               \
         {"__dlpack__", HORUSP_FN(horusp_dlpack), HORUSP_FAST,                                      \
          "__dlpack__($self, *, stream=None, max_version=None, dl_device=None, copy=None)\n--\n\n"  \
          "A DLPack capsule of the same memory."},                                                  \
