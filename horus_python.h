@@ -72,7 +72,11 @@
  * TypeError for arguments that a signature has not, ImportError, AttributeError for what cannot be
  * deleted, MemoryError of the heap, and what NumPy and other frameworks raise (IndexError of t[99]).
  *
- * One interpreter of a process may use the module; a second one is refused with ImportError.
+ * One interpreter of a process may use the module; a second one is refused with ImportError. A build
+ * without the interpreter's lock (3.13t, 3.14t) takes it again when it imports the module, and says so in
+ * a RuntimeWarning: handles of topics, counters, the codec's table of keys and the scheduler's list are
+ * guarded by that lock alone. It is seen to compile for such a build, and was never run on one;
+ * PYTHON_GIL=0, which keeps the lock away all the same, is not supported.
  *
  * Coming from horus-robotics 0.4.1. Programs that use its images, clouds, depth, tensors, topics, nodes
  * and message classes run unchanged but for what is listed below; tests/py_dropin_test.py compares
@@ -12989,6 +12993,9 @@ static PyModuleDef_Slot horusp_slots[] = {
     {Py_mod_exec, NULL}, /* horusp_exec: see below */
 #if PY_VERSION_HEX >= 0x030c0000
     {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030d0000
+    {Py_mod_gil, Py_MOD_GIL_USED}, /* it guards handles, counters and tables: see the manual */
 #endif
     {0, NULL}};
 static PyModuleDef horusp_module = {

@@ -327,6 +327,10 @@ class Common(unittest.TestCase):
                     lambda: horus.Image(2, 2, "rgb8\0")):
             self.assertRaises(ValueError, bad)
 
+    def test_the_lock_stays(self):
+        """The module's own objects are guarded by it: a build without it takes it again."""
+        self.assertTrue(getattr(sys, "_is_gil_enabled", lambda: True)())
+
     def test_a_star_import_shadows_no_builtin(self):
         import builtins
         names = {}
