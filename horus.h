@@ -6242,7 +6242,7 @@ static horus_result horusi_pool_full(horus_pool *p, uint64_t bytes)
     return horusi_fail(HORUS_E_POOL_FULL, "the pool is full");
 #else
     horusi_census n;
-    char who[160] = "";
+    char who[150] = "";
     size_t at = 0;
     memset(&n, 0, sizeof n);
     horusi_each_held(p, horusi_census_slot, &n);
@@ -6259,16 +6259,18 @@ static horus_result horusi_pool_full(horus_pool *p, uint64_t bytes)
             memcpy(label + 8 * i, &v, 8);
         }
         label[31] = 0;
-        int w = snprintf(who + at, sizeof who - at, "%s %s (pid %u) %u slots, %llu KiB;",
-                         k ? "" : " held by", label,
+        int w = snprintf(who + at, sizeof who - at, "%s %s (pid %u) %u slots, %llu KiB",
+                         k ? ";" : ": held by", label,
                          (unsigned)horusi_ld32_rlx(own, &p->context->pool->rows[top].pid),
                          (unsigned)n.slots[top], (unsigned long long)(n.bytes[top] >> 10));
-        if ((size_t)w >= sizeof who - at)
+        if ((size_t)w >= sizeof who - at) {
+            who[at] = 0; /* who does not fit is left out */
             break;
+        }
         at += (size_t)w;
         n.bytes[top] = 0;
     }
-    return horusi_fail(HORUS_E_POOL_FULL, "pool %s has no %llu bytes free of %llu KiB:%.150s",
+    return horusi_fail(HORUS_E_POOL_FULL, "pool %s has no %llu bytes free of %llu KiB%s",
                        p->name[0] ? p->name : "default", (unsigned long long)bytes,
                        (unsigned long long)p->granules * p->granule_bytes >> 10, who);
 #endif

@@ -3152,6 +3152,10 @@ static horus_result horusp_cloud_write(const horusp_frame *f, const char *path)
 {
     static const char *const names[] = {"x", "y", "z"};
     int64_t fields = f->t.shape[1], points = f->t.shape[0];
+    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+    if (dot && !horusi_same_text(dot, ".ply"))
+        return horusi_fail(HORUS_E_ARG, "save(): a point cloud is written as .ply, not as %.120s",
+                           slash ? slash + 1 : path);
     if (f->t.dtype != HORUS_F32 || fields < 3)
         return horusi_fail(HORUS_E_TYPE, "save() writes float32 clouds of 3 fields or more as PLY");
     FILE *out = fopen(path, "wb");
@@ -6228,6 +6232,18 @@ static PyObject *horusp_message_from_bytes(PyObject *cls, PyObject *data)
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
         return NULL;
     PyObject *o = horusp_message_new(cls, view.buf, (size_t)view.len);
+    size_t end = o ? ((horusp_message *)o)->cls->size : 0; /* nothing may follow the last array */
+    for (uint32_t i = 0; o && i < ((horusp_message *)o)->cls->variables; i++) {
+        const horusp_message *m = (horusp_message *)o;
+        size_t last =
+            m->variable[i].offset + m->variable[i].count * horusp_elem_bytes(m->cls->variable[i]);
+        end = m->variable[i].count && last > end ? last : end;
+    }
+    if (o && end < (size_t)view.len) {
+        PyErr_Format(HORUSP_VALUE_ERROR, "these bytes are no %s: it ends %zu bytes before them",
+                     ((horusp_message *)o)->cls->horus->name, (size_t)view.len - end);
+        Py_CLEAR(o);
+    }
     PyBuffer_Release(&view);
     return o;
 }

@@ -1064,6 +1064,14 @@ class Exchange(unittest.TestCase):
             self.assertEqual([(7, kind)], [s[:2] for s in said])
             self.assertIn(word, said[0][2])
 
+    def test_what_a_full_pool_says(self):
+        pool, kept = horus.TensorPool(41, 1), []
+        with self.assertRaises(horus.PoolFullError) as caught:
+            while True:
+                kept.append(pool.alloc([100_000], "uint8"))
+        self.assertRegex(str(caught.exception), r"^pool pool\.41 has no 100000 bytes free of 1024 KiB: "
+                         r"held by .* \(pid \d+\) \d+ slots, \d+ KiB$")
+
     def test_the_allocator_of_a_full_pool(self):
         size, kept, code = horus.TensorPool().stats()["pool_size"] // 5, [], 0
         while code == 0 and len(kept) < 6:
@@ -1276,6 +1284,19 @@ class Arguments(unittest.TestCase):
 
 
 class Saving(unittest.TestCase):
+    def test_a_cloud_is_no_picture(self):
+        cloud = horus.PointCloud.from_numpy(np.ones((3, 3), "f4"))
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("a.png", "a.jpg", "a.ply.gz", "a.pcd"):
+                with self.assertRaisesRegex(ValueError, r"\.ply.*" + name):
+                    cloud.save(os.path.join(folder, name))
+            self.assertEqual(os.listdir(folder), [])
+            for name in ("a.ply", "b.PLY", "plain"):
+                cloud.save(os.path.join(folder, name))
+            os.mkdir(os.path.join(folder, "c.d"))
+            cloud.save(os.path.join(folder, "c.d", "plain"))
+            self.assertEqual(len(os.listdir(folder)), 4)
+
     def test_errors_have_errno_and_name(self):
         with tempfile.TemporaryDirectory() as folder:
             for frame, suffix in ((horus.Image(2, 2), ".png"), (horus.PointCloud(3), ".ply"),

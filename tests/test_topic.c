@@ -3085,7 +3085,8 @@ TEST(a_large_message_that_finds_no_room_is_not_sent)
     while (n < 64 && horus_frame_alloc(&all[n], pool_of(c), 65536, HORUS_UNINIT, NULL) == HORUS_OK)
         n++;
     CHECK_RESULT(horus_topic_send(t, big, sizeof big, 0), HORUS_E_POOL_FULL);
-    CHECK_TEXT(horus_last_error(), "held by");
+    CHECK_TEXT(horus_last_error(), ": held by");
+    CHECK(strcmp(horus_last_error() + strlen(horus_last_error()) - 4, " KiB") == 0);
     CHECK_OK(send(t, 2));
     while (n > 0)
         CHECK_OK(horus_frame_release(&all[--n]));
