@@ -11256,6 +11256,7 @@ typedef struct horusi_node {
     bool over;   /* ends here: never ticked again in this run */
     bool ticked; /* in this run */
     bool going;  /* it was part of the step before, and goes on */
+    bool muted;  /* not of this run or step: set between them */
     horusi_a32
         safe; /* ENTERS: by who swapped it from 0; SAFE: by the node's thread; 0: no episode */
     horusi_a32 leave_out; /* 1: the next tick is left out */
@@ -11620,6 +11621,11 @@ static bool horusi_come_back(horus_scheduler *s, horusi_node *n)
 static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, uint64_t now)
 {
     horusi_node_block *b = n->block;
+    if (horusi_rarely(n->muted)) {
+        n->last_due = due;
+        n->ticked = true;
+        return now;
+    }
     uint64_t budget = horusi_ld64_rlx(own, &n->budget);
     bool watched = s->d.watchdog_ns > 0 && (budget || n->d.deadline_ns);
     horus_tick t;

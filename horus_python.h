@@ -55,7 +55,8 @@
  * their own. Python runs one of them at a time: a tick that spends its time in NumPy, torch or ONNX
  * Runtime lets the others go on, one in pure Python holds them up for 5 ms at a time
  * (sys.setswitchinterval): put it into a process of its own. run() returns after Ctrl-C, SIGTERM and what
- * policies stop; a handler of your own for these signals stays in place, and then nothing of that.
+ * policies stop; a handler of your own for these signals stays in place, and then nothing of that, nor
+ * if run() is called in another thread than Python's main one: there a handler of yours calls stop().
  * Figures are in shared memory under the scheduler's name, as horus_scheduler_read finds them.
  *
  * Capacity. A topic's handle keeps its newest 1024 messages, or as many as it was opened with. What is
@@ -106,6 +107,7 @@
  *                                as an object; astype() always copies; refcount counts holds, not views
  *     stats()                    have more keys; max_slots of a pool is what fits into it
  *     send_blocking()            returns True, there None
+ *     get_uptime()               counts on its own clock if deterministic=True. rate=True is refused
  *     sub_count()                counts a handle from its opening until its first send
  *     not there                  PointXYZ and its kin, transforms, Params, drivers, msggen, NodeInfo's log_pub(),
  *                                log_sub() and transition_to_error(), Scheduler's remove_node() and its list
@@ -516,6 +518,14 @@ static bool horusp_double(PyObject *o, const char *what, double *out)
         return false;
     }
     return true;
+}
+/* A rate. True is no number of times. */
+static bool horusp_hertz(PyObject *o, const char *what, double *out)
+{
+    if (!PyBool_Check(o))
+        return horusp_double(o, what, out);
+    PyErr_Format(HORUSP_TYPE_ERROR, "%s must be a number of Hz, not %R", what, o);
+    return false;
 }
 static bool horusp_dtype_of(PyObject *o, bool depth, horus_dtype *out)
 {
@@ -10133,7 +10143,6 @@ typedef struct horusp_node {
     bool taken;                  /* a thread of the scheduler's uses that one, and holds no lock */
     uint8_t takes, is_async;     /* a bit for each of those */
     bool ignores;                /* failure_policy "ignore" */
-    bool muted;                  /* not of this step */
     horusp_scheduler *scheduler; /* that it was added to; borrowed */
     uint32_t index;
     char name[HORUS_NAME_BYTES]; /* as it was read last */
@@ -10141,6 +10150,7 @@ typedef struct horusp_node {
     uint32_t inside;             /* callbacks that run */
     uint64_t ticks, failed, sent, got;
     uint64_t last_ns, min_ns, warned_ns, unsaid;
+    uint64_t added_ns; /* when it was added */
 } horusp_node;
 static PyTypeObject horusp_node_type, horusp_info_type;
 enum { HORUSP_TICK = 1, HORUSP_INIT = 2, HORUSP_SHUTDOWN = 4, HORUSP_SAFE = 8 };
@@ -10232,9 +10242,9 @@ static PyObject *horusp_helper(const char *name)
         else
             helpers = names;
     }
-    PyObject *o = PyDict_GetItemString(helpers, name);
-    if (!o)
-        PyErr_SetString(PyExc_SystemError, name);
+    PyObject *key = PyUnicode_InternFromString(name);
+    PyObject *o = key ? PyDict_GetItemWithError(helpers, key) : NULL; /* they are all there */
+    Py_XDECREF(key);
     return o;
 }
 /* A line for the log; levels are logging's. Errors of it are told and dropped. */
@@ -10558,12 +10568,24 @@ enum {
     HORUSP_N_CAPACITY,
     HORUSP_N_COUNT
 };
+/* What a dict has under a name, borrowed: false with MemoryError, which PyDict_GetItemString() hides. */
+static bool horusp_dict_has(PyObject *dict, const char *name, PyObject **out)
+{
+    PyObject *key = dict ? PyUnicode_FromString(name) : NULL;
+    *out = key ? PyDict_GetItemWithError(dict, key) : NULL;
+    Py_XDECREF(key);
+    return !dict || (key && !PyErr_Occurred());
+}
 /* A callback as it is to be called: NULL without an exception if there is none. New reference. */
 static PyObject *horusp_node_callback(horusp_node *n, const char *name, uint8_t bit)
 {
-    PyObject *base = PyDict_GetItemString(horusp_node_type.tp_dict, name);
-    PyObject *own = n->dict ? PyDict_GetItemString(n->dict, name) : NULL;
-    PyObject *of_type = PyObject_GetAttrString((PyObject *)Py_TYPE(n), name);
+    PyObject *base, *own, *of_type;
+    if (!horusp_dict_has(horusp_node_type.tp_dict, name, &base) ||
+        !horusp_dict_has(n->dict, name, &own))
+        return NULL;
+    of_type = PyObject_GetAttrString((PyObject *)Py_TYPE(n), name);
+    if (!of_type && PyErr_ExceptionMatches(PyExc_MemoryError))
+        return NULL;
     PyErr_Clear();
     PyObject *f = own == Py_None ? NULL
                   : own || (of_type && of_type != base)
@@ -10617,7 +10639,7 @@ static bool horusp_node_read(horusp_node *n, horus_node_desc *d, int64_t *watchd
                      v[HORUSP_N_NAME]);
         ok = false;
     }
-    ok = ok && horusp_double(v[HORUSP_N_RATE], "rate", &d->rate_hz);
+    ok = ok && horusp_hertz(v[HORUSP_N_RATE], "rate", &d->rate_hz);
     if (ok && !(d->rate_hz >= 1e-6 && d->rate_hz <= 1e6)) {
         PyErr_Format(HORUSP_VALUE_ERROR, "rate must be above 0 (0.000001 to 1000000 Hz), not %R",
                      v[HORUSP_N_RATE]);
@@ -10733,9 +10755,15 @@ static int horusp_node_init(PyObject *self, PyObject *args, PyObject *kw)
     static const char *const callbacks[] = {"tick", "init", "shutdown"};
     for (int i = 0; i < 3; i++) { /* what nobody defines reads as None, as it was given */
         PyObject *of_type = PyObject_GetAttrString((PyObject *)Py_TYPE(self), callbacks[i]);
-        bool base = of_type == PyDict_GetItemString(horusp_node_type.tp_dict, callbacks[i]);
+        PyObject *of_node, *own;
+        if (!of_type && PyErr_ExceptionMatches(PyExc_MemoryError))
+            return -1;
+        PyErr_Clear(); /* a property that fails */
         Py_XDECREF(of_type);
-        PyObject *own = n->dict ? PyDict_GetItemString(n->dict, callbacks[i]) : NULL;
+        if (!horusp_dict_has(horusp_node_type.tp_dict, callbacks[i], &of_node) ||
+            !horusp_dict_has(n->dict, callbacks[i], &own))
+            return -1;
+        bool base = of_type == of_node;
         if (base && !own && PyObject_SetAttrString(self, callbacks[i], Py_None) < 0)
             return -1;
         if (!base && own == Py_None && PyDict_DelItemString(n->dict, callbacks[i]) < 0)
@@ -10838,8 +10866,6 @@ static horus_result horusp_on_tick(void *user, horus_tick *t)
 {
     horusp_node *n = (horusp_node *)user;
     horus_result result = HORUS_OK;
-    if (n->muted)
-        return HORUS_OK;
     if (!horusp_take_lock())
         return HORUS_E_DETACHED;
     PyObject *f = n->tick ? horusp_ref(n->tick) : horusp_ref(Py_None);
@@ -11205,15 +11231,11 @@ static PyObject *horusp_info_avg(PyObject *self, PyObject *none)
                ? PyFloat_FromDouble((double)s.spread[HORUS_SPREAD_RUN].mean_ns / 1e6)
                : NULL;
 }
+static double horusp_uptime(const horusp_node *n);
 static PyObject *horusp_info_uptime(PyObject *self, PyObject *none)
 {
-    horus_node_stats s;
-    horus_scheduler_stats all;
     (void)none;
-    if (!horusp_node_stats(((horusp_info *)self)->node, &s, &all))
-        return NULL;
-    uint64_t now = horusi_now();
-    return PyFloat_FromDouble(now > all.start_ns ? (double)(now - all.start_ns) / 1e9 : 0);
+    return PyFloat_FromDouble(horusp_uptime(((horusp_info *)self)->node));
 }
 static PyObject *horusp_info_metrics(PyObject *self, PyObject *none)
 {
@@ -11325,7 +11347,9 @@ static PyMethodDef horusp_info_methods[] = {
     {"get_metrics", horusp_info_metrics, METH_NOARGS,
      "get_metrics($self)\n--\n\nA dict of counts and durations (ms), all floats."},
     {"get_uptime", horusp_info_uptime, METH_NOARGS,
-     "get_uptime($self)\n--\n\nSeconds since the run began."},
+     "get_uptime($self)\n--\n\nSeconds since the node was added to its scheduler; with "
+     "deterministic=True "
+     "seconds of the scheduler's clock since the run began."},
     {"set_custom_data", horusp_info_set, METH_VARARGS,
      "set_custom_data($self, key, value)\n--\n\nKeeps a value with the node."},
     {"get_custom_data", horusp_info_get, METH_O,
@@ -11641,7 +11665,7 @@ static PyObject *horusp_scheduler_new(PyTypeObject *type, PyObject *args, PyObje
     horus_scheduler_desc d;
     memset(&d, 0, sizeof d);
     sig.count = 11;
-    if (!horusp_args_tuple(&sig, args, kw, v) || (v[0] && !horusp_double(v[0], "tick_rate", &rate)))
+    if (!horusp_args_tuple(&sig, args, kw, v) || (v[0] && !horusp_hertz(v[0], "tick_rate", &rate)))
         return NULL;
     if (!(rate >= 1e-6 && rate <= 1e6)) {
         PyErr_Format(HORUSP_VALUE_ERROR,
@@ -11676,6 +11700,10 @@ static PyObject *horusp_scheduler_new(PyTypeObject *type, PyObject *args, PyObje
     if (v[6] && v[6] != Py_None) {
         PyObject *list = PySequence_Tuple(v[6]);
         int64_t core;
+        if (!list && !Py_TYPE(v[6])->tp_iter && !PySequence_Check(v[6]) &&
+            PyErr_ExceptionMatches(PyExc_TypeError))
+            PyErr_Format(HORUSP_TYPE_ERROR, "cores must be a sequence of ints, not %.100s",
+                         Py_TYPE(v[6])->tp_name);
         for (Py_ssize_t i = 0; list && i < PyTuple_GET_SIZE(list); i++) {
             if (!horusp_int(PyTuple_GET_ITEM(list, i), "cores", 0, 63, &core))
                 Py_CLEAR(list);
@@ -11875,6 +11903,7 @@ static PyObject *horusp_scheduler_add(PyObject *self, PyObject *const *args, Py_
     }
     n->index = (uint32_t)PyList_GET_SIZE(s->nodes);
     n->ticks = n->failed = n->sent = n->got = n->last_ns = n->min_ns = 0;
+    n->added_ns = horusi_now();
     if (PyList_Append(s->nodes, v[0]) < 0)
         return NULL;
     n->scheduler = s;
@@ -11896,6 +11925,18 @@ static bool horusp_node_stats(horusp_node *n, horus_node_stats *out, horus_sched
     *out = list[n->index];
     PyMem_Free(list);
     return r == HORUS_OK || horusp_error(r);
+}
+
+/* Seconds since it was added; by a clock of the scheduler's own, since the run began. */
+static double horusp_uptime(const horusp_node *n)
+{
+    horus_scheduler *h = horusp_scheduler_handle(n->scheduler);
+    if (!h)
+        return 0;
+    bool logical = n->scheduler->desc.flags & HORUS_DETERMINISTIC;
+    uint64_t begin = logical ? h->start : n->added_ns;
+    uint64_t now = logical ? horusi_clock_of(h) : horusi_now();
+    return now > begin ? (double)(now - begin) / 1e9 : 0;
 }
 
 /* ---- running */
@@ -11947,7 +11988,7 @@ static bool horusp_scheduler_choose(horusp_scheduler *s, PyObject *only)
         return false;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(s->nodes); i++) {
         horusp_node *n = (horusp_node *)PyList_GET_ITEM(s->nodes, i);
-        n->muted = count >= 0;
+        s->handle->nodes[i]->muted = count >= 0;
         any_async = any_async || n->is_async;
         if (s->handle->nodes[i]->d.on_topic != (n->on ? ((horusp_topic *)n->on)->handle : NULL)) {
             PyErr_SetString(horusp.by_code[-HORUS_E_CLOSED], "the topic of an on= node was closed");
@@ -11960,7 +12001,7 @@ static bool horusp_scheduler_choose(horusp_scheduler *s, PyObject *only)
         Py_XDECREF(name);
         if (!n)
             return false;
-        n->muted = false;
+        s->handle->nodes[n->index]->muted = false;
     }
     return !any_async || horusp_scheduler_loop(s);
 }
@@ -12212,7 +12253,6 @@ static PyObject *horusp_node_figures(horusp_node *n)
                 : c->num ? (double)c->num / (double)c->den
                          : 0;
     double run_ms = (double)t.spread[HORUS_SPREAD_RUN].mean_ns / 1e6;
-    uint64_t now = horusi_now();
     PyObject *d =
         name && order
             ? Py_BuildValue(
@@ -12224,12 +12264,11 @@ static PyObject *horusp_node_figures(horusp_node *n)
                   (unsigned long long)n->failed, "avg_tick_duration_ms", run_ms,
                   "min_tick_duration_ms", (double)n->min_ns / 1e6, "max_tick_duration_ms",
                   (double)t.spread[HORUS_SPREAD_RUN].max_ns / 1e6, "last_tick_duration_ms",
-                  (double)n->last_ns / 1e6, "uptime_seconds",
-                  all.start_ns && now > all.start_ns ? (double)(now - all.start_ns) / 1e9 : 0.0,
-                  "messages_sent", (unsigned long long)n->sent, "messages_received",
-                  (unsigned long long)n->got, "state", states[t.state], "skipped",
-                  (unsigned long long)t.skipped, "overruns", (unsigned long long)t.overruns,
-                  "budget_misses", (unsigned long long)t.budget_misses, "deadline_misses",
+                  (double)n->last_ns / 1e6, "uptime_seconds", horusp_uptime(n), "messages_sent",
+                  (unsigned long long)n->sent, "messages_received", (unsigned long long)n->got,
+                  "state", states[t.state], "skipped", (unsigned long long)t.skipped, "overruns",
+                  (unsigned long long)t.overruns, "budget_misses",
+                  (unsigned long long)t.budget_misses, "deadline_misses",
                   (unsigned long long)t.deadline_misses, "watchdog_misses",
                   (unsigned long long)t.watchdog_misses, "restarts", (unsigned long long)t.restarts,
                   "safe_entries", (unsigned long long)t.safe_entries, "recoveries",
@@ -12281,7 +12320,7 @@ static PyObject *horusp_scheduler_set_rate(PyObject *self, PyObject *const *args
     if (!horusp_args(&sig, args, nargs, kw, v) || !horusp_scheduler_live(s))
         return NULL;
     horusp_node *n = horusp_scheduler_known(s, v[0]);
-    if (!n || !horusp_double(v[1], "rate", &rate))
+    if (!n || !horusp_hertz(v[1], "rate", &rate))
         return NULL;
     horus_result r = horus_scheduler_set_rate(s->handle, s->handle->nodes[n->index]->name, rate);
     if (r != HORUS_OK)
@@ -12461,7 +12500,9 @@ static PyMethodDef horusp_scheduler_methods[] = {
     {"run", HORUSP_FN(horusp_scheduler_run), HORUSP_FAST,
      "run($self, duration=None)\n--\n\nCalls every init, ticks until duration seconds are over, "
      "stop(), "
-     "Ctrl-C, SIGTERM or a policy ends it, and calls every shutdown in the reverse order. With no "
+     "Ctrl-C, SIGTERM or a policy ends it, and calls every shutdown in the reverse order. Signals "
+     "end it in Python's main thread alone: of a run in another thread SIGTERM ends the whole "
+     "process, with no shutdown, unless a handler of yours calls stop(). With no "
      "nodes "
      "it waits. RuntimeError if it runs. SystemExit and KeyboardInterrupt of a callback end it and "
      "are "
@@ -12696,7 +12737,7 @@ static PyObject *horusp_rate_new(PyTypeObject *type, PyObject *args, PyObject *k
     static horusp_sig sig = {"Rate", 1, 1, 1, {{"hz", 0}}};
     PyObject *v[1];
     double hz;
-    if (!horusp_args_tuple(&sig, args, kw, v) || !horusp_double(v[0], "hz", &hz))
+    if (!horusp_args_tuple(&sig, args, kw, v) || !horusp_hertz(v[0], "hz", &hz))
         return NULL;
     if (!(hz >= 1e-6 && hz <= 1e6)) {
         PyErr_Format(HORUSP_VALUE_ERROR, "hz must be above 0 (0.000001 to 1000000), not %R", v[0]);
