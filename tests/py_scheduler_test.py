@@ -857,6 +857,8 @@ class Threads(unittest.TestCase):
             import _testcapi
         except ImportError:
             self.skipTest("skipped: this Python has no _testcapi")
+        if sys.version_info >= (3, 12):
+            self.skipTest("skipped: 3.12.1 and 3.13.0 crash by themselves: inspect.signature() in a generator is enough")
 
         class Sub(horus.Node):
             def tick(self, info):
