@@ -233,7 +233,7 @@ HORUS_API size_t horus_dtype_bytes(horus_dtype dtype);
 /* NumPy's name of a dtype ("float32"), NULL for none. */
 HORUS_API const char *horus_dtype_name(horus_dtype dtype);
 /* "rgb8" and so on, NULL for none; and the reverse: OK | E_ARG | E_NOT_FOUND, any letter case, with
- * the aliases gray, rgb, bgr, rgba, bgra, yuyv and float. */
+ * the aliases gray, grey, rgb, bgr, rgba, bgra, yuyv, float, gray16 and bayer. */
 HORUS_API const char *horus_encoding_name(horus_encoding encoding);
 HORUS_API horus_result horus_encoding_find(horus_encoding *out, const char *name);
 /* Channels (1 to 4) and bytes per channel (1, 2 or 4) of an encoding; 0 for none. */
@@ -6242,7 +6242,7 @@ static horus_result horusi_pool_full(horus_pool *p, uint64_t bytes)
     return horusi_fail(HORUS_E_POOL_FULL, "the pool is full");
 #else
     horusi_census n;
-    char who[160] = "";
+    char who[150] = "";
     size_t at = 0;
     memset(&n, 0, sizeof n);
     horusi_each_held(p, horusi_census_slot, &n);
@@ -6259,16 +6259,18 @@ static horus_result horusi_pool_full(horus_pool *p, uint64_t bytes)
             memcpy(label + 8 * i, &v, 8);
         }
         label[31] = 0;
-        int w = snprintf(who + at, sizeof who - at, "%s %s (pid %u) %u slots, %llu KiB;",
-                         k ? "" : " held by", label,
+        int w = snprintf(who + at, sizeof who - at, "%s %s (pid %u) %u slots, %llu KiB",
+                         k ? ";" : ": held by", label,
                          (unsigned)horusi_ld32_rlx(own, &p->context->pool->rows[top].pid),
                          (unsigned)n.slots[top], (unsigned long long)(n.bytes[top] >> 10));
-        if ((size_t)w >= sizeof who - at)
+        if ((size_t)w >= sizeof who - at) {
+            who[at] = 0; /* who does not fit is left out */
             break;
+        }
         at += (size_t)w;
         n.bytes[top] = 0;
     }
-    return horusi_fail(HORUS_E_POOL_FULL, "pool %s has no %llu bytes free of %llu KiB:%.150s",
+    return horusi_fail(HORUS_E_POOL_FULL, "pool %s has no %llu bytes free of %llu KiB%s",
                        p->name[0] ? p->name : "default", (unsigned long long)bytes,
                        (unsigned long long)p->granules * p->granule_bytes >> 10, who);
 #endif
@@ -6808,6 +6810,7 @@ typedef struct horusi_got {
     horusi_descriptor wire;
     horus_frame frame; /* held, for frames and blobs */
     bool timed;        /* in: somebody wants to know when it was sent */
+    bool keep;         /* in: a blob is to stay in its slot, held, for the caller to copy */
 } horusi_got;
 
 /* A call on a topic, as a recording sees it. The first five are HORUS_KIND_MESSAGE and so on: receives. */
@@ -8493,12 +8496,14 @@ static horus_result horusi_get(horus_topic *t, void *buffer, size_t room, uint32
             if (r == HORUS_OK && kind == HORUSI_WIRE_BLOB) {
                 uint64_t have;
                 void *from = horusi_at(got->frame.pool, got->frame.slot, &have);
-                if (have >= blob)
-                    memcpy(buffer, from, (size_t)blob);
-                else
+                if (have < blob)
                     r = HORUS_EMPTY;
-                horusi_release(got->frame.pool, got->frame.slot);
-                got->frame.pool = NULL;
+                else if (!got->keep)
+                    memcpy(buffer, from, (size_t)blob);
+                if (r != HORUS_OK || !got->keep) {
+                    horusi_release(got->frame.pool, got->frame.slot);
+                    got->frame.pool = NULL;
+                }
             }
             if (horusi_rarely(r == HORUS_EMPTY)) {
                 horusi_give_up(t, in, n, only_look);
@@ -8765,6 +8770,7 @@ HORUSI_COLD horus_result horusi_receive_other(horus_topic *t, void *buffer, size
     if (!buffer)
         return horusi_fail(HORUS_E_ARG, "topic_receive: buffer is NULL");
     got.timed = info != NULL;
+    got.keep = false;
     horus_result r = horusi_receive(t, buffer, room, HORUS_KIND_MESSAGE, timeout_ns, &got);
     if (info && (r == HORUS_OK || r == HORUS_E_SIZE || r == HORUS_E_TYPE))
         *info = got.info;
@@ -8796,6 +8802,7 @@ horus_result horus_topic_peek(horus_topic *t, void *buffer, size_t buffer_bytes,
     if (r != HORUS_OK)
         return r;
     got.timed = true;
+    got.keep = false;
     horusi_deed d = horusi_deed_of(HORUSI_PEEK);
     d.buffer = buffer;
     d.room = buffer ? buffer_bytes : 0;
@@ -9191,9 +9198,10 @@ horus_result horus_encoding_find(horus_encoding *out, const char *name)
     static const struct {
         const char *name;
         horus_encoding encoding;
-    } aliases[] = {{"gray", HORUS_MONO8},  {"grey", HORUS_MONO8},   {"rgb", HORUS_RGB8},
-                   {"bgr", HORUS_BGR8},    {"rgba", HORUS_RGBA8},   {"bgra", HORUS_BGRA8},
-                   {"yuyv", HORUS_YUV422}, {"float", HORUS_MONO32F}};
+    } aliases[] = {{"gray", HORUS_MONO8},       {"grey", HORUS_MONO8},    {"rgb", HORUS_RGB8},
+                   {"bgr", HORUS_BGR8},         {"rgba", HORUS_RGBA8},    {"bgra", HORUS_BGRA8},
+                   {"yuyv", HORUS_YUV422},      {"float", HORUS_MONO32F}, {"gray16", HORUS_MONO16},
+                   {"bayer", HORUS_BAYER_RGGB8}};
     if (!out || !name)
         return horusi_fail(HORUS_E_ARG, "encoding_find: a NULL argument");
     *out = HORUS_RGB8;
@@ -9578,6 +9586,7 @@ static horus_result horusi_receive_nowhere(horus_info *info)
     if (!out)                                                                                      \
         return horusi_receive_nowhere(info);                                                       \
     got.timed = info != NULL;                                                                      \
+    got.keep = false;                                                                              \
     horus_result r = horusi_receive(t, NULL, 0, kind, timeout_ns, &got);                           \
     if (info && (r == HORUS_OK || r == HORUS_E_TYPE))                                              \
         *info = got.info;                                                                          \
@@ -11247,6 +11256,7 @@ typedef struct horusi_node {
     bool over;   /* ends here: never ticked again in this run */
     bool ticked; /* in this run */
     bool going;  /* it was part of the step before, and goes on */
+    bool muted;  /* not of this run or step: set between them */
     horusi_a32
         safe; /* ENTERS: by who swapped it from 0; SAFE: by the node's thread; 0: no episode */
     horusi_a32 leave_out; /* 1: the next tick is left out */
@@ -11611,6 +11621,11 @@ static bool horusi_come_back(horus_scheduler *s, horusi_node *n)
 static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, uint64_t now)
 {
     horusi_node_block *b = n->block;
+    if (horusi_rarely(n->muted)) {
+        n->last_due = due;
+        n->ticked = true;
+        return now;
+    }
     uint64_t budget = horusi_ld64_rlx(own, &n->budget);
     bool watched = s->d.watchdog_ns > 0 && (budget || n->d.deadline_ns);
     horus_tick t;

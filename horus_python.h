@@ -34,23 +34,29 @@
  * views are read-only, and so are the views of what recv() returned; copy() gives a private one. A
  * NumPy array or a tensor that was made before send() stays writable, and writes through it reach
  * every reader: make them anew, or let them go. torch, ONNX Runtime and OpenCV before 4.9 ignore the
- * flag and write straight through.
+ * flag and write straight through. JAX without jax_enable_x64 has no 64-bit types: to_jax() gives what
+ * JAX makes of them, a copy of 32 bits, with a UserWarning as JAX's own; jax.dlpack.from_dlpack(frame)
+ * does the same in silence.
  *
  * Kernels in C. Images, clouds, depth images and tensors have DLPack's exchange table
  * (__dlpack_c_exchange_api__), so that a kernel of tvm-ffi takes them as they are, allocates in the
  * pool, zeroed, and returns a Tensor: of the same memory where that is a frame's, else of a copy. The
  * table's plain DLTensor keeps nothing and cannot say that a frame is read-only.
  *
- * Threads. Every object may be used by any thread. Waits let other threads run, and so do copy(),
- * copy_from(), from_numpy() and the like, DLPack copies and statistics of more than 64 KB; fill(), roi(),
- * pickling, and the values of dynamic and typed messages do not. Deleters of exported tensors need no
+ * Threads. Every object may be used by any thread. Waits let other threads run, and so does whatever
+ * copies more than 64 KB in one go: copy(), copy_from(), fill(), roi(), from_numpy() and the like, DLPack,
+ * pickling, statistics, a bytes, bytearray or str in a message, and messages into the pool and out of it.
+ * What is made of many small objects (a long list, the arrays of a message class as they are gathered
+ * into one) does not. A frame that one thread writes to through its object (fill, copy_from, []=, in-place
+ * operators) cannot be sent by another at the same time: BusyError. Deleters of exported tensors need no
  * interpreter lock.
  *
  * Nodes. Ordered nodes tick on the thread that called run(); compute, async and on= nodes on threads of
  * their own. Python runs one of them at a time: a tick that spends its time in NumPy, torch or ONNX
  * Runtime lets the others go on, one in pure Python holds them up for 5 ms at a time
  * (sys.setswitchinterval): put it into a process of its own. run() returns after Ctrl-C, SIGTERM and what
- * policies stop; a handler of your own for these signals stays in place, and then nothing of that.
+ * policies stop; a handler of your own for these signals stays in place, and then nothing of that, nor
+ * if run() is called in another thread than Python's main one: there a handler of yours calls stop().
  * Figures are in shared memory under the scheduler's name, as horus_scheduler_read finds them.
  *
  * Capacity. A topic's handle keeps its newest 1024 messages, or as many as it was opened with. What is
@@ -67,13 +73,17 @@
  * TypeError for arguments that a signature has not, ImportError, AttributeError for what cannot be
  * deleted, MemoryError of the heap, and what NumPy and other frameworks raise (IndexError of t[99]).
  *
- * One interpreter of a process may use the module; a second one is refused with ImportError.
+ * One interpreter of a process may use the module; a second one is refused with ImportError. A build
+ * without the interpreter's lock (3.13t, 3.14t) takes it again when it imports the module, and says so in
+ * a RuntimeWarning: handles of topics, counters, the codec's table of keys and the scheduler's list are
+ * guarded by that lock alone. It is seen to compile for such a build, and was never run on one;
+ * PYTHON_GIL=0, which keeps the lock away all the same, is not supported.
  *
  * Coming from horus-robotics 0.4.1. Programs that use its images, clouds, depth, tensors, topics, nodes
  * and message classes run unchanged but for what is listed below; tests/py_dropin_test.py compares
- * classes, fields, defaults and calls of messages, Node, Scheduler and Rate. What you gain: frames that outlive the next recv(), topics
- * that lose nothing silently (missed_count(), policy=, history=), messages of any length, and
- * processes that may be killed at any time. What changes:
+ * names, signatures, defaults, values and errors, class by class. What you gain: frames that outlive the
+ * next recv(), topics that lose nothing silently (missed_count(), policy=, history=), messages of any
+ * length, and processes that may be killed at any time. What changes:
  *
  *     views after send()         new ones are read-only; copy() gives a writable frame
  *     pixel()                    a list of numbers, as the documentation says; not bytes
@@ -85,11 +95,23 @@
  *     messages                   have keyword defaults and more writable attributes, compare with ==
  *                                without timestamp_ns, all are true
  *     read_latest()              every type
- *     recv(), send()             take timeout=; node= is accepted by its name alone, and not needed
+ *     recv(), send()             take timeout= in the first place after the message; a Node is known there
+ *                                as what it is, and not needed
  *     depth_scale                of uint16 is 0.001: get_depth() is in metres
  *     Tensor.slice()             clamps as Python's slices do
- *     not there                  PointXYZ and its kin, transforms, Params, the encodings gray16 and bayer,
- *                                Scheduler's remove_node() and its list of recordings */
+ *     errors                     also derive from horus.Error. A name or a capacity that cannot be is
+ *                                ValueError, what the pool can never hold too: there RuntimeError
+ *     sizes                      0 rows, columns or fields are ValueError for images, depth and clouds;
+ *                                Tensor() may have none, and dimensions of 0
+ *     Tensor                     has all of NumPy's operators, compares element by element and is hashed
+ *                                as an object; astype() always copies; refcount counts holds, not views
+ *     stats()                    have more keys; max_slots of a pool is what fits into it
+ *     send_blocking()            returns True, there None
+ *     get_uptime()               counts on its own clock if deterministic=True. rate=True is refused
+ *     sub_count()                counts a handle from its opening until its first send
+ *     not there                  PointXYZ and its kin, transforms, Params, drivers, msggen, NodeInfo's log_pub(),
+ *                                log_sub() and transition_to_error(), Scheduler's remove_node() and its list
+ *                                of recordings */
 #ifndef HORUS_PYTHON_H
 #define HORUS_PYTHON_H
 #ifdef HORUS_PYTHON_IMPLEMENTATION
@@ -116,14 +138,16 @@
  * functions are looked up at first use. */
 static struct {
     PyObject *module;
-    PyObject *error;                 /* horus.Error */
-    PyObject *by_code[32];           /* for each horus_result below 0, at its negative */
-    PyObject *timeout_error;         /* TIMEOUT */
-    PyObject *overflow_error;        /* a number that its place cannot hold: an ArgumentError too */
-    PyObject *buffer_error;          /* DLPack and the buffer protocol */
-    PyObject *unicode_error;         /* a text that is not UTF-8 */
-    PyObject *index_error;           /* beyond the elements of a message */
-    PyObject *numpy;                 /* the module, or NULL */
+    PyObject *error;          /* horus.Error */
+    PyObject *by_code[32];    /* for each horus_result below 0, at its negative */
+    PyObject *timeout_error;  /* TIMEOUT */
+    PyObject *overflow_error; /* a number that its place cannot hold: an ArgumentError too */
+    PyObject *buffer_error;   /* DLPack and the buffer protocol */
+    PyObject *unicode_error;  /* a text that is not UTF-8 */
+    PyObject *decode_error;   /* bytes that are not UTF-8, where a text should be */
+    PyObject *index_error;    /* beyond the elements of a message */
+    PyObject *dtype_error;    /* an array whose elements are of a wrong type: ValueError too */
+    PyObject *numpy;          /* the module, or NULL */
     PyObject *torch_from, *jax_from; /* from_dlpack of the frameworks, or NULL */
     PyObject *bfloat16;              /* NumPy's dtype of ml_dtypes, or NULL */
     PyObject *pools;                 /* dict: pool_id -> TensorPool */
@@ -240,9 +264,10 @@ static int horusp_ours(void)
     PyObject *type, *value, *trace;
     PyErr_Fetch(&type, &value, &trace);
     PyErr_NormalizeException(&type, &value, &trace);
-    PyObject *ours = type == PyExc_UnicodeEncodeError ? horusp.unicode_error
-                     : type == PyExc_OverflowError    ? horusp.overflow_error
-                                                      : NULL;
+    PyObject *ours = type == PyExc_UnicodeEncodeError   ? horusp.unicode_error
+                     : type == PyExc_UnicodeDecodeError ? horusp.decode_error
+                     : type == PyExc_OverflowError      ? horusp.overflow_error
+                                                        : NULL;
     PyObject *args = ours && value ? PyObject_GetAttrString(value, "args") : NULL;
     PyObject *made = args && PyTuple_Check(args) ? PyObject_CallObject(ours, args) : NULL;
     Py_XDECREF(args);
@@ -347,8 +372,14 @@ static int horusp_errors_init(PyObject *module)
         !(horusp.unicode_error =
               horusp_exception(module, "UnicodeEncodeError", HORUSP_VALUE_ERROR,
                                PyExc_UnicodeEncodeError, "A text that is not UTF-8.")) ||
+        !(horusp.decode_error =
+              horusp_exception(module, "UnicodeDecodeError", HORUSP_VALUE_ERROR,
+                               PyExc_UnicodeDecodeError, "A received text that is not UTF-8.")) ||
         !(horusp.index_error = horusp_exception(module, "IndexError", HORUSP_VALUE_ERROR,
-                                                PyExc_IndexError, "Beyond the elements.")))
+                                                PyExc_IndexError, "Beyond the elements.")) ||
+        !(horusp.dtype_error =
+              horusp_exception(module, "DTypeError", HORUSP_TYPE_ERROR, PyExc_ValueError,
+                               "An array whose elements are of another type than is taken.")))
         return -1;
     Py_INCREF(horusp.timeout_error);
     if (PyModule_AddObject(module, "HorusTimeoutError", horusp.timeout_error) < 0)
@@ -466,9 +497,10 @@ static bool horusp_int(PyObject *o, const char *what, int64_t low, int64_t high,
     Py_DECREF(n);
     if (v == -1 && !over && PyErr_Occurred())
         return false;
-    if (over || v < low || v > high) {
-        PyErr_Format(horusp.by_code[-HORUS_E_ARG], "%s must be %lld to %lld, not %S", what,
-                     (long long)low, (long long)high, o);
+    if (over || v < low || v > high) { /* below what counts, or beyond what any of them could be */
+        bool no_place = over || (v < 0 && low >= 0) || v > UINT32_MAX;
+        PyErr_Format(no_place ? horusp.overflow_error : horusp.by_code[-HORUS_E_ARG],
+                     "%s must be %lld to %lld, not %S", what, (long long)low, (long long)high, o);
         return false;
     }
     *out = v;
@@ -487,7 +519,15 @@ static bool horusp_double(PyObject *o, const char *what, double *out)
     }
     return true;
 }
-static bool horusp_dtype(PyObject *o, horus_dtype *out)
+/* A rate. True is no number of times. */
+static bool horusp_hertz(PyObject *o, const char *what, double *out)
+{
+    if (!PyBool_Check(o))
+        return horusp_double(o, what, out);
+    PyErr_Format(HORUSP_TYPE_ERROR, "%s must be a number of Hz, not %R", what, o);
+    return false;
+}
+static bool horusp_dtype_of(PyObject *o, bool depth, horus_dtype *out)
 {
     static const struct {
         const char *text;
@@ -502,16 +542,28 @@ static bool horusp_dtype(PyObject *o, horus_dtype *out)
         {"f32", HORUS_F32},
         {"f64", HORUS_F64},
         {"f16", HORUS_F16},
+        {"bf16", HORUS_BF16},
         {"u8", HORUS_U8},
         {"u16", HORUS_U16},
+        {"u32", HORUS_U32},
+        {"u64", HORUS_U64},
+        {"i8", HORUS_I8},
+        {"i16", HORUS_I16},
         {"i32", HORUS_I32},
         {"i64", HORUS_I64},
-        {"meters", HORUS_F32},
+        {"bool_", HORUS_BOOL},
+        {"byte", HORUS_U8},
+        {"int", HORUS_I32}, /* as C has it; the type int is NumPy's */
+        {"long", HORUS_I64},
+        {"meters", HORUS_F32}, /* from here on: of depth images */
         {"mm", HORUS_U16},
         {"millimeters", HORUS_U16},
-        {"bool_", HORUS_BOOL},
-        {"int", HORUS_I64},
     };
+    const size_t count = sizeof names / sizeof names[0] - (depth ? 0 : 3);
+    if (o == (PyObject *)&PyLong_Type) {
+        *out = HORUS_I64;
+        return true;
+    }
     PyObject *text = NULL;
     const char *s = NULL;
     if (PyUnicode_Check(o)) {
@@ -524,17 +576,19 @@ static bool horusp_dtype(PyObject *o, horus_dtype *out)
             text = PyObject_Str(o); /* torch.uint8 */
         }
     }
-    if (!text || !PyUnicode_Check(text) || !(s = horusp_utf8(text, NULL))) {
+    Py_ssize_t bytes = 0;
+    if (!text || !PyUnicode_Check(text) || !(s = horusp_utf8(text, &bytes))) {
         Py_XDECREF(text);
         if (!PyErr_Occurred())
             PyErr_Format(HORUSP_TYPE_ERROR, "dtype must be a name like \"float32\"");
         return false;
     }
-    const char *dot = strrchr(s, '.');
+    const char *start = s, *dot = strrchr(s, '.');
     if (dot)
         s = dot + 1;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(names[i].text, s) == 0) {
+    bool whole = strlen(s) == (size_t)bytes - (size_t)(s - start);
+    for (size_t i = 0; whole && i < count; i++)
+        if (horusi_same_text(s, names[i].text)) {
             *out = names[i].dtype;
             Py_DECREF(text);
             return true;
@@ -545,6 +599,33 @@ static bool horusp_dtype(PyObject *o, horus_dtype *out)
                  o);
     Py_DECREF(text);
     return false;
+}
+static bool horusp_dtype(PyObject *o, horus_dtype *out) { return horusp_dtype_of(o, false, out); }
+/* "cpu", by whatever name: false with UnsupportedError if it is a GPU, ArgumentError if it is no device. */
+static bool horusp_device(PyObject *o, bool here)
+{
+    if (PyLong_Check(o)) {
+        PyErr_SetString(HORUSP_TYPE_ERROR, "device must be a str like \"cpu\", not an int");
+        return false;
+    }
+    PyObject *text = PyObject_Str(o); /* torch.device("cpu") */
+    const char *s = text ? horusp_utf8(text, NULL) : NULL;
+    bool cpu = s && (horusi_same_text(s, "cpu") || horusi_same_text(s, "cpu:0"));
+    if (s && !cpu) {
+        char kind[8] = "";
+        size_t digits = strlen(s) > 5 ? strspn(s + 5, "0123456789") : 0;
+        (void)snprintf(kind, sizeof kind, "%.5s", s);
+        bool gpu = horusi_same_text(s, "cuda") ||
+                   (horusi_same_text(kind, "cuda:") && digits > 0 && !s[5 + digits]);
+        PyErr_Format(gpu ? horusp.by_code[-HORUS_E_UNSUPPORTED] : horusp.by_code[-HORUS_E_ARG],
+                     gpu    ? "device %R: pool memory is the CPU's: to_torch().to(\"cuda\") copies "
+                              "it to a GPU"
+                     : here ? "device must be \"cpu\", not %R"
+                            : "device must be \"cuda\" or \"cuda:0\" and so on, not %R",
+                     o);
+    }
+    Py_XDECREF(text);
+    return cpu;
 }
 /* A single number, and nothing with elements: arrays have __index__ and __float__ as well. */
 static bool horusp_is_number(PyObject *o)
@@ -610,6 +691,7 @@ static PyObject *horusp_int_list(const int64_t *v, uint32_t n)
  * it: that is what keeps the memory after the frame object is released. */
 typedef struct horusp_hold {
     PyObject_HEAD horus_frame frame;
+    uint32_t writers; /* calls that write into it, and may let other threads run: nobody sends it */
 } horusp_hold;
 static PyTypeObject horusp_hold_type;
 
@@ -622,6 +704,7 @@ static horusp_hold *horusp_hold_new(horus_frame f)
         return NULL;
     }
     h->frame = f;
+    h->writers = 0;
     return h;
 }
 static void horusp_hold_dealloc(PyObject *self)
@@ -705,6 +788,25 @@ static bool horusp_live(horusp_frame *f)
 static bool horusp_is_read_only(const horusp_frame *f)
 {
     return f->t.readonly || horus_frame_published(&f->t.frame);
+}
+
+/* A call begins to write into a frame: NULL with an exception if nobody may. It holds the memory until
+ * the call ends it; from the one to the other the frame is not sent. */
+static horusp_hold *horusp_write_begin(horusp_frame *f)
+{
+    if (!horusp_live(f))
+        return NULL;
+    if (horusp_is_read_only(f)) {
+        (void)horusp_read_only();
+        return NULL;
+    }
+    f->hold->writers++;
+    return (horusp_hold *)horusp_ref((PyObject *)f->hold);
+}
+static void horusp_write_end(horusp_hold *h)
+{
+    h->writers--;
+    Py_DECREF(h);
 }
 
 /* A frame object of a kind. Takes over the hold in t->frame, or shares `hold`. */
@@ -1038,6 +1140,20 @@ static bool horusp_dims_positive(const horus_tensor *t)
         if (t->strides_bytes[i] < 0)
             return false;
     return true;
+}
+/* Elements of others that lie on one another (strides of 0, a window that slides) can be many more than
+ * the bytes that they are in, and whoever copies them would fill its memory: refused. */
+static horus_result horusp_check_strides(const horus_tensor *t)
+{
+    horus_tensor dense = *t;
+    uint64_t bytes = 0, span = horusi_tensor_span(t);
+    if (!horusp_dims_positive(t))
+        return horusi_fail(HORUS_E_UNSUPPORTED, "a tensor with negative strides");
+    if (horusi_is_empty(t) || (horusi_tensor_dense(&dense, &bytes) && bytes <= span))
+        return HORUS_OK;
+    return horusi_fail(HORUS_E_UNSUPPORTED,
+                       "a tensor whose elements overlap: more of them than fit into its %llu bytes",
+                       (unsigned long long)span);
 }
 /* Both run other threads meanwhile if it is much: the caller holds the memory. */
 static void horusp_copy_bytes(void *to, const void *from, size_t bytes)
@@ -1454,8 +1570,27 @@ static PyObject *horusp_to_torch(PyObject *self, PyObject *none)
 static PyObject *horusp_to_jax(PyObject *self, PyObject *none)
 {
     (void)none;
+    horusp_frame *f = (horusp_frame *)self;
     PyObject *from = horusp_found(&horusp.jax_from, "jax", "jax.dlpack", "from_dlpack");
-    return from && horusp_live((horusp_frame *)self) ? PyObject_CallOneArg(from, self) : NULL;
+    if (!from || !horusp_live(f))
+        return NULL;
+    horus_dtype dtype = (horus_dtype)f->t.dtype;
+    PyObject *a = PyObject_CallOneArg(from, self);
+    if (!a || horus_dtype_bytes(dtype) != 8)
+        return a;
+    /* JAX warns of this where it makes an array, but not where it takes one */
+    PyObject *its = PyObject_GetAttrString(a, "dtype"), *text = its ? PyObject_Str(its) : NULL;
+    if (!text ||
+        (PyUnicode_CompareWithASCIIString(text, horus_dtype_name(dtype)) != 0 &&
+         PyErr_WarnFormat(PyExc_UserWarning, 1,
+                          "to_jax(): dtype %s is not available, and was truncated to dtype "
+                          "%U in a copy: set JAX's configuration option jax_enable_x64, or "
+                          "astype() first",
+                          horus_dtype_name(dtype), text) < 0))
+        Py_CLEAR(a);
+    Py_XDECREF(text);
+    Py_XDECREF(its);
+    return a;
 }
 
 /* ------------------------------------------------------------------------------------ >>sources
@@ -1563,7 +1698,7 @@ static bool horusp_source_begin(horusp_source *s, PyObject *o, PyObject **keep)
                 s->t.dtype = HORUS_BF16;
         }
         if (r == 0 && (other || !PyErr_Occurred()))
-            PyErr_Format(HORUSP_TYPE_ERROR,
+            PyErr_Format(horusp.dtype_error,
                          "dtype %S is none of bool, uint8 to uint64, int8 to int64, float16, "
                          "float32, float64, bfloat16",
                          d ? d : Py_None);
@@ -2033,6 +2168,8 @@ static PyObject *horusp_cuda(PyObject *self, PyObject *const *args, Py_ssize_t n
     PyObject *v[1];
     if (!horusp_args(&horusp_sig_cuda, args, nargs, kw, v) || !horusp_live((horusp_frame *)self))
         return NULL;
+    if (v[0])
+        return horusp_device(v[0], false) ? horusp_to_cpu(self, NULL) : NULL;
     PyErr_SetString(horusp.by_code[-HORUS_E_UNSUPPORTED],
                     "pool memory is the CPU's: to_torch().to(\"cuda\") copies it to a GPU");
     return NULL;
@@ -2081,8 +2218,7 @@ static PyObject *horusp_cuda(PyObject *self, PyObject *const *args, Py_ssize_t n
          "memory: do not write into a received frame."},                                           \
         {"to_jax", horusp_to_jax, METH_NOARGS,                                                     \
          "to_jax($self)\n--\n\nThe same memory as a jax.Array. Without jax_enable_x64, JAX "       \
-         "copies "                                                                                 \
-         "64-bit types to 32 bits."},                                                              \
+         "copies 64-bit types to 32 bits, which is a UserWarning."},                               \
         {"__dlpack__", HORUSP_FN(horusp_dlpack), HORUSP_FAST,                                      \
          "__dlpack__($self, *, stream=None, max_version=None, dl_device=None, copy=None)\n--\n\n"  \
          "A DLPack capsule of the same memory."},                                                  \
@@ -2138,10 +2274,9 @@ static PyObject *horusp_binary(const char *name, PyObject *a, PyObject *b)
 static PyObject *horusp_in_place(const char *name, PyObject *a, PyObject *b)
 {
     horusp_frame *f = (horusp_frame *)a;
-    if (!horusp_live(f))
+    horusp_hold *hold = horusp_write_begin(f);
+    if (!hold)
         return NULL;
-    if (horusp_is_read_only(f))
-        return horusp_read_only();
     PyObject *x = horusp_ndarray(f), *y = x ? horusp_operand(b) : NULL, *r = NULL;
     PyObject *numpy = y ? horusp_numpy() : NULL,
              *function = numpy ? PyObject_GetAttrString(numpy, name) : NULL;
@@ -2149,6 +2284,7 @@ static PyObject *horusp_in_place(const char *name, PyObject *a, PyObject *b)
     PyObject *kw = args ? Py_BuildValue("{sO}", "out", x) : NULL;
     if (kw)
         r = PyObject_Call(function, args, kw);
+    horusp_write_end(hold);
     Py_XDECREF(kw);
     Py_XDECREF(args);
     Py_XDECREF(function);
@@ -2262,13 +2398,13 @@ static int horusp_put_item(PyObject *self, PyObject *key, PyObject *value)
         PyErr_SetString(HORUSP_TYPE_ERROR, "elements cannot be deleted");
         return -1;
     }
-    if (horusp_is_read_only(f)) {
-        (void)horusp_read_only();
+    horusp_hold *hold = horusp_write_begin(f);
+    if (!hold)
         return -1;
-    }
     PyObject *a = horusp_ndarray(f), *k = a ? horusp_operand(key) : NULL;
     PyObject *v = k ? horusp_operand(value) : NULL;
     int r = v ? PyObject_SetItem(a, k, v) : -1;
+    horusp_write_end(hold);
     Py_XDECREF(v);
     Py_XDECREF(k);
     Py_XDECREF(a);
@@ -2340,15 +2476,15 @@ static int horusp_numbers(PyObject *o, double *out)
 /* ------------------------------------------------------------------------------------ >>image */
 static bool horusp_encoding(PyObject *o, horus_encoding *out)
 {
-    const char *s = PyUnicode_Check(o) ? horusp_utf8(o, NULL) : NULL;
+    Py_ssize_t bytes = 0;
+    const char *s = PyUnicode_Check(o) ? horusp_utf8(o, &bytes) : NULL;
     if (!s) {
         if (!PyErr_Occurred())
             PyErr_Format(HORUSP_TYPE_ERROR, "encoding must be a str, not %.100s",
                          Py_TYPE(o)->tp_name);
         return false;
     }
-    horus_result r = horus_encoding_find(out, s);
-    if (r == HORUS_OK)
+    if (strlen(s) == (size_t)bytes && horus_encoding_find(out, s) == HORUS_OK)
         return true;
     PyErr_Format(horusp.by_code[-HORUS_E_ARG],
                  "encoding %R is none of mono8, mono16, rgb8, bgr8, rgba8, bgra8, yuv422, mono32f, "
@@ -2464,7 +2600,7 @@ static bool horusp_image_fits(horus_tensor *t, PyObject *encoding, horus_encodin
     for (uint32_t i = 0; i < t->ndim; i++)
         fits = fits && t->shape[i] > 0;
     if (!fits || t->dtype != horusi_encodings[*e].dtype) {
-        PyErr_Format(horusp.by_code[fits ? -HORUS_E_TYPE : -HORUS_E_SIZE],
+        PyErr_Format(fits ? horusp.dtype_error : horusp.by_code[-HORUS_E_SIZE],
                      "%s takes an array of shape (height, width%s%s) and dtype %s, not (%s) of %s",
                      horus_encoding_name(*e), channels > 1 ? ", " : "",
                      channels == 1   ? ""
@@ -2557,26 +2693,17 @@ static bool horusp_fill_from_bytes(horusp_frame *f, PyObject *data)
         return false;
     }
     uint64_t bytes = horus_tensor_numel(&f->t) * horus_dtype_bytes((horus_dtype)f->t.dtype);
-    bool ok = horusp_live(f);
-    if (ok && horusp_is_read_only(f)) {
-        (void)horusp_read_only();
-        ok = false;
-    }
+    horusp_hold *hold = horusp_write_begin(f);
+    bool ok = hold != NULL;
     if (ok && (uint64_t)b.len != bytes) {
         PyErr_Format(horusp.by_code[-HORUS_E_SIZE], "%llu bytes are needed, not %zd",
                      (unsigned long long)bytes, b.len);
         ok = false;
     }
-    if (ok && bytes < 65536) {
-        memmove(f->t.data, b.buf, (size_t)bytes);
-    } else if (ok) {
-        PyObject *hold = horusp_ref((PyObject *)f->hold);
-        void *to = f->t.data;
-        PyThreadState *thread = PyEval_SaveThread();
-        memmove(to, b.buf, (size_t)bytes);
-        PyEval_RestoreThread(thread);
-        Py_DECREF(hold);
-    }
+    if (ok)
+        horusp_copy_bytes(f->t.data, b.buf, (size_t)bytes);
+    if (hold)
+        horusp_write_end(hold);
     PyBuffer_Release(&b);
     return ok;
 }
@@ -2635,6 +2762,18 @@ static PyObject *horusp_image_pixel(PyObject *self, PyObject *const *args, Py_ss
     }
     return list;
 }
+/* OverflowError if one of the values is too much for the encoding, else what `r` says. NULL. */
+static PyObject *horusp_value_error(const horus_image *m, const double *value, int count,
+                                    horus_result r)
+{
+    bool fit = true;
+    for (int i = 0; i < count; i++)
+        fit = fit && horusi_value_fits(value[i], horusi_encodings[m->encoding].dtype);
+    if (r != HORUS_E_ARG || fit)
+        return horusp_error(r);
+    PyErr_SetString(horusp.overflow_error, horus_last_error());
+    return NULL;
+}
 static horusp_sig horusp_sig_set_pixel = {"set_pixel", 3, 3, 3, {{"x", 0}, {"y", 0}, {"value", 0}}};
 static PyObject *horusp_image_set_pixel(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                         PyObject *kw)
@@ -2651,7 +2790,7 @@ static PyObject *horusp_image_set_pixel(PyObject *self, PyObject *const *args, P
     horus_image m = horusp_image(f);
     horus_result r = horus_image_set_pixel(&m, (uint32_t)x, (uint32_t)y, value, (size_t)n);
     if (r != HORUS_OK)
-        return horusp_error(r);
+        return horusp_value_error(&m, value, n, r);
     Py_RETURN_NONE;
 }
 static PyObject *horusp_image_fill(PyObject *self, PyObject *o)
@@ -2667,9 +2806,17 @@ static PyObject *horusp_image_fill(PyObject *self, PyObject *o)
     if (n == 1) /* a grey of all channels */
         for (; n < m.channels; n++)
             value[n] = value[0];
+    horusp_hold *hold = horusp_write_begin(f);
+    if (!hold)
+        return NULL;
+    PyThreadState *thread =
+        (uint64_t)m.stride_bytes * m.height_px < 65536 ? NULL : PyEval_SaveThread();
     horus_result r = horus_image_fill(&m, value, (size_t)n);
+    if (thread)
+        PyEval_RestoreThread(thread);
+    horusp_write_end(hold);
     if (r != HORUS_OK)
-        return horusp_error(r);
+        return horusp_value_error(&m, value, n, r);
     Py_RETURN_NONE;
 }
 HORUSP_ONE(horusp_image_fill, "fill", "value")
@@ -2700,8 +2847,13 @@ static PyObject *horusp_image_roi(PyObject *self, PyObject *const *args, Py_ssiz
     PyObject *out = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)bytes);
     if (!out)
         return NULL;
+    PyObject *hold = horusp_ref((PyObject *)f->hold); /* release() may come meanwhile */
+    PyThreadState *thread = bytes < 65536 ? NULL : PyEval_SaveThread();
     horus_result r = horus_image_roi(&m, (uint32_t)n[0], (uint32_t)n[1], (uint32_t)n[2],
                                      (uint32_t)n[3], PyBytes_AS_STRING(out), bytes);
+    if (thread)
+        PyEval_RestoreThread(thread);
+    Py_DECREF(hold);
     if (r != HORUS_OK) {
         Py_DECREF(out);
         return horusp_error(r);
@@ -3010,6 +3162,10 @@ static horus_result horusp_cloud_write(const horusp_frame *f, const char *path)
 {
     static const char *const names[] = {"x", "y", "z"};
     int64_t fields = f->t.shape[1], points = f->t.shape[0];
+    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+    if (dot && !horusi_same_text(dot, ".ply"))
+        return horusi_fail(HORUS_E_ARG, "save(): a point cloud is written as .ply, not as %.120s",
+                           slash ? slash + 1 : path);
     if (f->t.dtype != HORUS_F32 || fields < 3)
         return horusi_fail(HORUS_E_TYPE, "save() writes float32 clouds of 3 fields or more as PLY");
     FILE *out = fopen(path, "wb");
@@ -3141,7 +3297,7 @@ static PyObject *horusp_depth_tp_new(PyTypeObject *type, PyObject *args, PyObjec
     if (!horusp_args_tuple(&horusp_sig_depth, args, kw, v) ||
         !horusp_int(v[0], "height", 1, INT32_MAX, &shape[0]) ||
         !horusp_int(v[1], "width", 1, INT32_MAX, &shape[1]) ||
-        (v[2] && !horusp_dtype(v[2], &dtype)))
+        (v[2] && !horusp_dtype_of(v[2], true, &dtype)))
         return NULL;
     if (dtype != HORUS_F32 && dtype != HORUS_U16) {
         PyErr_Format(horusp.by_code[-HORUS_E_ARG],
@@ -3159,8 +3315,8 @@ static bool horusp_depth_fits(const horus_tensor *t)
     char shape[200];
     horusp_shape_text(t, shape, sizeof shape);
     PyErr_Format(
-        horusp.by_code[t->ndim == 2 && t->shape[0] > 0 && t->shape[1] > 0 ? -HORUS_E_TYPE
-                                                                          : -HORUS_E_SIZE],
+        t->ndim == 2 && t->shape[0] > 0 && t->shape[1] > 0 ? horusp.dtype_error
+                                                           : horusp.by_code[-HORUS_E_SIZE],
         "a depth image takes an array of shape (height, width) and dtype float32 (metres), "
         "float64 or uint16 (millimetres), not (%s) of %s",
         shape, horus_dtype_name((horus_dtype)t->dtype));
@@ -3668,6 +3824,8 @@ static PyObject *horusp_tensor_from_descriptor(PyObject *type, PyObject *const *
         return NULL;
     horus_result r = horus_tensor_from_descriptor(&t, NULL, b.buf, (size_t)b.len);
     PyBuffer_Release(&b);
+    if (r == HORUS_OK && (r = horusp_check_strides(&t)) != HORUS_OK)
+        (void)horus_tensor_release(&t);
     if (r != HORUS_OK)
         return horusp_error(r);
     int64_t of = horusp_pool_number(t.frame.pool);
@@ -3715,7 +3873,8 @@ static PyMethodDef horusp_tensor_methods[] = {
     {"from_descriptor", HORUSP_FN(horusp_tensor_from_descriptor), HORUSP_FAST | METH_STATIC,
      "from_descriptor(pool_id, descriptor_bytes)\n--\n\nOpens what to_descriptor() gave, in any "
      "process of the "
-     "namespace, while somebody holds the tensor."},
+     "namespace, while somebody holds the tensor. Refused: what is none, and elements that "
+     "overlap."},
     {"to_descriptor", horusp_tensor_to_descriptor, METH_NOARGS,
      "to_descriptor($self)\n--\n\nAt most 168 bytes that name the tensor."},
     {"numpy", horusp_tensor_numpy, METH_NOARGS, "numpy($self)\n--\n\nAs to_numpy()."},
@@ -3852,18 +4011,8 @@ static PyObject *horusp_pool_alloc(PyObject *self, PyObject *const *args, Py_ssi
     PyObject *v[3];
     if (!horusp_args(&horusp_sig_alloc, args, nargs, kw, v))
         return NULL;
-    if (v[2]) {
-        PyObject *text = PyObject_Str(v[2]);
-        bool cpu = text && (PyUnicode_CompareWithASCIIString(text, "cpu") == 0 ||
-                            PyUnicode_CompareWithASCIIString(text, "cpu:0") == 0);
-        Py_XDECREF(text);
-        if (!cpu) {
-            if (!PyErr_Occurred())
-                PyErr_Format(horusp.by_code[-HORUS_E_UNSUPPORTED],
-                             "device %R: pool memory is the CPU's", v[2]);
-            return NULL;
-        }
-    }
+    if (v[2] && !horusp_device(v[2], true))
+        return NULL;
     return horusp_pool_live((horusp_pool *)self)
                ? horusp_tensor_make(v, ((horusp_pool *)self)->pool, 0)
                : NULL;
@@ -4262,7 +4411,13 @@ static inline uint8_t *horusp_put_text(horusp_writer *w, uint8_t *at, PyObject *
     } else {
         at = n < 65536 ? horusp_put16(at, 0xda, (uint32_t)n) : horusp_put32(at, 0xdb, (uint32_t)n);
     }
-    horusp_copy(at, text, (size_t)n);
+    if (n < 65536) {
+        horusp_copy(at, text, (size_t)n);
+    } else { /* others run meanwhile, and may let go of it */
+        Py_INCREF(value);
+        horusp_copy_bytes(at, text, (size_t)n);
+        Py_DECREF(value);
+    }
     return at + n;
 }
 
@@ -4320,7 +4475,9 @@ static uint8_t *horusp_pack_bytes(horusp_writer *w, uint8_t *at, PyObject *value
     Py_ssize_t n = PyBytes_GET_SIZE(value);
     if (!(at = horusp_put_bytes_head(w, at, value, n)))
         return NULL;
-    memcpy(at, PyBytes_AS_STRING(value), (size_t)n);
+    Py_INCREF(value);
+    horusp_copy_bytes(at, PyBytes_AS_STRING(value), (size_t)n);
+    Py_DECREF(value);
     return at + n;
 }
 
@@ -4331,9 +4488,11 @@ static uint8_t *horusp_pack_buffer(horusp_writer *w, uint8_t *at, PyObject *valu
     if (PyObject_GetBuffer(value, &view, PyBUF_FULL_RO) != 0)
         return NULL;
     at = horusp_put_bytes_head(w, at, value, view.len);
-    if (at && PyBuffer_ToContiguous(at, &view, view.len, 'C') != 0)
+    if (at && PyBuffer_IsContiguous(&view, 'C'))
+        horusp_copy_bytes(at, view.buf, (size_t)view.len);
+    else if (at && PyBuffer_ToContiguous(at, &view, view.len, 'C') != 0)
         at = NULL;
-    else if (at)
+    if (at)
         at += view.len;
     PyBuffer_Release(&view);
     return at;
@@ -4640,6 +4799,13 @@ static inline uint64_t horusp_take(horusp_reader *r, int bytes)
     }
 }
 
+static PyObject *horusp_decode_text(const uint8_t *p, size_t n)
+{
+    PyObject *text = PyUnicode_DecodeUTF8((const char *)p, (Py_ssize_t)n, NULL);
+    if (!text)
+        (void)horusp_ours();
+    return text;
+}
 /* A plain ASCII text is copied as it is; the rest is checked and decoded by Python. */
 static PyObject *horusp_new_text(const uint8_t *p, size_t n)
 {
@@ -4647,7 +4813,7 @@ static PyObject *horusp_new_text(const uint8_t *p, size_t n)
     size_t i;
     PyObject *text;
     if (n < 2)
-        return PyUnicode_DecodeUTF8((const char *)p, (Py_ssize_t)n, NULL); /* those Python keeps */
+        return horusp_decode_text(p, n); /* those Python keeps */
     for (i = 0; i + 8 <= n; i += 8) {
         memcpy(&word, p + i, 8);
         any |= word;
@@ -4655,10 +4821,13 @@ static PyObject *horusp_new_text(const uint8_t *p, size_t n)
     for (; i < n; i++)
         any |= p[i];
     if (any & UINT64_C(0x8080808080808080))
-        return PyUnicode_DecodeUTF8((const char *)p, (Py_ssize_t)n, NULL);
+        return horusp_decode_text(p, n);
     if (!(text = PyUnicode_New((Py_ssize_t)n, 127)))
         return NULL;
-    horusp_copy(PyUnicode_1BYTE_DATA(text), p, n);
+    if (n < 65536)
+        horusp_copy(PyUnicode_1BYTE_DATA(text), p, n);
+    else
+        horusp_copy_bytes(PyUnicode_1BYTE_DATA(text), p, n);
     return text;
 }
 
@@ -4806,7 +4975,12 @@ static PyObject *horusp_unpack_bytes(horusp_reader *r, uint64_t n)
     if (n > horusp_left(r))
         return horusp_bad(r, "bytes that are longer than the message");
     r->at += n;
-    return PyBytes_FromStringAndSize((const char *)p, (Py_ssize_t)n);
+    if (n < 65536)
+        return PyBytes_FromStringAndSize((const char *)p, (Py_ssize_t)n);
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)n);
+    if (bytes)
+        horusp_copy_bytes(PyBytes_AS_STRING(bytes), p, (size_t)n);
+    return bytes;
 }
 
 static PyObject *horusp_unpack_number(horusp_reader *r, int code)
@@ -5855,7 +6029,7 @@ static PyObject *horusp_message_new(PyObject *cls, const void *data, size_t byte
         block = horusp_block_new(bytes, 0);
         if (!block)
             goto failed;
-        memcpy(block->data, data, bytes);
+        horusp_copy_bytes(block->data, data, bytes); /* nobody else knows the block */
     }
     for (uint32_t i = 0; i < c->variables && !unfit; i++) {
         const horusp_where *p = c->variable[i];
@@ -6064,6 +6238,18 @@ static PyObject *horusp_message_from_bytes(PyObject *cls, PyObject *data)
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
         return NULL;
     PyObject *o = horusp_message_new(cls, view.buf, (size_t)view.len);
+    size_t end = o ? ((horusp_message *)o)->cls->size : 0; /* nothing may follow the last array */
+    for (uint32_t i = 0; o && i < ((horusp_message *)o)->cls->variables; i++) {
+        const horusp_message *m = (horusp_message *)o;
+        size_t last =
+            m->variable[i].offset + m->variable[i].count * horusp_elem_bytes(m->cls->variable[i]);
+        end = m->variable[i].count && last > end ? last : end;
+    }
+    if (o && end < (size_t)view.len) {
+        PyErr_Format(HORUSP_VALUE_ERROR, "these bytes are no %s: it ends %zu bytes before them",
+                     ((horusp_message *)o)->cls->horus->name, (size_t)view.len - end);
+        Py_CLEAR(o);
+    }
     PyBuffer_Release(&view);
     return o;
 }
@@ -8664,9 +8850,10 @@ enum { HORUSP_NDARRAY = 1 }; /* in a tensor's descriptor, where images have thei
 
 typedef struct horusp_topic {
     PyObject_HEAD PyObject *weak;
-    horus_topic *handle;    /* NULL: closed */
-    PyObject *message;      /* the class it carries, or NULL */
-    PyObject *endpoint;     /* as it was given, or NULL */
+    horus_topic *handle; /* NULL: closed */
+    PyObject *message;   /* the class it carries, or NULL */
+    PyObject *endpoint;  /* as it was given, or NULL */
+    PyObject *late; /* of a message that recv_all() could not read; raised by the next receive */
     const horus_type *type; /* of that class, or NULL */
     horus_topic_desc desc;  /* to open it again, in a forked child */
     char name[HORUS_NAME_BYTES];
@@ -8675,7 +8862,7 @@ typedef struct horusp_topic {
     bool closing;    /* and says so here */
     uint64_t sent, got, refused, failed, unread, missed;
 } horusp_topic;
-static PyTypeObject horusp_topic_type;
+static PyTypeObject horusp_topic_type, horusp_node_type, horusp_info_type;
 
 static PyObject *horusp_topic_closed(void)
 {
@@ -8839,14 +9026,66 @@ typedef struct horusp_sending {
     size_t bytes;
     horusp_frame *frame; /* or this */
     bool ndarray;
-    bool borrowed; /* `data` is a message object's own memory */
+    bool borrowed;    /* `data` is a message object's own memory */
+    horus_frame slot; /* where the bytes are already, if they are many */
     int64_t timeout_ns;
 } horusp_sending;
+
+enum { HORUSP_MANY = 65536 }; /* bytes that are copied while other threads run */
+/* Puts many bytes into a slot of the pool, before the topic's handle is used: horus_topic_send() copies
+ * with it in its hands. Without room that one is to find some, or to say that the topic is full. */
+static void horusp_send_copy(horusp_sending *s)
+{
+    horus_pool *pool = s->o->handle->context->pool;
+    const int64_t shape[1] = {(int64_t)s->bytes};
+    horus_tensor room;
+    PyThreadState *thread = PyEval_SaveThread();
+    if (horus_tensor_alloc(&room, pool, HORUS_U8, 1, shape, HORUS_UNINIT) == HORUS_OK) {
+        memcpy(room.data, s->data, s->bytes);
+        s->slot = room.frame;
+    }
+    PyEval_RestoreThread(thread);
+}
+static horus_result horusp_send_slot(const horusp_sending *s)
+{
+    horus_topic *t = s->o->handle;
+    const horus_frame *f = &s->slot;
+    horus_result r = horusi_begin(t, "send");
+    if (r != HORUS_OK)
+        return r;
+    r = horusi_check_send(t, s->type, s->data, s->bytes);
+    if (r == HORUS_OK && !s->type && horusi_ld32_rlx(L2, &t->shm->type_tag))
+        r = horusi_fail(HORUS_E_TYPE, "topic %.96s carries %.63s: open it with that type to send",
+                        t->shm->name, t->shm->type_name);
+    if (r == HORUS_OK)
+        r = horusi_prepare(t, s->bytes, HORUS_NO_WAIT);
+    if (r == HORUS_OK) {
+        struct {
+            horusi_wire head;
+            uint64_t bytes;
+        } wire;
+        horusi_ref ref = {f->pool, f->slot, f->generation, s->bytes};
+        memset(&wire, 0, sizeof wire);
+        wire.head.slot = f->slot;
+        wire.head.generation = f->generation;
+        wire.bytes = s->bytes;
+        horusi_enter(f->pool, f->slot); /* the ring's hold */
+        horusi_mark_published(f);
+        horusi_publish(t, t->out, &wire, (uint32_t)sizeof wire, HORUSI_WIRE_BLOB,
+                       s->type ? horus_type_tag(s->type) : horusp_dynamic_tag, &ref);
+    }
+    return horusi_end(t, r);
+}
 
 static horus_result horusp_send_once(void *what)
 {
     horusp_sending *s = (horusp_sending *)what;
     horus_topic *t = s->o->handle;
+    if (s->slot.pool)
+        return horusp_send_slot(s);
+    if (s->frame && s->frame->hold && s->frame->hold->writers)
+        return horusi_fail(HORUS_E_BUSY, "this frame is being written to, by another thread: send "
+                                         "it when that is done");
     if (!s->frame)
         return s->type == s->o->type
                    ? horus_topic_send(t, s->data, s->bytes, s->timeout_ns)
@@ -8874,11 +9113,15 @@ static horus_result horusp_send_once(void *what)
                                              &horus_tensor_type, s->timeout_ns)
                          : r;
 }
-/* Sends what is ready. 1: sent; 0: full; -1: exception. */
-static int horusp_send_ready(horusp_sending *s, int64_t timeout_ns)
+static int horusp_send_now(horusp_sending *s, int64_t timeout_ns)
 {
     horusp_topic *o = s->o;
     bool taped = horusi_taped() && timeout_ns != HORUS_NO_WAIT;
+    if (!s->frame && !s->borrowed && s->bytes >= HORUSP_MANY && !horusi_taped()) {
+        horusp_send_copy(s);
+        if (!horusp_topic_live(o)) /* closed meanwhile */
+            return -1;
+    }
     horus_result r = taped ? HORUS_FULL : horusp_send_once(s);
     if (r == HORUS_FULL && timeout_ns != HORUS_NO_WAIT) {
         void *copy = NULL; /* of a message that other threads could change while this one waits */
@@ -8913,6 +9156,14 @@ static int horusp_send_ready(horusp_sending *s, int64_t timeout_ns)
     o->failed++;
     (void)horusp_error(r);
     return -1;
+}
+/* Sends what is ready. 1: sent; 0: full; -1: exception. */
+static int horusp_send_ready(horusp_sending *s, int64_t timeout_ns)
+{
+    int r = horusp_send_now(s, timeout_ns);
+    if (s->slot.pool)
+        (void)horus_frame_release(&s->slot);
+    return r;
 }
 static bool horusp_is_ndarray(PyObject *o)
 {
@@ -8998,8 +9249,23 @@ static int horusp_send_message(horusp_topic *o, PyObject *m, int64_t timeout_ns)
 }
 
 static PyObject *horusp_sent(int r) { return r < 0 ? NULL : PyBool_FromLong(r); }
+/* The node that programs hand over is not needed, and may stand where the timeout would: no node is
+ * a number. False with an exception if it is given twice. */
+static bool horusp_skip_node(const char *function, PyObject **timeout, PyObject **node)
+{
+    if (!*timeout || (!PyObject_TypeCheck(*timeout, &horusp_node_type) &&
+                      Py_TYPE(*timeout) != &horusp_info_type))
+        return true;
+    if (*node) {
+        PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument 'node'", function);
+        return false;
+    }
+    *node = *timeout;
+    *timeout = NULL;
+    return true;
+}
 static horusp_sig horusp_sig_send = {
-    "send", 3, 1, 2, {{"message", 0}, {"timeout", 0}, {"node", 0}}};
+    "send", 3, 1, 3, {{"message", 0}, {"timeout", 0}, {"node", 0}}};
 static PyObject *horusp_topic_send(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                    PyObject *kw)
 {
@@ -9007,14 +9273,15 @@ static PyObject *horusp_topic_send(PyObject *self, PyObject *const *args, Py_ssi
     int64_t ns = HORUS_NO_WAIT;
     if (nargs == 1 && !kw)
         return horusp_sent(horusp_send((horusp_topic *)self, args[0], ns));
-    if (!horusp_args(&horusp_sig_send, args, nargs, kw, v) || !horusp_timeout(v[1], &ns))
+    if (!horusp_args(&horusp_sig_send, args, nargs, kw, v) ||
+        !horusp_skip_node("send", &v[1], &v[2]) || !horusp_timeout(v[1], &ns))
         return NULL;
     return horusp_sent(horusp_send((horusp_topic *)self, v[0], ns));
 }
 static PyObject *horusp_topic_try_send(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                        PyObject *kw)
 {
-    static horusp_sig sig = {"try_send", 2, 1, 1, {{"message", 0}, {"node", 0}}};
+    static horusp_sig sig = {"try_send", 2, 1, 2, {{"message", 0}, {"node", 0}}};
     PyObject *v[2];
     return horusp_args(&sig, args, nargs, kw, v)
                ? horusp_sent(horusp_send((horusp_topic *)self, v[0], HORUS_NO_WAIT))
@@ -9024,7 +9291,7 @@ static PyObject *horusp_topic_send_blocking(PyObject *self, PyObject *const *arg
                                             PyObject *kw)
 {
     static horusp_sig sig = {
-        "send_blocking", 3, 2, 2, {{"message", 0}, {"timeout_s", 0}, {"node", 0}}};
+        "send_blocking", 3, 2, 3, {{"message", 0}, {"timeout_s", 0}, {"node", 0}}};
     PyObject *v[3];
     int64_t ns;
     if (!horusp_args(&sig, args, nargs, kw, v) || !horusp_timeout(v[1], &ns))
@@ -9050,7 +9317,8 @@ static PyObject *horusp_decode(horusp_topic *o, const horus_info *info, const vo
 {
     if (info->type_tag == horusp_dynamic_tag)
         return horusp_unpack((const uint8_t *)data, bytes);
-    PyObject *cls = o->message && o->type && info->type_tag == o->handle->type_tag
+    PyObject *cls = o->message && o->type && o->handle && /* closed while it was copied */
+                            info->type_tag == o->handle->type_tag
                         ? o->message
                         : horusp_message_class(info->type_tag);
     if (cls)
@@ -9111,8 +9379,8 @@ static PyObject *horusp_received(const horusi_got *got)
     }
     default:
         r = horusi_tensor_from_wire(&t, &got->wire, got->bytes, &got->frame);
-        if (r == HORUS_OK && !horusp_dims_positive(&t))
-            r = horusi_fail(HORUS_E_UNSUPPORTED, "a tensor with negative strides");
+        if (r == HORUS_OK)
+            r = horusp_check_strides(&t);
     }
     if (r != HORUS_OK) {
         horusi_release(got->frame.pool, got->frame.slot);
@@ -9133,6 +9401,22 @@ static PyObject *horusp_received(const horusi_got *got)
     }
     return (PyObject *)f;
 }
+/* A long message: its slot is held, and copied while other threads run and use the topic. */
+static horus_result horusp_receive_many(horus_topic *t, void *buffer, size_t room, horus_info *info)
+{
+    horusi_got got;
+    got.timed = got.keep = true;
+    horus_result r = horusi_receive(t, buffer, room, HORUS_KIND_MESSAGE, HORUS_NO_WAIT, &got);
+    if (r == HORUS_OK || r == HORUS_E_SIZE || r == HORUS_E_TYPE)
+        *info = got.info;
+    if (r == HORUS_OK && got.frame.pool) {
+        uint64_t have;
+        const void *from = horusi_at(got.frame.pool, got.frame.slot, &have);
+        horusp_copy_bytes(buffer, from, info->size);
+        horusi_release(got.frame.pool, got.frame.slot);
+    }
+    return r;
+}
 static horus_result horusp_receive_once(void *what)
 {
     horusp_receiving *v = (horusp_receiving *)what;
@@ -9147,11 +9431,12 @@ static horus_result horusp_receive_once(void *what)
         if (o->kind != HORUS_KIND_MESSAGE) {
             horusi_got got;
             got.timed = true;
+            got.keep = false;
             r = horusi_receive(t, NULL, 0, o->kind, HORUS_NO_WAIT, &got);
             if (r == HORUS_OK) {
                 o->missed += got.info.lost;
-                o->got++;
                 v->message = horusp_received(&got);
+                o->got += v->message != NULL;
             } else if (r == HORUS_E_TYPE) {
                 o->kind = got.info.kind;
             }
@@ -9167,12 +9452,14 @@ static horus_result horusp_receive_once(void *what)
             buffer = PyMem_RawMalloc(room);
             if (!buffer)
                 return horusi_fail(HORUS_E_MEMORY, "no memory for a message of %zu bytes", room);
-            r = horus_topic_receive(t, buffer, room, &info, HORUS_NO_WAIT);
+            r = room < HORUSP_MANY || horusi_taped()
+                    ? horus_topic_receive(t, buffer, room, &info, HORUS_NO_WAIT)
+                    : horusp_receive_many(t, buffer, room, &info);
         }
         if (r == HORUS_OK) {
             o->missed += info.lost;
-            o->got++;
             v->message = horusp_decode(o, &info, buffer, info.size);
+            o->got += v->message != NULL;
         } else if (r == HORUS_E_TYPE) {
             o->kind = info.kind;
         }
@@ -9211,12 +9498,25 @@ static horus_result horusp_wait_once(void *what)
         handle[i] = w->topics[i]->handle;
     return horus_wait(handle, w->count, w->timeout_ns, &w->ready);
 }
-/* 1: *message is there; 0: nothing came; -1: exception. */
+/* Raises what recv_all() kept, if it did. */
+static bool horusp_is_late(horusp_topic *o)
+{
+    PyObject *late = o->late;
+    if (!late)
+        return false;
+    o->late = NULL;
+    PyErr_SetObject((PyObject *)Py_TYPE(late), late);
+    Py_DECREF(late);
+    return true;
+}
+enum { HORUSP_LOST = -2 };
+/* 1: *message is there; 0: nothing came; -1: exception; HORUSP_LOST: of a message that was taken, but
+ * cannot be read. */
 static int horusp_recv(horusp_topic *o, int64_t timeout_ns, bool look, PyObject **message)
 {
     horusp_receiving v = {.o = o, .look = look};
     *message = NULL;
-    if (!horusp_topic_live(o))
+    if (!horusp_topic_live(o) || (!look && horusp_is_late(o)))
         return -1;
     horus_result r = horusp_receive_once(&v);
     if (r == HORUS_EMPTY && timeout_ns != HORUS_NO_WAIT && horusi_taped()) {
@@ -9229,13 +9529,15 @@ static int horusp_recv(horusp_topic *o, int64_t timeout_ns, bool look, PyObject 
     if (r == HORUS_EMPTY && timeout_ns != HORUS_NO_WAIT &&
         !horusp_wait(&o, 1, false, timeout_ns, horusp_receive_surely, &v, &r))
         return -1;
-    if (r == HORUS_OK) {
+    if (r == HORUS_OK && (v.message || look)) {
         *message = v.message;
-        return v.message || look ? 1 : -1;
+        return 1;
     }
     if (r == HORUS_EMPTY)
         return 0;
     o->unread++;
+    if (r == HORUS_OK)
+        return HORUSP_LOST;
     (void)horusp_error(r);
     return -1;
 }
@@ -9245,14 +9547,14 @@ static PyObject *horusp_or_none(int r, PyObject *message)
         Py_RETURN_NONE;
     return message;
 }
-static horusp_sig horusp_sig_recv = {"recv", 2, 0, 1, {{"timeout", 0}, {"node", 0}}};
+static horusp_sig horusp_sig_recv = {"recv", 2, 0, 2, {{"timeout", 0}, {"node", 0}}};
 static PyObject *horusp_topic_recv(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                    PyObject *kw)
 {
     PyObject *v[2] = {NULL, NULL}, *message;
     int64_t ns = HORUS_NO_WAIT;
-    if ((nargs || kw) &&
-        (!horusp_args(&horusp_sig_recv, args, nargs, kw, v) || !horusp_timeout(v[0], &ns)))
+    if ((nargs || kw) && (!horusp_args(&horusp_sig_recv, args, nargs, kw, v) ||
+                          !horusp_skip_node("recv", &v[0], &v[1]) || !horusp_timeout(v[0], &ns)))
         return NULL;
     int r = horusp_recv((horusp_topic *)self, ns, false, &message);
     return horusp_or_none(r, message);
@@ -9269,7 +9571,7 @@ static PyObject *horusp_topic_read_latest(PyObject *self, PyObject *none)
     horusp_topic *o = (horusp_topic *)self;
     PyObject *message;
     (void)none;
-    if (!horusp_topic_live(o))
+    if (!horusp_topic_live(o) || horusp_is_late(o))
         return NULL;
     horus_result r = horus_topic_skip_to_latest(o->handle, NULL);
     if (r != HORUS_OK && r != HORUS_EMPTY)
@@ -9287,14 +9589,34 @@ static PyObject *horusp_topic_recv_all(PyObject *self, PyObject *none)
         Py_XDECREF(list);
         return NULL;
     }
-    int got = horusp_topic_counts(o, &s) ? 1 : -1;
-    for (uint64_t left = s.pending; got > 0 && left > 0; left--) { /* what comes later waits */
-        got = horusp_recv(o, HORUS_NO_WAIT, false, &message);
-        if (got > 0 && PyList_Append(list, message) < 0)
-            got = -1;
+    PyObject *type = NULL, *error = NULL, *trace = NULL; /* the first */
+    bool ok = !horusp_is_late(o) && horusp_topic_counts(o, &s);
+    for (uint64_t left = ok ? s.pending : 0; left > 0; left--) { /* what comes later waits */
+        int got = horusp_recv(o, HORUS_NO_WAIT, false, &message);
+        if (got > 0 && PyList_Append(list, message) < 0) {
+            o->got--;
+            o->unread++;
+            got = HORUSP_LOST;
+        }
         Py_XDECREF(message);
+        if (got < 0 && !error) {
+            PyErr_Fetch(&type, &error, &trace);
+            PyErr_NormalizeException(&type, &error, &trace);
+        }
+        PyErr_Clear();
+        if (got == 0 || got == -1)
+            break;
     }
-    if (got < 0)
+    if (error && PyList_GET_SIZE(list) == 0) {
+        PyErr_Restore(horusp_ref(type), horusp_ref(error), horusp_ref(trace));
+        ok = false;
+    } else if (error && !o->late) {
+        o->late = horusp_ref(error);
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(trace);
+    if (!ok)
         Py_CLEAR(list);
     return list;
 }
@@ -9576,6 +9898,7 @@ static void horusp_topic_dealloc(PyObject *self)
         PyObject_ClearWeakRefs(self);
     horus_topic_close(o->handle);
     o->handle = NULL;
+    Py_CLEAR(o->late);
     Py_CLEAR(o->message);
     Py_CLEAR(o->endpoint);
     Py_TYPE(self)->tp_free(self);
@@ -9583,6 +9906,12 @@ static void horusp_topic_dealloc(PyObject *self)
 static int horusp_topic_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(((horusp_topic *)self)->message);
+    Py_VISIT(((horusp_topic *)self)->late);
+    return 0;
+}
+static int horusp_topic_clear(PyObject *self)
+{
+    Py_CLEAR(((horusp_topic *)self)->late);
     return 0;
 }
 
@@ -9704,28 +10033,36 @@ static PyGetSetDef horusp_topic_getset[] = {
     {NULL, NULL, NULL, NULL, NULL}};
 static PyMethodDef horusp_topic_methods[] = {
     {"send", HORUSP_FN(horusp_topic_send), HORUSP_FAST,
-     "send($self, message, timeout=None)\n--\n\nSends an Image, PointCloud, DepthImage or Tensor "
+     "send($self, message, timeout=None, node=None)\n--\n\nSends an Image, PointCloud, DepthImage "
+     "or Tensor "
      "(only a "
      "descriptor travels; it is read-only from then on), a message class, a NumPy array (copied "
      "into the pool), "
      "or a dict, list, str, bytes, number, bool or None. True, or False where a reliable or queue "
      "topic is full "
-     "after timeout seconds (None: at once; inf: for ever)."},
+     "after timeout seconds (None: at once; inf: for ever). A Node "
+     "is not needed: "
+     "it may be given in the second place too, and changes nothing."},
     {"try_send", HORUSP_FN(horusp_topic_try_send), HORUSP_FAST,
-     "try_send($self, message)\n--\n\nsend() without a wait."},
+     "try_send($self, message, node=None)\n--\n\nsend() without a wait."},
     {"send_blocking", HORUSP_FN(horusp_topic_send_blocking), HORUSP_FAST,
-     "send_blocking($self, message, timeout_s)\n--\n\nsend(), with TimeoutError instead of False."},
+     "send_blocking($self, message, timeout_s, node=None)\n--\n\nsend(), with TimeoutError instead "
+     "of False."},
     {"recv", HORUSP_FN(horusp_topic_recv), HORUSP_FAST,
-     "recv($self, timeout=None)\n--\n\nThe next message, or None if none came within timeout "
+     "recv($self, timeout=None, node=None)\n--\n\nThe next message, or None if none came within "
+     "timeout "
      "seconds (None: at "
      "once; inf: for ever). Frames and arrays are read-only and stay valid as long as they are "
-     "kept."},
+     "kept. A Node is not needed: it may be given in the first place too, and changes nothing."},
     {"try_recv", horusp_topic_try_recv, METH_NOARGS,
      "try_recv($self)\n--\n\nrecv() without a wait."},
     {"read_latest", horusp_topic_read_latest, METH_NOARGS,
      "read_latest($self)\n--\n\nDrops all but the newest message and returns that one, or None."},
     {"recv_all", horusp_topic_recv_all, METH_NOARGS,
-     "recv_all($self)\n--\n\nAll messages that are pending now, oldest first, as a list."},
+     "recv_all($self)\n--\n\nAll messages that are pending now, oldest first, as a list. One that "
+     "cannot "
+     "be read is left out, and the next receive raises its error; of several, the first one's. "
+     "stats()[\"recv_failures\"] counts them all."},
     {"wait", HORUSP_FN(horusp_topic_wait_), HORUSP_FAST,
      "wait($self, timeout=None)\n--\n\nTrue once there is a message; False after timeout seconds."},
     {"has_msg", horusp_topic_has_msg, METH_NOARGS,
@@ -9760,6 +10097,7 @@ static PyTypeObject horusp_topic_type = {
     .tp_dealloc = horusp_topic_dealloc,
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .tp_traverse = horusp_topic_traverse,
+    .tp_clear = horusp_topic_clear,
     .tp_weaklistoffset = offsetof(horusp_topic, weak),
     .tp_doc =
         "Topic(msg_type, capacity=None, endpoint=None, *, name=None, policy=None, "
@@ -9801,7 +10139,6 @@ typedef struct horusp_node {
     bool taken;                  /* a thread of the scheduler's uses that one, and holds no lock */
     uint8_t takes, is_async;     /* a bit for each of those */
     bool ignores;                /* failure_policy "ignore" */
-    bool muted;                  /* not of this step */
     horusp_scheduler *scheduler; /* that it was added to; borrowed */
     uint32_t index;
     char name[HORUS_NAME_BYTES]; /* as it was read last */
@@ -9809,6 +10146,7 @@ typedef struct horusp_node {
     uint32_t inside;             /* callbacks that run */
     uint64_t ticks, failed, sent, got;
     uint64_t last_ns, min_ns, warned_ns, unsaid;
+    uint64_t added_ns; /* when it was added */
 } horusp_node;
 static PyTypeObject horusp_node_type, horusp_info_type;
 enum { HORUSP_TICK = 1, HORUSP_INIT = 2, HORUSP_SHUTDOWN = 4, HORUSP_SAFE = 8 };
@@ -9900,9 +10238,9 @@ static PyObject *horusp_helper(const char *name)
         else
             helpers = names;
     }
-    PyObject *o = PyDict_GetItemString(helpers, name);
-    if (!o)
-        PyErr_SetString(PyExc_SystemError, name);
+    PyObject *key = PyUnicode_InternFromString(name);
+    PyObject *o = key ? PyDict_GetItemWithError(helpers, key) : NULL; /* they are all there */
+    Py_XDECREF(key);
     return o;
 }
 /* A line for the log; levels are logging's. Errors of it are told and dropped. */
@@ -10226,12 +10564,24 @@ enum {
     HORUSP_N_CAPACITY,
     HORUSP_N_COUNT
 };
+/* What a dict has under a name, borrowed: false with MemoryError, which PyDict_GetItemString() hides. */
+static bool horusp_dict_has(PyObject *dict, const char *name, PyObject **out)
+{
+    PyObject *key = dict ? PyUnicode_FromString(name) : NULL;
+    *out = key ? PyDict_GetItemWithError(dict, key) : NULL;
+    Py_XDECREF(key);
+    return !dict || (key && !PyErr_Occurred());
+}
 /* A callback as it is to be called: NULL without an exception if there is none. New reference. */
 static PyObject *horusp_node_callback(horusp_node *n, const char *name, uint8_t bit)
 {
-    PyObject *base = PyDict_GetItemString(horusp_node_type.tp_dict, name);
-    PyObject *own = n->dict ? PyDict_GetItemString(n->dict, name) : NULL;
-    PyObject *of_type = PyObject_GetAttrString((PyObject *)Py_TYPE(n), name);
+    PyObject *base, *own, *of_type;
+    if (!horusp_dict_has(horusp_node_type.tp_dict, name, &base) ||
+        !horusp_dict_has(n->dict, name, &own))
+        return NULL;
+    of_type = PyObject_GetAttrString((PyObject *)Py_TYPE(n), name);
+    if (!of_type && PyErr_ExceptionMatches(PyExc_MemoryError))
+        return NULL;
     PyErr_Clear();
     PyObject *f = own == Py_None ? NULL
                   : own || (of_type && of_type != base)
@@ -10285,7 +10635,7 @@ static bool horusp_node_read(horusp_node *n, horus_node_desc *d, int64_t *watchd
                      v[HORUSP_N_NAME]);
         ok = false;
     }
-    ok = ok && horusp_double(v[HORUSP_N_RATE], "rate", &d->rate_hz);
+    ok = ok && horusp_hertz(v[HORUSP_N_RATE], "rate", &d->rate_hz);
     if (ok && !(d->rate_hz >= 1e-6 && d->rate_hz <= 1e6)) {
         PyErr_Format(HORUSP_VALUE_ERROR, "rate must be above 0 (0.000001 to 1000000 Hz), not %R",
                      v[HORUSP_N_RATE]);
@@ -10401,9 +10751,15 @@ static int horusp_node_init(PyObject *self, PyObject *args, PyObject *kw)
     static const char *const callbacks[] = {"tick", "init", "shutdown"};
     for (int i = 0; i < 3; i++) { /* what nobody defines reads as None, as it was given */
         PyObject *of_type = PyObject_GetAttrString((PyObject *)Py_TYPE(self), callbacks[i]);
-        bool base = of_type == PyDict_GetItemString(horusp_node_type.tp_dict, callbacks[i]);
+        PyObject *of_node, *own;
+        if (!of_type && PyErr_ExceptionMatches(PyExc_MemoryError))
+            return -1;
+        PyErr_Clear(); /* a property that fails */
         Py_XDECREF(of_type);
-        PyObject *own = n->dict ? PyDict_GetItemString(n->dict, callbacks[i]) : NULL;
+        if (!horusp_dict_has(horusp_node_type.tp_dict, callbacks[i], &of_node) ||
+            !horusp_dict_has(n->dict, callbacks[i], &own))
+            return -1;
+        bool base = of_type == of_node;
         if (base && !own && PyObject_SetAttrString(self, callbacks[i], Py_None) < 0)
             return -1;
         if (!base && own == Py_None && PyDict_DelItemString(n->dict, callbacks[i]) < 0)
@@ -10506,8 +10862,6 @@ static horus_result horusp_on_tick(void *user, horus_tick *t)
 {
     horusp_node *n = (horusp_node *)user;
     horus_result result = HORUS_OK;
-    if (n->muted)
-        return HORUS_OK;
     if (!horusp_take_lock())
         return HORUS_E_DETACHED;
     PyObject *f = n->tick ? horusp_ref(n->tick) : horusp_ref(Py_None);
@@ -10748,8 +11102,9 @@ static PyMethodDef horusp_node_methods[] = {
      "made at "
      "first use. True, or False where a reliable or queue topic is full."},
     HORUSP_METHOD(node, recv, "($self, topic)\n--\n\nThe next message, or None."),
-    HORUSP_METHOD(node, recv_all,
-                  "($self, topic)\n--\n\nAll messages that are pending, as a list."),
+    HORUSP_METHOD(
+        node, recv_all,
+        "($self, topic)\n--\n\nAll messages that are pending, as a list, as Topic.recv_all()."),
     HORUSP_METHOD(node, has_msg,
                   "($self, topic)\n--\n\nTrue if recv() would return a message. Takes nothing."),
     HORUSP_METHOD(
@@ -10872,15 +11227,11 @@ static PyObject *horusp_info_avg(PyObject *self, PyObject *none)
                ? PyFloat_FromDouble((double)s.spread[HORUS_SPREAD_RUN].mean_ns / 1e6)
                : NULL;
 }
+static double horusp_uptime(const horusp_node *n);
 static PyObject *horusp_info_uptime(PyObject *self, PyObject *none)
 {
-    horus_node_stats s;
-    horus_scheduler_stats all;
     (void)none;
-    if (!horusp_node_stats(((horusp_info *)self)->node, &s, &all))
-        return NULL;
-    uint64_t now = horusi_now();
-    return PyFloat_FromDouble(now > all.start_ns ? (double)(now - all.start_ns) / 1e9 : 0);
+    return PyFloat_FromDouble(horusp_uptime(((horusp_info *)self)->node));
 }
 static PyObject *horusp_info_metrics(PyObject *self, PyObject *none)
 {
@@ -10992,7 +11343,9 @@ static PyMethodDef horusp_info_methods[] = {
     {"get_metrics", horusp_info_metrics, METH_NOARGS,
      "get_metrics($self)\n--\n\nA dict of counts and durations (ms), all floats."},
     {"get_uptime", horusp_info_uptime, METH_NOARGS,
-     "get_uptime($self)\n--\n\nSeconds since the run began."},
+     "get_uptime($self)\n--\n\nSeconds since the node was added to its scheduler; with "
+     "deterministic=True "
+     "seconds of the scheduler's clock since the run began."},
     {"set_custom_data", horusp_info_set, METH_VARARGS,
      "set_custom_data($self, key, value)\n--\n\nKeeps a value with the node."},
     {"get_custom_data", horusp_info_get, METH_O,
@@ -11308,7 +11661,7 @@ static PyObject *horusp_scheduler_new(PyTypeObject *type, PyObject *args, PyObje
     horus_scheduler_desc d;
     memset(&d, 0, sizeof d);
     sig.count = 11;
-    if (!horusp_args_tuple(&sig, args, kw, v) || (v[0] && !horusp_double(v[0], "tick_rate", &rate)))
+    if (!horusp_args_tuple(&sig, args, kw, v) || (v[0] && !horusp_hertz(v[0], "tick_rate", &rate)))
         return NULL;
     if (!(rate >= 1e-6 && rate <= 1e6)) {
         PyErr_Format(HORUSP_VALUE_ERROR,
@@ -11343,6 +11696,10 @@ static PyObject *horusp_scheduler_new(PyTypeObject *type, PyObject *args, PyObje
     if (v[6] && v[6] != Py_None) {
         PyObject *list = PySequence_Tuple(v[6]);
         int64_t core;
+        if (!list && !Py_TYPE(v[6])->tp_iter && !PySequence_Check(v[6]) &&
+            PyErr_ExceptionMatches(PyExc_TypeError))
+            PyErr_Format(HORUSP_TYPE_ERROR, "cores must be a sequence of ints, not %.100s",
+                         Py_TYPE(v[6])->tp_name);
         for (Py_ssize_t i = 0; list && i < PyTuple_GET_SIZE(list); i++) {
             if (!horusp_int(PyTuple_GET_ITEM(list, i), "cores", 0, 63, &core))
                 Py_CLEAR(list);
@@ -11542,6 +11899,7 @@ static PyObject *horusp_scheduler_add(PyObject *self, PyObject *const *args, Py_
     }
     n->index = (uint32_t)PyList_GET_SIZE(s->nodes);
     n->ticks = n->failed = n->sent = n->got = n->last_ns = n->min_ns = 0;
+    n->added_ns = horusi_now();
     if (PyList_Append(s->nodes, v[0]) < 0)
         return NULL;
     n->scheduler = s;
@@ -11563,6 +11921,18 @@ static bool horusp_node_stats(horusp_node *n, horus_node_stats *out, horus_sched
     *out = list[n->index];
     PyMem_Free(list);
     return r == HORUS_OK || horusp_error(r);
+}
+
+/* Seconds since it was added; by a clock of the scheduler's own, since the run began. */
+static double horusp_uptime(const horusp_node *n)
+{
+    horus_scheduler *h = horusp_scheduler_handle(n->scheduler);
+    if (!h)
+        return 0;
+    bool logical = n->scheduler->desc.flags & HORUS_DETERMINISTIC;
+    uint64_t begin = logical ? h->start : n->added_ns;
+    uint64_t now = logical ? horusi_clock_of(h) : horusi_now();
+    return now > begin ? (double)(now - begin) / 1e9 : 0;
 }
 
 /* ---- running */
@@ -11614,7 +11984,7 @@ static bool horusp_scheduler_choose(horusp_scheduler *s, PyObject *only)
         return false;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(s->nodes); i++) {
         horusp_node *n = (horusp_node *)PyList_GET_ITEM(s->nodes, i);
-        n->muted = count >= 0;
+        s->handle->nodes[i]->muted = count >= 0;
         any_async = any_async || n->is_async;
         if (s->handle->nodes[i]->d.on_topic != (n->on ? ((horusp_topic *)n->on)->handle : NULL)) {
             PyErr_SetString(horusp.by_code[-HORUS_E_CLOSED], "the topic of an on= node was closed");
@@ -11627,7 +11997,7 @@ static bool horusp_scheduler_choose(horusp_scheduler *s, PyObject *only)
         Py_XDECREF(name);
         if (!n)
             return false;
-        n->muted = false;
+        s->handle->nodes[n->index]->muted = false;
     }
     return !any_async || horusp_scheduler_loop(s);
 }
@@ -11879,7 +12249,6 @@ static PyObject *horusp_node_figures(horusp_node *n)
                 : c->num ? (double)c->num / (double)c->den
                          : 0;
     double run_ms = (double)t.spread[HORUS_SPREAD_RUN].mean_ns / 1e6;
-    uint64_t now = horusi_now();
     PyObject *d =
         name && order
             ? Py_BuildValue(
@@ -11891,12 +12260,11 @@ static PyObject *horusp_node_figures(horusp_node *n)
                   (unsigned long long)n->failed, "avg_tick_duration_ms", run_ms,
                   "min_tick_duration_ms", (double)n->min_ns / 1e6, "max_tick_duration_ms",
                   (double)t.spread[HORUS_SPREAD_RUN].max_ns / 1e6, "last_tick_duration_ms",
-                  (double)n->last_ns / 1e6, "uptime_seconds",
-                  all.start_ns && now > all.start_ns ? (double)(now - all.start_ns) / 1e9 : 0.0,
-                  "messages_sent", (unsigned long long)n->sent, "messages_received",
-                  (unsigned long long)n->got, "state", states[t.state], "skipped",
-                  (unsigned long long)t.skipped, "overruns", (unsigned long long)t.overruns,
-                  "budget_misses", (unsigned long long)t.budget_misses, "deadline_misses",
+                  (double)n->last_ns / 1e6, "uptime_seconds", horusp_uptime(n), "messages_sent",
+                  (unsigned long long)n->sent, "messages_received", (unsigned long long)n->got,
+                  "state", states[t.state], "skipped", (unsigned long long)t.skipped, "overruns",
+                  (unsigned long long)t.overruns, "budget_misses",
+                  (unsigned long long)t.budget_misses, "deadline_misses",
                   (unsigned long long)t.deadline_misses, "watchdog_misses",
                   (unsigned long long)t.watchdog_misses, "restarts", (unsigned long long)t.restarts,
                   "safe_entries", (unsigned long long)t.safe_entries, "recoveries",
@@ -11948,7 +12316,7 @@ static PyObject *horusp_scheduler_set_rate(PyObject *self, PyObject *const *args
     if (!horusp_args(&sig, args, nargs, kw, v) || !horusp_scheduler_live(s))
         return NULL;
     horusp_node *n = horusp_scheduler_known(s, v[0]);
-    if (!n || !horusp_double(v[1], "rate", &rate))
+    if (!n || !horusp_hertz(v[1], "rate", &rate))
         return NULL;
     horus_result r = horus_scheduler_set_rate(s->handle, s->handle->nodes[n->index]->name, rate);
     if (r != HORUS_OK)
@@ -12128,7 +12496,9 @@ static PyMethodDef horusp_scheduler_methods[] = {
     {"run", HORUSP_FN(horusp_scheduler_run), HORUSP_FAST,
      "run($self, duration=None)\n--\n\nCalls every init, ticks until duration seconds are over, "
      "stop(), "
-     "Ctrl-C, SIGTERM or a policy ends it, and calls every shutdown in the reverse order. With no "
+     "Ctrl-C, SIGTERM or a policy ends it, and calls every shutdown in the reverse order. Signals "
+     "end it in Python's main thread alone: of a run in another thread SIGTERM ends the whole "
+     "process, with no shutdown, unless a handler of yours calls stop(). With no "
      "nodes "
      "it waits. RuntimeError if it runs. SystemExit and KeyboardInterrupt of a callback end it and "
      "are "
@@ -12363,7 +12733,7 @@ static PyObject *horusp_rate_new(PyTypeObject *type, PyObject *args, PyObject *k
     static horusp_sig sig = {"Rate", 1, 1, 1, {{"hz", 0}}};
     PyObject *v[1];
     double hz;
-    if (!horusp_args_tuple(&sig, args, kw, v) || !horusp_double(v[0], "hz", &hz))
+    if (!horusp_args_tuple(&sig, args, kw, v) || !horusp_hertz(v[0], "hz", &hz))
         return NULL;
     if (!(hz >= 1e-6 && hz <= 1e6)) {
         PyErr_Format(HORUSP_VALUE_ERROR, "hz must be above 0 (0.000001 to 1000000), not %R", v[0]);
@@ -12676,6 +13046,9 @@ static PyModuleDef_Slot horusp_slots[] = {
     {Py_mod_exec, NULL}, /* horusp_exec: see below */
 #if PY_VERSION_HEX >= 0x030c0000
     {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030d0000
+    {Py_mod_gil, Py_MOD_GIL_USED}, /* it guards handles, counters and tables: see the manual */
 #endif
     {0, NULL}};
 static PyModuleDef horusp_module = {

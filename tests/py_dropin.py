@@ -1,4 +1,4 @@
-"""Describes the message classes of the module `horus` at hand as JSON: run with the published package
+"""Describes the classes and names of the module `horus` at hand as JSON: run with the published package
 and with ours, the two are compared by py_dropin_test.py.
 
     python py_dropin.py expressions.txt names...
@@ -9,6 +9,8 @@ import math
 import sys
 
 import horus
+
+MEMORY = ["Image", "PointCloud", "DepthImage", "Tensor", "TensorPool", "Topic"]
 
 
 def plain(v, fields):
@@ -30,6 +32,10 @@ def plain(v, fields):
     if isinstance(v, dict):
         return {k: plain(x, fields) for k, x in v.items()}
     name = type(v).__name__
+    if name == "ndarray":
+        return ["array", str(v.dtype)] + plain(v.tolist(), fields)
+    if hasattr(v, "item") and type(v).__module__ == "numpy":
+        return [name, plain(v.item(), fields)]
     if name in fields:
         return {"class": name, **{f: plain(getattr(v, f), fields) for f in fields[name] or ()}}
     return "a " + name
@@ -38,9 +44,34 @@ def plain(v, fields):
 def attempt(call):
     try:
         return call()
-    except Exception as e: # ours by the builtin that it derives from
-        names = [b.__name__ for b in type(e).__mro__ if b.__module__ == "builtins"]
-        return "!" + (type(e).__name__ if type(e).__name__ in names else names[0])
+    except Exception as e: # ours by the builtins that it derives from
+        return "!" + " ".join(b.__name__ for b in type(e).__mro__ if b.__module__ == "builtins")
+
+
+def signature(call):
+    return [[p.name, str(p.kind), "required" if p.default is p.empty else repr(p.default)]
+            for p in inspect.signature(call).parameters.values() if p.name != "self"]
+
+
+def describe_memory():
+    """Signatures of the constructors, properties, and methods with their parameters and defaults."""
+    out = {}
+    for name in MEMORY:
+        cls = getattr(horus, name)
+        out[name] = {"()": signature(cls)}
+        for a in dir(cls):
+            if not a.startswith("_"):
+                value = getattr(cls, a)
+                out[name][a] = attempt(lambda: signature(value)) if callable(value) else "a property"
+    return out
+
+
+def public():
+    """What the module has of its own."""
+    own = {type(sys), type(inspect.signature)}
+    return sorted(k for k, v in vars(horus).items() if not k.startswith("_") and
+                  (type(v) not in own or getattr(v, "__module__", v.__name__).startswith("horus")) and
+                  getattr(v, "__module__", "") != "typing")
 
 
 def describe(names):
@@ -75,7 +106,7 @@ def evaluate(lines, fields):
     """Each line: statements, then an expression, between semicolons."""
     out = {}
     common = {k: getattr(horus, k) for k in dir(horus) if not k.startswith("_")}
-    common.update(math=math, nan=math.nan, inf=math.inf)
+    common.update(horus=horus, math=math, nan=math.nan, inf=math.inf)
     try:
         import numpy
         common["np"] = numpy
@@ -102,7 +133,7 @@ def main():
             fields[name] = sorted(c["attributes"])
     for c in classes.values():
         c["made"] = plain(c["made"], fields)
-    json.dump({"classes": classes, "fields": fields, "results": evaluate(lines, fields)}, sys.stdout)
+    json.dump({"classes": classes, "fields": fields, "memory": describe_memory(), "public": public(), "results": evaluate(lines, fields)}, sys.stdout)
 
 
 main()

@@ -1,5 +1,5 @@
-"""Compares the message classes with those of the package horus-robotics 0.4.1, by introspection and by
-what some hundred calls give. Every difference must be one that is listed here, with its reason.
+"""Compares the module with the package horus-robotics 0.4.1: message classes, memory, topics, nodes and
+the scheduler, by introspection and by what some hundred calls give. Every difference must be one that is listed here, with its reason.
 
 PACKAGE_PYTHON names an interpreter that has the package; without it the test is skipped."""
 import inspect
@@ -26,6 +26,21 @@ DIFFERENT = {
     "made OccupancyGrid": "a nested message is not stamped",
     "made StereoInfo": "a nested message is not stamped",
 }
+# Parameters that ours have before the package's last one.
+BEFORE = {
+    ("Topic", "recv"): ["timeout"],  # a Node is known there as what it is
+    ("Topic", "send"): ["timeout"],
+}
+# Names of the package that are no part of the API, and not here.
+NOT_HERE = {"COCOPose", "HorusTransformError", "Params", "PointCloudBuffer", "PointXYZ", "PointXYZRGB", "Transform",
+            "TransformFrame", "TransformFrameConfig", "msggen"}
+
+
+def same(ours, theirs):
+    """Ours may be any error that the same `except` catches."""
+    if isinstance(theirs, str) and theirs.startswith("!") and isinstance(ours, str) and ours.startswith("!"):
+        return theirs[1:].split()[0] in ours[1:].split()
+    return ours == theirs
 
 
 def describe(python, fields):
@@ -95,6 +110,25 @@ class DropIn(unittest.TestCase):
             else:
                 self.assertEqual(ours, c["made"], name)
 
+    def test_memory_and_topics_have_every_name_of_the_package(self):
+        for name, members in self.theirs["memory"].items():
+            ours = self.ours["memory"][name]
+            for a, wanted in members.items():
+                with self.subTest(name=name, member=a):
+                    self.assertIn(a, ours)
+                    if isinstance(wanted, str):
+                        self.assertEqual(ours[a], wanted)
+                        continue
+                    before = BEFORE.get((name, a), [])
+                    got = [["args" if "VAR" in k else p, k, d] for p, k, d in ours[a] if p not in before]
+                    self.assertEqual(got[:len(wanted)], wanted)
+                    for _, kind, default in got[len(wanted):]: # what is more is not needed
+                        self.assertTrue(default != "required" or "VAR" in kind, ours[a])
+
+    def test_every_public_name_is_here(self):
+        theirs, ours = set(self.theirs["public"]), set(self.ours["public"])
+        self.assertEqual(theirs - ours, NOT_HERE)
+
     def test_default_topics_are_the_same(self):
         for name, c in self.theirs["classes"].items():
             if c["topic"]:
@@ -104,11 +138,11 @@ class DropIn(unittest.TestCase):
         listed = different_calls()
         for call, result in self.theirs["results"].items():
             with self.subTest(call=call):
+                ours = self.ours["results"][call]
                 if call in listed:
-                    self.assertNotEqual(self.ours["results"][call], result,
-                                        "agrees: take it off the list")
-                else:
-                    self.assertEqual(self.ours["results"][call], result)
+                    self.assertFalse(same(ours, result), "agrees: take it off the list")
+                elif not same(ours, result):
+                    self.assertEqual(ours, result)
         print("%d classes, %d calls, %d differences by intention" %
               (len(self.theirs["classes"]), len(self.theirs["results"]), len(listed) + len(DIFFERENT)))
 

@@ -9,6 +9,7 @@ import os
 import pathlib
 import pickle
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -279,7 +280,7 @@ class Common(unittest.TestCase):
     def test_signatures_are_shown(self):
         for function, text in ((horus.Image.from_numpy, "(array, encoding=None)"),
                                (horus.Image.to_numpy, "(self, copy=False)"),
-                               (horus.Topic.send, "(self, message, timeout=None)"),
+                               (horus.Topic.send, "(self, message, timeout=None, node=None)"),
                                (horus.Image.from_bytes, "(data, height, width, encoding='rgb8')")):
             self.assertEqual(str(inspect.signature(function)).replace(", /", ""), text)
         for kind in (horus.Image, horus.PointCloud, horus.DepthImage, horus.Tensor, horus.TensorPool, horus.Topic):
@@ -294,6 +295,41 @@ class Common(unittest.TestCase):
             value = getattr(horus, name)
             if isinstance(value, type) and issubclass(value, Exception):
                 self.assertTrue(issubclass(value, horus.Error))
+
+    def test_errors_are_those_that_programs_for_the_package_catch(self):
+        for bad in (lambda: horus.Image(-1, 4), lambda: horus.Image(2**64, 4), lambda: horus.Tensor([-1]),
+                    lambda: horus.TensorPool(-1), lambda: horus.Image(2, 2).set_pixel(0, 0, [1, 2, 256]),
+                    lambda: horus.Image(2, 2).fill([1, 2, -1])):
+            with self.assertRaises(OverflowError) as caught: # and of horus.Error and ValueError, as ever
+                bad()
+            self.assertIsInstance(caught.exception, (horus.OverflowError, horus.ArgumentError))
+        for bad in (lambda: horus.DepthImage.from_numpy(np.zeros((2, 2), "u1")),
+                    lambda: horus.Image.from_numpy(np.zeros((2, 2, 3)), "rgb8"),
+                    lambda: horus.Tensor.from_numpy(np.array(["text"]))):
+            for error in (TypeError, ValueError, horus.DTypeError):
+                self.assertRaises(error, bad)
+        pool = horus.TensorPool()
+        self.assertEqual(pool.alloc([2], device="CPU").device, "cpu")
+        for device, error in (("cuda", RuntimeError), ("cuda:1", RuntimeError), ("metal", ValueError),
+                              ("cuda:", ValueError), ("cuda:1x", ValueError), (0, TypeError)):
+            self.assertRaises(error, pool.alloc, [2], "float32", device)
+            if device != 0:
+                self.assertRaises(error, pool.alloc([2]).cuda, device)
+
+    def test_names_of_types(self):
+        for name, dtype in (("FLOAT32", "float32"), ("int", "int32"), (int, "int64"), ("long", "int64"),
+                            ("byte", "uint8"), ("bf16", "bfloat16"), ("i8", "int8"), ("u64", "uint64"), (float, "float32")):
+            self.assertEqual(horus.Tensor([2], name).dtype, dtype)
+        self.assertEqual(horus.DepthImage(2, 2, "MM").dtype, "uint16")
+        self.assertEqual([horus.Image(2, 2, e).encoding for e in ("gray16", "bayer")], ["mono16", "bayer_rggb8"])
+        for bad in (lambda: horus.PointCloud(2, 3, "mm"), lambda: horus.Tensor([2], "float32\0"),
+                    lambda: horus.Tensor([2], "f\0"), lambda: horus.Image(2, 2, "rgb8\0x"),
+                    lambda: horus.Image(2, 2, "rgb8\0")):
+            self.assertRaises(ValueError, bad)
+
+    def test_the_lock_stays(self):
+        """The module's own objects are guarded by it: a build without it takes it again."""
+        self.assertTrue(getattr(sys, "_is_gil_enabled", lambda: True)())
 
     def test_a_star_import_shadows_no_builtin(self):
         import builtins
@@ -1028,6 +1064,14 @@ class Exchange(unittest.TestCase):
             self.assertEqual([(7, kind)], [s[:2] for s in said])
             self.assertIn(word, said[0][2])
 
+    def test_what_a_full_pool_says(self):
+        pool, kept = horus.TensorPool(41, 1), []
+        with self.assertRaises(horus.PoolFullError) as caught:
+            while True:
+                kept.append(pool.alloc([100_000], "uint8"))
+        self.assertRegex(str(caught.exception), r"^pool pool\.41 has no 100000 bytes free of 1024 KiB: "
+                         r"held by .* \(pid \d+\) \d+ slots, \d+ KiB$")
+
     def test_the_allocator_of_a_full_pool(self):
         size, kept, code = horus.TensorPool().stats()["pool_size"] // 5, [], 0
         while code == 0 and len(kept) < 6:
@@ -1211,6 +1255,24 @@ class Arguments(unittest.TestCase):
             again.set_depth(x, 0, x / 1000)
             self.assertEqual((again.to_numpy()[0, x], again.get_depth(x, 0)), (x, x / 1000))
 
+    def test_descriptor_whose_elements_overlap(self):
+        x = horus.Tensor.from_numpy(np.arange(24, dtype="u2").reshape(4, 6))
+        before = x.refcount
+        def forged(shape, strides):
+            d = bytearray(x.to_descriptor()[:24])
+            d[15] = len(shape)
+            return bytes(d + struct.pack(f"={2 * len(shape)}q", *shape, *strides)).ljust(64, b"\0")
+        for shape, strides in (((4, 6), (12, 2)), ((6, 4), (2, 12)), ((2, 3), (24, 4)), ((0, 2**40), (0, 0)), ((1, 1), (0, 0)),
+                               ((24, 1), (2, 0))):
+            self.assertEqual(horus.Tensor.from_descriptor(1, forged(shape, strides)).shape, list(shape))
+        for shape, strides in (((2**40, ), (0, )), ((2**62, 2**62), (0, 0)), ((2**20, 24), (0, 2)), ((20, 5), (2, 2)),
+                               ((25, ), (1, )), ((2**32, 2**31, 4), (0, 0, 2))):
+            with self.assertRaises(horus.UnsupportedError) as caught:
+                horus.Tensor.from_descriptor(1, forged(shape, strides))
+            self.assertIn("overlap", str(caught.exception))
+        self.assertRaises(horus.Error, horus.Tensor.from_descriptor, 1, forged((2, ), (-2, )))
+        self.assertEqual(x.refcount, before)
+
     def test_descriptor_of_another_pool(self):
         mine = horus.Tensor([4])
         other = horus.TensorPool(31, size_mb=16).alloc([4])
@@ -1222,6 +1284,19 @@ class Arguments(unittest.TestCase):
 
 
 class Saving(unittest.TestCase):
+    def test_a_cloud_is_no_picture(self):
+        cloud = horus.PointCloud.from_numpy(np.ones((3, 3), "f4"))
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("a.png", "a.jpg", "a.ply.gz", "a.pcd"):
+                with self.assertRaisesRegex(ValueError, r"\.ply.*" + name):
+                    cloud.save(os.path.join(folder, name))
+            self.assertEqual(os.listdir(folder), [])
+            for name in ("a.ply", "b.PLY", "plain"):
+                cloud.save(os.path.join(folder, name))
+            os.mkdir(os.path.join(folder, "c.d"))
+            cloud.save(os.path.join(folder, "c.d", "plain"))
+            self.assertEqual(len(os.listdir(folder)), 4)
+
     def test_errors_have_errno_and_name(self):
         with tempfile.TemporaryDirectory() as folder:
             for frame, suffix in ((horus.Image(2, 2), ".png"), (horus.PointCloud(3), ".ply"),

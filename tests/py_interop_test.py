@@ -8,6 +8,7 @@ import sys
 import sysconfig
 import threading
 import unittest
+import warnings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -126,6 +127,26 @@ class Matrix(unittest.TestCase):
                 back = horus.Tensor.from_dlpack(array)
                 self.assertTrue((back.to_numpy() == source).all(), name)
         self.assertEqual(float(jnp.sum(horus.Tensor.from_numpy(np.ones(5, "f4")).to_jax())), 5.0)
+
+    @unittest.skipUnless(jax, "JAX is not installed")
+    def test_jax_says_what_it_narrows(self):
+        values = np.array([1, 2, 3])
+        for dtype in ("int64", "uint64", "float64"):
+            tensor = horus.Tensor.from_numpy(values.astype(dtype))
+            with self.assertWarnsRegex(UserWarning, "(?s)" + dtype + ".*32.*jax_enable_x64") as caught:
+                array = tensor.to_jax()
+            self.assertEqual(caught.filename, __file__)
+            self.assertEqual((array.tolist(), array.dtype.itemsize), ([1, 2, 3], 4))
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                self.assertRaises(UserWarning, tensor.to_jax)
+                self.assertEqual(tensor.astype("float32").to_jax().tolist(), [1, 2, 3])
+                jax.config.update("jax_enable_x64", True)
+                try:
+                    array = tensor.to_jax()
+                finally:
+                    jax.config.update("jax_enable_x64", False)
+                self.assertEqual(str(array.dtype), dtype)
 
     @unittest.skipUnless(jax, "JAX is not installed")
     def test_jax_drops_the_last_view_on_its_own_threads(self):

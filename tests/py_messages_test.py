@@ -267,6 +267,15 @@ class Values(unittest.TestCase):
 
 
 class Objects(unittest.TestCase):
+    def test_bytes_that_follow_are_refused(self):
+        for m in [cls() for cls in CLASSES] + [horus.LaserScan(ranges=range(20)), horus.JointState(["a", "bc"], [1, 2]),
+                                               horus.NavPath(waypoints=[horus.Waypoint(1, 2, 3)] * 3)]:
+            data = m.to_bytes()
+            self.assertEqual(type(m).from_bytes(data), m)
+            for more in (b"\0", b"\0" * 8, b"more"):
+                self.assertRaises(horus.ArgumentError, type(m).from_bytes, data + more)
+            self.assertEqual(pickle.loads(pickle.dumps(m)), m)
+
     def test_constructors(self):
         for cls in CLASSES:
             m = cls()

@@ -800,7 +800,119 @@ class Threads(unittest.TestCase):
         self.assertEqual(len(threading.enumerate()), before)
 
 
+    def test_values_that_are_no_rates_and_no_cores(self):
+        for call, name in ((lambda: horus.Node(rate=True), "rate"), (lambda: horus.Scheduler(tick_rate=True), "tick_rate"),
+                           (lambda: horus.Rate(False), "hz"), (lambda: horus.Scheduler(cores=5), "cores"),
+                           (lambda: horus.Scheduler(cores="a"), "cores"), (lambda: horus.Scheduler(cores=[None]), "cores")):
+            with self.assertRaises(horus.MessageTypeError) as caught:
+                call()
+            self.assertIn(name, str(caught.exception))
+        s = horus.Scheduler(cores=range(2)).add(horus.Node("n", nothing))
+        self.assertRaises(TypeError, s.set_node_rate, "n", True)
+
+    def test_what_a_step_leaves_out_is_counted_nowhere(self):
+        for kind in (False, True):
+            with horus.Scheduler(tick_rate=100, deterministic=kind) as s:
+                seen = []
+                s.add(horus.Node("out", lambda n: seen.append((horus.tick(), n.info.tick_count())), rate=100))
+                s.add(horus.Node("in", nothing, rate=100))
+                for _ in range(5):
+                    s.tick_once(["in"])
+                figures = s.get_node_stats("out")
+                self.assertEqual([figures[k] for k in ("total_ticks", "skipped", "overruns")], [0, 0, 0])
+                self.assertEqual([figures[k]["count"] for k in ("execution", "wake_latency")], [0, 0])
+                self.assertEqual(figures["avg_tick_duration_ms"], 0)
+                self.assertEqual(s.get_node_stats("in")["execution"]["count"], 5)
+                s.tick_once("out")
+                self.assertEqual(seen, [(0, 0)])
+                self.assertEqual(s.get_node_stats("out")["execution"]["count"], 1)
+                self.assertEqual(s.get_node_stats("in")["execution"]["count"], 5)
+
+    def test_uptime_is_the_nodes(self):
+        def run(n):
+            times.append(n.info.get_uptime())
+        for step in (False, True):
+            times = []
+            s = horus.Scheduler(tick_rate=100).add(horus.Node("up", run, rate=100, init=run, shutdown=run))
+            time.sleep(0.1)
+            begin = time.monotonic()
+            if step:
+                for _ in range(5):
+                    s.tick_once()
+                s.stop()
+            else:
+                s.run(duration=0.1)
+            took = time.monotonic() - begin
+            self.assertGreater(len(times), 3)
+            self.assertEqual(times, sorted(times))
+            self.assertGreater(times[0], 0.09) # since it was added, as with the package
+            self.assertLess(times[-1] - times[0], took)
+            self.assertLess(times[0], 60) # and not since the machine was started
+        times = [] # by its own clock: the same in each run
+        horus.run(horus.Node("up", run, rate=10, init=run, shutdown=run), duration=0.5, deterministic=True)
+        self.assertEqual([round(t, 6) for t in times], [0, 0, 0.1, 0.2, 0.3, 0.4, 0.5])
+
+    def test_every_allocation_may_fail(self):
+        try:
+            import _testcapi
+        except ImportError:
+            self.skipTest("skipped: this Python has no _testcapi")
+        if sys.version_info >= (3, 12):
+            self.skipTest("skipped: 3.12.1 and 3.13.0 crash by themselves: inspect.signature() in a generator is enough")
+
+        class Sub(horus.Node):
+            def tick(self, info):
+                pass
+
+        def node():
+            return horus.Node("no.memory", nothing, rate=10, init=nothing, pubs=["no.a", horus.CmdVel],
+                              subs={"no.b": horus.CmdVel}, budget=0.1)
+        operations = [node, lambda: Sub("no.sub"), lambda: horus.Scheduler(name="no.s", cores=[0]),
+                      lambda: horus.Scheduler().add(node()), lambda: horus.Pub("no.a", horus.CmdVel, 5)]
+        unraisable, sys.unraisablehook = sys.unraisablehook, lambda *a: None  # of Python's own generators
+        try:
+            for i, f in enumerate(operations):
+                made, failed = f(), 0
+                for n in range(300):
+                    _testcapi.set_nomemory(n, n + 1)
+                    try:
+                        made = f()
+                    except MemoryError:
+                        failed += 1
+                    finally:
+                        _testcapi.remove_mem_hooks()
+                    if i == 0:
+                        self.assertEqual((made.tick, made.init, made.shutdown), (nothing, nothing, None))
+                self.assertGreater(failed, 0, i)
+        finally:
+            sys.unraisablehook = unraisable
+
+
 class Processes(unittest.TestCase):
+    def test_signals_of_a_run_in_another_thread(self):
+        text = """
+import horus, os, signal, threading, time
+s = horus.Scheduler()
+s.add(horus.Node("n", lambda n: began.set(), rate=100, shutdown=lambda n: print("shutdown", flush=True)))
+began = threading.Event()
+%s
+thread = threading.Thread(target=s.run, daemon=True)
+thread.start()
+began.wait(60)
+try:
+    os.kill(os.getpid(), signal.%s)
+    thread.join(60)
+except KeyboardInterrupt:
+    print("interrupted")
+    s.stop()
+    thread.join(60)
+print("after", thread.is_alive())
+"""
+        program(text % ("", "SIGTERM"), expect=-signal.SIGTERM)
+        self.assertEqual(program(text % ("signal.signal(signal.SIGTERM, lambda *a: s.stop())", "SIGTERM")),
+                         "shutdown\nafter False\n")
+        self.assertEqual(program(text % ("", "SIGINT")), "interrupted\nshutdown\nafter False\n")
+
     def test_signals(self):
         text = """
 import horus, os, signal, sys, threading

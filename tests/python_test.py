@@ -69,6 +69,13 @@ def build(python, folder, flags=()):
                folder + ".build.log")
 
 
+def unlocked(python, log):
+    """The module compiles for a build without the interpreter's lock: what is needed is in the same headers."""
+    include = subprocess.check_output([python, "-c", "import sysconfig as s; print(s.get_path('include'))"], text=True)
+    return run(["gcc", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-DPy_GIL_DISABLED=1", "-DHORUS_PYTHON_IMPLEMENTATION",
+                "-x", "c", "horus_python.h", "-I" + include.strip()], log) == 0
+
+
 def environment(python, folder, packages):
     """A virtual environment with these packages. Returns its interpreter, or None."""
     ready = os.path.join(folder, "ready")
@@ -215,6 +222,8 @@ def main():
         venv = os.path.join(BUILD, "venv" + version)
         if step(f"{label}: the module", build(python, folder) == 0, folder + ".build.log") and \
            step(f"{label}: NumPy", environment(python, venv, ["numpy"]), venv + ".pip.log"):
+            if key[:2] >= (3, 13):
+                step(f"{label}: for a build without the lock", unlocked(python, folder + ".nogil.log"), folder + ".nogil.log")
             tests(label, os.path.join(venv, "bin", "python"), folder, PLAIN, options=["-X", "dev"],
                   env={} if key == home else {"ROUNDS": "1000"})
         if key == home:

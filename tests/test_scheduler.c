@@ -2798,6 +2798,33 @@ static horus_result tick_that_is_slow(void *user, horus_tick *t)
     ++*(int *)user;
     return HORUS_OK;
 }
+TEST(a_muted_node_is_not_ticked_and_counts_nothing)
+{
+    horus_context *c = join(8 * MiB);
+    static probe p[2];
+    memset(p, 0, sizeof p);
+    horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){.flags = HORUS_DETERMINISTIC});
+    add_probe(s, &p[0], (horus_node_desc){.name = "a", .rate_num = 1000});
+    add_probe(s, &p[1], (horus_node_desc){.name = "b", .rate_num = 1000});
+    s->nodes[0]->muted = true;
+    for (int step = 0; step < 5; step++)
+        CHECK_OK(horus_scheduler_step(s, (int64_t)ms));
+    CHECK_EQ(p[0].ticks, 0);
+    CHECK_EQ(p[1].ticks, 5);
+    CHECK_EQ(stats_at(s, 0).ticks, 0);
+    CHECK_EQ(stats_at(s, 0).skipped, 0);
+    CHECK_EQ(stats_at(s, 0).spread[HORUS_SPREAD_RUN].count, 0);
+    CHECK_EQ(stats_at(s, 0).spread[HORUS_SPREAD_WAKE].count, 0);
+    CHECK_EQ(stats_at(s, 1).ticks, 5);
+    s->nodes[0]->muted = false;
+    CHECK_OK(horus_scheduler_step(s, (int64_t)ms));
+    CHECK_EQ(p[0].ticks, 1);
+    CHECK_EQ(p[0].phase[0], 5); /* its own phases went on */
+    CHECK_EQ(p[0].skipped[0], 0);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
+
 TEST(a_failure_in_a_step_ends_what_steps_began)
 {
     horus_context *c = join(8 * MiB);

@@ -84,9 +84,10 @@ TEST(encodings_are_those_of_the_table)
     static const struct {
         const char *name;
         horus_encoding encoding;
-    } aliases[] = {{"gray", HORUS_MONO8},   {"rgb", HORUS_RGB8},   {"BGR", HORUS_BGR8},
-                   {"Rgba", HORUS_RGBA8},   {"bgra", HORUS_BGRA8}, {"yuyv", HORUS_YUV422},
-                   {"float", HORUS_MONO32F}};
+    } aliases[] = {{"gray", HORUS_MONO8},       {"rgb", HORUS_RGB8},   {"BGR", HORUS_BGR8},
+                   {"Rgba", HORUS_RGBA8},       {"bgra", HORUS_BGRA8}, {"yuyv", HORUS_YUV422},
+                   {"float", HORUS_MONO32F},    {"grey", HORUS_MONO8}, {"gray16", HORUS_MONO16},
+                   {"bayer", HORUS_BAYER_RGGB8}};
     horus_encoding found;
     for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++) {
         CHECK_OK(horus_encoding_find(&found, aliases[i].name));
