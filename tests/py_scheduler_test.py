@@ -511,7 +511,7 @@ class Threads(unittest.TestCase):
         self.assertEqual(stats["total_ticks"] + stats["skipped"], 30)
         self.assertGreater(s.get_node_stats("control")["total_ticks"], 60)
 
-    @timely
+    @timely  # a sink that stands still for 160 ms loses frames
     def test_a_topic_wakes_a_node(self):
         got, outside = [], []
 
@@ -531,9 +531,11 @@ class Threads(unittest.TestCase):
         s = horus.Scheduler()
         s.add(horus.Node("source", source, rate=50, pubs="frames")).add(woken)
         s.run(duration=1)
+        source = s.get_node_stats("source")
+        self.assertEqual(source["total_ticks"] + source["skipped"], 50)
         self.assertEqual(got, list(range(len(got))))
-        self.assertGreater(len(got), 40)
-        self.assertGreater(len(outside), 40)
+        self.assertLessEqual(source["total_ticks"] - len(got), 1)  # the last may come too late
+        self.assertEqual(len(outside), source["total_ticks"])
         self.assertEqual(woken.subscribers(), ["frames"])
         self.assertIsNone(woken.recv("frames"))  # afterwards it is anybody's
 
