@@ -1664,7 +1664,8 @@ HORUS_API horus_result horus_scheduler_open(horus_scheduler **out,
 HORUS_API horus_result horus_scheduler_add(horus_scheduler *scheduler, const horus_node_desc *desc);
 
 /* Changes a node's rate or budget; while it runs within 100 ms, between two ticks: the next one is due a
- * period of the new rate after the last one was, and phases count from there.
+ * period of the new rate after the last one was, be it ticked or left out, and phases count from there.
+ * A pause goes on, and so does what follows a tick that took over a period (`overrun`).
  *   returns   OK | E_ARG (as horus_scheduler_add) | E_NOT_FOUND
  *   threads   any, one at a time with horus_scheduler_add */
 HORUS_API horus_result horus_scheduler_set_rate(horus_scheduler *scheduler, const char *node,
@@ -11235,6 +11236,7 @@ typedef struct horusi_node {
     uint64_t seed;
     uint64_t phase, last_due, skipped; /* k of the next tick; skipped since the last one */
     uint64_t pause_until;              /* 0: none */
+    uint64_t rest_until;               /* a long tick: none is due before; 0: none */
     uint64_t over_due;                 /* of one that is over: its first tick that is not run */
     uint64_t next_due;                 /* of the next step's first tick */
     uint32_t num, den;                 /* the rate; num 0: none */
@@ -11411,6 +11413,14 @@ static uint64_t horusi_later(horusi_node *n, uint64_t due, uint64_t count)
     n->rest = carry - more * n->num;
     n->phase += count;
     return due + n->whole * count + more;
+}
+/* The due time of the tick before; phase is not 0. */
+static uint64_t horusi_earlier(horusi_node *n, uint64_t due)
+{
+    uint64_t borrow = n->rest < n->step;
+    n->rest = n->rest + borrow * n->num - n->step;
+    n->phase--;
+    return due - n->whole - borrow;
 }
 /* How many whole periods surely fit into ns. */
 static uint64_t horusi_periods(const horusi_node *n, uint64_t ns)
@@ -11699,6 +11709,11 @@ static uint64_t horusi_release_node(horus_scheduler *s, horusi_node *n, uint64_t
             return horusi_clock_of(s);
         }
     }
+    if (horusi_rarely(*due < n->rest_until)) { /* in a step before, or at another rate */
+        *due = horusi_skip_to(n, *due, n->rest_until <= upto ? n->rest_until : upto + 1);
+        if (*due > upto)
+            return now;
+    }
     if (n->d.overrun != HORUS_OVERRUN_CATCH_UP)
         *due = horusi_skip_to_newest(n, *due, upto);
     if (horusi_rarely(horusi_ld32_rlx(own, &n->leave_out) != 0)) {
@@ -11714,7 +11729,8 @@ static uint64_t horusi_release_node(horus_scheduler *s, horusi_node *n, uint64_t
             uint64_t gap = n->d.overrun != HORUS_OVERRUN_MIN_GAP ? 0
                            : n->d.min_gap_ns                     ? (uint64_t)n->d.min_gap_ns
                                                                  : n->whole;
-            *due = horusi_skip_to(n, *due, end + gap < s->end ? end + gap : s->end);
+            n->rest_until = end + gap;
+            *due = horusi_skip_to(n, *due, n->rest_until < s->end ? n->rest_until : s->end);
         }
     }
     if (horusi_rarely(n->over)) {
@@ -11738,29 +11754,29 @@ static void horusi_settle(horus_scheduler *s, horusi_loop *l)
             n->next_due = n->over_due = horusi_skip_to(n, n->over ? n->over_due : l->due[i], upto);
     }
 }
-/* Takes a new rate, if one is wanted. */
-static bool horusi_change_rate(horusi_node *n)
+/* Takes a new rate, if one is wanted: it counts from the last tick that was due. */
+static void horusi_change_rate(horusi_node *n, uint64_t *due)
 {
     uint64_t wanted = horusi_ld64_rlx(own, &n->wanted);
     if (wanted == 0 || wanted == horusi_pair(n->num, n->den))
-        return false;
+        return;
+    bool counts = n->phase > 0; /* else tick 0 is due as it was */
+    uint64_t last = counts ? horusi_earlier(n, *due) : 0;
     n->num = horusi_high(wanted);
     n->den = horusi_low(wanted);
     n->rest = 0;
     horusi_set_period(n);
     horusi_st32_rlx(report, &n->block->rate_num, n->num);
     horusi_st32_rlx(report, &n->block->rate_den, n->den);
-    return true;
+    if (counts)
+        *due = horusi_later(n, last, 1);
 }
 static void horusi_change_rates(horus_scheduler *s, horusi_loop *l)
 {
     l->changes = horusi_ld32_acq(Q2, &s->changes);
     for (uint32_t i = 0; i < l->count; i++) {
-        horusi_node *n = l->nodes[i];
-        if (!n->over && horusi_change_rate(n) && n->ticked) {
-            n->phase--; /* that of the tick before */
-            l->due[i] = horusi_later(n, n->last_due, 1);
-        }
+        if (!l->nodes[i]->over)
+            horusi_change_rate(l->nodes[i], &l->due[i]);
     }
 }
 static void horusi_ordered(horus_scheduler *s, horusi_loop *l, bool first, uint64_t begin)
@@ -12531,8 +12547,11 @@ static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
     horusi_touch_stack();
     uint64_t begin = horusi_clock_of(s);
     if (s->lent && s->stepped) { /* however long the ticks of the last step took */
-        s->ahead -= begin - s->end;
+        const uint64_t back = begin - s->end;
+        s->ahead -= back;
         begin = s->end;
+        for (uint32_t i = 0; i < s->count; i++)
+            s->nodes[i]->rest_until -= s->nodes[i]->rest_until > back ? back : 0;
     }
     if (!s->stepped || !s->step)
         s->start = begin;
@@ -12716,8 +12735,8 @@ static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool ste
         n->going = n->going && step;
         if (n->going)
             continue;
-        (void)horusi_change_rate(n);
-        n->phase = n->skipped = n->rest = n->pause_until = 0;
+        n->phase = n->skipped = n->rest = n->pause_until = n->rest_until = 0;
+        horusi_change_rate(n, &n->next_due);
         n->late_in_row = n->failures_in_row = 0;
         n->over = n->ticked = false;
         horusi_st32_rlx(own, &n->leave_out, 0);

@@ -2967,6 +2967,131 @@ TEST(rates_and_budgets_change_while_it_runs)
     }
     horus_context_close(c);
 }
+/* One tick of node n, at 30 ms of 100 Hz, takes 55 ms and asks for 1 kHz meanwhile: what it left out is
+ * counted once, and what follows such a tick still does. */
+static horus_result tick_that_sets_its_own(void *user, horus_tick *t)
+{
+    probe *p = user;
+    if (t->phase == 3)
+        CHECK_OK(horus_scheduler_set_rate(t->scheduler, "n", 1000));
+    return probe_tick(p, t);
+}
+TEST(a_rate_set_within_a_slow_tick_counts_from_what_was_left_out)
+{
+    horus_context *c = join(8 * MiB);
+    for (int policy = 0; policy < 3; policy++) {
+        fake f = {.now = 7};
+        static probe p;
+        memset(&p, 0, sizeof p);
+        p.clock = &f;
+        p.slow_at = 3;
+        p.slow = 55 * ms;
+        horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){0});
+        add_probe(s, &p,
+                  (horus_node_desc){.name = "n",
+                                    .tick = tick_that_sets_its_own,
+                                    .rate_num = 100,
+                                    .overrun = (horus_overrun)policy,
+                                    .min_gap_ns = policy == HORUS_OVERRUN_MIN_GAP ? 25000000 : 0});
+        CHECK_OK(horus_scheduler_run(s, (int64_t)(200 * ms)));
+        horus_node_stats st = stats_at(s, 0);
+        /* it ends at 85. 40 to 80 are left out, phases 4 to 8, and then 81, 82 and so on */
+        CHECK_EQ(p.phase[4], policy == HORUS_OVERRUN_CATCH_UP        ? 4
+                             : policy == HORUS_OVERRUN_SKIP_TO_PHASE ? 13
+                                                                     : 20);
+        CHECK_EQ(p.due[4] - 7, policy == HORUS_OVERRUN_CATCH_UP        ? 31 * ms
+                               : policy == HORUS_OVERRUN_SKIP_TO_PHASE ? 85 * ms
+                                                                       : 110 * ms);
+        CHECK_EQ(st.skipped, policy == HORUS_OVERRUN_CATCH_UP        ? 0
+                             : policy == HORUS_OVERRUN_SKIP_TO_PHASE ? 9
+                                                                     : 16);
+        CHECK_EQ(p.phase[p.ticks - 1] + 1, st.ticks + st.skipped); /* nothing twice */
+        CHECK_EQ(p.due[p.ticks - 1] - 7, 199 * ms);
+        CHECK_OK(horus_scheduler_close(s));
+    }
+    horus_context_close(c);
+}
+/* At its third tick it sets the rate of node n, which pauses then. */
+static horus_result tick_that_sets_a_paused_one(void *user, horus_tick *t)
+{
+    (void)user;
+    if (t->count == 2)
+        CHECK_OK(horus_scheduler_set_rate(t->scheduler, "n", 200));
+    return HORUS_OK;
+}
+TEST(a_pause_goes_on_at_another_rate_and_is_counted_once)
+{
+    horus_context *c = join(8 * MiB);
+    fake f = {.now = 7};
+    static probe p;
+    p.clock = &f;
+    p.fail_at = 2;
+    p.fail_times = 1;
+    p.result = HORUS_E_SYSTEM;
+    horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){0});
+    add_probe(s, &p,
+              (horus_node_desc){.name = "n",
+                                .rate_num = 100,
+                                .on_failure = HORUS_FAILURE_SKIP,
+                                .max_failures = 1,
+                                .pause_ns = 65000000});
+    REQUIRE_OK(horus_scheduler_add(
+        s,
+        &(horus_node_desc){.name = "sets", .tick = tick_that_sets_a_paused_one, .rate_num = 20}));
+    CHECK_OK(horus_scheduler_run(s, (int64_t)(200 * ms)));
+    /* fails at 20, pauses until 85; the change is at 100, of the pass that ticks at 100 */
+    CHECK_EQ(p.due[3] - 7, 90 * ms);
+    CHECK_EQ(p.due[4] - 7, 100 * ms);
+    CHECK_EQ(p.due[5] - 7, 105 * ms);
+    CHECK_EQ(stats_at(s, 0).skipped, 6);
+    CHECK_OK(horus_scheduler_close(s));
+    memset(&p, 0, sizeof p); /* and one that ends only after the change */
+    p.clock = &f;
+    p.fail_at = 8;
+    p.fail_times = 1;
+    p.result = HORUS_E_SYSTEM;
+    f.now = 7;
+    s = open_with(c, &f, (horus_scheduler_desc){0});
+    add_probe(s, &p,
+              (horus_node_desc){.name = "n",
+                                .rate_num = 100,
+                                .on_failure = HORUS_FAILURE_SKIP,
+                                .max_failures = 1,
+                                .pause_ns = 65000000});
+    REQUIRE_OK(horus_scheduler_add(
+        s,
+        &(horus_node_desc){.name = "sets", .tick = tick_that_sets_a_paused_one, .rate_num = 20}));
+    CHECK_OK(horus_scheduler_run(s, (int64_t)(200 * ms)));
+    /* fails at 80; 90 and 100 are left out, then 105 to 140; back at 145 */
+    CHECK_EQ(p.due[9] - 7, 145 * ms);
+    CHECK_EQ(p.phase[9], 19);
+    CHECK_EQ(stats_at(s, 0).skipped, 10);
+    CHECK_EQ(p.phase[p.ticks - 1] + 1, stats_at(s, 0).ticks + stats_at(s, 0).skipped);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
+TEST(a_minimum_gap_is_kept_from_one_step_to_the_next)
+{
+    horus_context *c = join(8 * MiB);
+    fake f = {.now = 5};
+    static probe p;
+    p.clock = &f;
+    p.slow = 12 * ms;
+    p.slow_at = 2;
+    horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){0});
+    add_probe(s, &p,
+              (horus_node_desc){.name = "slow",
+                                .rate_num = 100,
+                                .overrun = HORUS_OVERRUN_MIN_GAP,
+                                .min_gap_ns = 25000000});
+    for (int i = 0; i < 20; i++)
+        CHECK_OK(horus_scheduler_step(s, (int64_t)(10 * ms)));
+    CHECK_EQ(p.due[2], 5 + 20 * ms); /* ends at 32; 57 is the soonest, 60 the phase */
+    CHECK_EQ(p.due[3], 5 + 60 * ms);
+    CHECK_EQ(p.due[4], 5 + 70 * ms);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
 static void *set_later(void *s)
 {
     static const char *const names[] = {"slow", "failed", "paused"};
