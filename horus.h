@@ -1685,7 +1685,9 @@ HORUS_API horus_result horus_scheduler_set_budget(horus_scheduler *scheduler, co
  *             E_DIVERGED, E_CORRUPT, E_NOT_FOUND (replay: it holds no further run) | E_DETACHED
  *   stops     once the tick that runs has ended; on_topic nodes within 100 ms
  *   no nodes  is allowed: it waits for its end
- *   fork()    a child that a callback makes ends, by exec or _exit(), before the callback returns
+ *   fork()    in a child that a callback makes, the run ends when the callback returns: with E_DETACHED on
+ *             the caller's thread, with the child's exit() on another. It calls back nothing, and its
+ *             parent goes on and notices nothing
  *   a tick that ends its thread (pthread_exit) is a failure (E_CLOSED) of its node, which is then over,
  *             with those that the same thread ticked; that of the caller's thread ends the run with it */
 HORUS_API horus_result horus_scheduler_run(horus_scheduler *scheduler, int64_t duration_ns);
@@ -10719,6 +10721,24 @@ static horusi_a32 horusi_signals, horusi_signals_lock;
 static uint32_t horusi_signals_users;
 static struct sigaction horusi_signals_old[2];
 static const int horusi_signals_of[2] = {SIGINT, SIGTERM};
+/* How often this process, its parent and so on were forked: who remembers another number is in a child. */
+static horusi_a32 horusi_forks;
+static void horusi_count_fork(void) /* in the child, which has this thread alone */
+{
+    horusi_tid = horusi_tid_taped = 0;
+    (void)horusi_add32_rlx(fork, &horusi_forks, 1);
+    horusi_st32_rlx(fork, &horusi_signals_lock, 0);
+}
+/* 0, or an errno. */
+static int horusi_watch_forks(void)
+{
+    static bool watched;
+    horusi_lock(&horusi_signals_lock);
+    int e = watched ? 0 : pthread_atfork(NULL, NULL, horusi_count_fork);
+    watched = e == 0;
+    horusi_unlock(&horusi_signals_lock);
+    return e;
+}
 static void horusi_on_signal(int number)
 {
     (void)number;
@@ -11296,7 +11316,10 @@ struct horus_scheduler {
     horusi_rights rights; /* of the thread that called run */
     horus_topic *topic;
     horusi_sched_block *block;
-    horusi_tape *tape; /* a recording or a replay, or NULL */
+    uint32_t forks; /* horusi_forks as it was */
+    bool child;     /* a callback has forked, and this is what came back in the child */
+    horusi_sched_block *parents_block; /* then: `block` is nobody's */
+    horusi_tape *tape;                 /* a recording or a replay, or NULL */
     uint32_t block_nodes;
     uint32_t signals;   /* horusi_signals as it was */
     horusi_a32 busy;    /* 1: run or admit has not returned; 2: nodes run, and the block stays */
@@ -11329,12 +11352,50 @@ static void horusi_step_sleep(void *user, uint64_t ns)
     ((horus_scheduler *)user)->ahead += ns > now ? ns - now : 0;
 }
 
+/* A callback that has forked came back in the child: the run is over here. Figures, recording and threads
+ * are the parent's; what is still counted is nobody's, and no callback follows. */
+static struct {
+    horusi_sched_block block;
+    horusi_node_block node;
+} horusi_nobodys;
+HORUSI_COLD void horusi_leave_parent(horus_scheduler *s)
+{
+    s->child = true;
+    s->parents_block = s->block;
+    s->block = &horusi_nobodys.block;
+    for (uint32_t i = 0; i < s->count; i++) {
+        s->nodes[i]->block = &horusi_nobodys.node;
+        s->nodes[i]->live = s->nodes[i]->going = false;
+    }
+    for (uint32_t l = 0; l < s->loop_count && s->loops; l++)
+        s->loops[l].joinable = s->loops[l].gone = false;
+    s->watched = false;
+    if (s->tape)
+        horusi_tape_over(s->tape, HORUS_E_DETACHED, "a child of fork() came back from a callback");
+    s->end_kind = HORUS_END_FAILURE;
+    s->result = HORUS_E_DETACHED;
+    (void)snprintf(s->text, sizeof s->text,
+                   "scheduler %.80s: a child of fork() came back from a callback", s->name);
+    horusi_st32_rlx(own, &s->ending, 1);
+    horusi_st32_rlx(own, &s->over, 1);
+    horusi_st32_rlx(own, &s->stop, 1);
+}
+/* To be asked when a callback returns. */
+HORUSI_HOT bool horusi_is_child(horus_scheduler *s)
+{
+    if (!horusi_rarely(horusi_ld32_rlx(fork, &horusi_forks) != s->forks))
+        return false;
+    if (!s->child)
+        horusi_leave_parent(s);
+    return true;
+}
+
 static void horusi_report(horus_scheduler *s, horusi_node *n, horus_event_kind kind, uint64_t ns,
                           horus_result result, const char *text)
 {
-    horusi_sched_block *b = s->block;
-    if (!s->d.on_event && !s->box_events)
+    if ((!s->d.on_event && !s->box_events) || horusi_is_child(s))
         return;
+    horusi_sched_block *b = s->block;
     horus_event e;
     memset(&e, 0, sizeof e);
     e.time_ns = horusi_clock_of(s);
@@ -11353,8 +11414,10 @@ static void horusi_report(horus_scheduler *s, horusi_node *n, horus_event_kind k
                              (uint64_t)s->box_ticks * HORUSI_TICK_WORDS,
                          &b->events_next, s->box_events, word, HORUSI_EVENT_WORDS);
     }
-    if (s->d.on_event)
+    if (s->d.on_event) {
         s->d.on_event(s->d.user, &e);
+        (void)horusi_is_child(s);
+    }
 }
 
 void horus_scheduler_log(horus_scheduler *s, const horus_tick *tick, const char *text)
@@ -11486,6 +11549,8 @@ static void horusi_miss(horus_scheduler *s, horusi_node *n, bool budget, uint64_
 {
     uint32_t none = 0;
     horusi_report(s, n, budget ? HORUS_EVENT_BUDGET : HORUS_EVENT_DEADLINE, ns, HORUS_OK, "");
+    if (s->child)
+        return;
     switch (n->d.on_miss) {
     case HORUS_MISS_SKIP:
         horusi_st32_rlx(own, &n->leave_out, 1);
@@ -11528,16 +11593,17 @@ enum { HORUSI_DO_TICK, HORUSI_DO_INIT, HORUSI_DO_SHUTDOWN };
 /* Calls one of the node's callbacks; t: of a tick. */
 HORUSI_HOT horus_result horusi_call(horus_scheduler *s, horusi_node *n, uint8_t what, horus_tick *t)
 {
-    bool taped = horusi_rarely(s->tape != NULL) && !horusi_is_detached(s->context);
+    bool taped = horusi_rarely(s->tape != NULL);
     if (taped)
         horusi_tape_enter(s->tape, n->name, what,
                           t ? t->phase : horusi_ld64_rlx(own, &n->run_phase), t ? t->due_ns : 0);
     horus_result r = what == HORUSI_DO_TICK   ? n->d.tick(n->d.user, t)
                      : what == HORUSI_DO_INIT ? n->d.init(n->d.user)
                                               : n->d.shutdown(n->d.user);
+    bool child = horusi_is_child(s);
     if (taped) {
         horusi_tape_leave(s->tape, r);
-        if (s->tape->result < 0 && what != HORUSI_DO_SHUTDOWN)
+        if (!child && s->tape->result < 0 && what != HORUSI_DO_SHUTDOWN)
             horusi_stop_for(s, HORUS_END_FAILURE, s->tape->result, "%s", s->tape->text);
     }
     return r;
@@ -11589,6 +11655,8 @@ static void horusi_failed(horus_scheduler *s, horusi_node *n, horus_result r, co
 static void horusi_begin_node(horus_scheduler *s, horusi_node *n)
 {
     horus_result r = n->d.init ? horusi_call(s, n, HORUSI_DO_INIT, NULL) : HORUS_OK;
+    if (s->child)
+        return;
     n->live = r >= 0;
     if (n->live) {
         uint32_t safe = HORUSI_SAFE; /* what the watchdog has begun only now goes on */
@@ -11652,6 +11720,8 @@ static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, ui
         horusi_st64_rel(J1, &n->run, now << 2 | HORUSI_RUNS);
     }
     horus_result r = horusi_call(s, n, HORUSI_DO_TICK, &t);
+    if (horusi_rarely(s->child))
+        return now;
     bool judged = watched && (horusi_xchg64_seq(J2, &n->run, 0) & HORUSI_JUDGED) != 0;
     uint64_t end =
         horusi_clock_of(s); /* after that: what was judged is a miss by this clock, too */
@@ -11806,6 +11876,7 @@ static void horusi_ordered(horus_scheduler *s, horusi_loop *l, bool first, uint6
         if (horusi_rarely(s->look != NULL) && first && now - looked >= HORUSI_LOOP_SLICE_NS) {
             looked = now;
             s->look(s->d.user);
+            (void)horusi_is_child(s);
         }
         if (next >= s->end && now >= s->end)
             break;
@@ -11819,6 +11890,7 @@ static void horusi_ordered(horus_scheduler *s, horusi_loop *l, bool first, uint6
                 s->clock.sleep(s->clock.user, wake);
             else
                 horusi_sleep_until(wake);
+            (void)horusi_is_child(s); /* a clock of one's own may fork, too */
             now = horusi_clock_of(s);
         }
     }
@@ -12105,6 +12177,8 @@ horus_result horus_scheduler_open(horus_scheduler **out, const horus_scheduler_d
         (!(d->flags & HORUS_DETERMINISTIC) || (d->record && d->replay)))
         r = horusi_fail(HORUS_E_ARG, "scheduler %s: record or replay, and DETERMINISTIC with it",
                         d->name);
+    if (r == HORUS_OK && horusi_watch_forks() != 0)
+        r = horusi_no_memory(sizeof(void (*)(void)));
     if (r == HORUS_OK)
         r = horusi_context_of(d->context, &c);
     if (r != HORUS_OK)
@@ -12130,6 +12204,7 @@ horus_result horus_scheduler_open(horus_scheduler **out, const horus_scheduler_d
         horus_time_source logical = {horusi_logical_now, horusi_logical_sleep, s};
         s->clock = logical;
     }
+    s->forks = horusi_ld32_rlx(fork, &horusi_forks);
     *out = s;
     return HORUS_OK;
 }
@@ -12452,6 +12527,9 @@ static horus_result horusi_end_run(horus_scheduler *s, horus_result r)
     horusi_st32_rlx(report, &s->block->running, 0);
     if (horusi_takes_signals(s))
         horusi_leave_signals();
+    for (uint32_t i = 0; i < s->count && s->child; i++)
+        s->nodes[i]->block = horusi_node_block_at(s->parents_block, i);
+    s->block = s->child ? s->parents_block : s->block;
     horusi_clear_run(s);
     return r;
 }
@@ -12462,7 +12540,7 @@ static void horusi_thread_gone(void *arg)
     horusi_loop *l = (horusi_loop *)arg;
     horus_scheduler *s = l->scheduler;
     bool caller = l == &s->loops[0];
-    l->gone = true;
+    l->gone = !horusi_is_child(s);
     for (uint32_t i = 0; i < l->count; i++) {
         horusi_node *n = l->nodes[i];
         bool guilty = horusi_ld64_rlx(own, &n->block->running_since) != 0;
@@ -12696,6 +12774,11 @@ static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool ste
         return r;
     if (!horusi_cas32_seq(B, &s->busy, &idle, 1))
         return horusi_fail(HORUS_E_BUSY, "scheduler %s runs already", s->name);
+    if (s->tape && s->forks != horusi_ld32_rlx(fork, &horusi_forks))
+        horusi_tape_over(s->tape, HORUS_E_DETACHED, "the file is that of another process");
+    s->forks = horusi_ld32_rlx(fork, &horusi_forks);
+    s->child = false;
+    memset(&s->rights, 0, sizeof s->rights);
     s->step = step;
     s->lent = step && !s->clock.now;
     if (s->lent) {
@@ -12744,7 +12827,8 @@ static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool ste
         if (!n->live && horusi_ld32_acq(Q2, &s->ending) == 0) /* not after a fatal one */
             horusi_begin_node(s, n);
     }
-    r = horusi_run_threads(s, duration_ns);
+    if (!s->child)
+        r = horusi_run_threads(s, duration_ns);
     return horusi_end_run(s, r);
 out:
     horusi_clear_run(s);
@@ -12779,7 +12863,8 @@ horus_result horus_scheduler_close(horus_scheduler *s)
         return HORUS_OK;
     if (horusi_ld32_acq(Q2, &s->busy))
         return horusi_fail(HORUS_E_BUSY, "scheduler %s runs: stop it first", s->name);
-    for (uint32_t i = s->count; i > 0; i--) { /* of steps */
+    bool child = horusi_ld32_rlx(fork, &horusi_forks) != s->forks;
+    for (uint32_t i = s->count; i > 0 && !child; i--) { /* of steps */
         horusi_node *n = s->sorted[i - 1];
         if (!n || !n->block || n->over) /* it was added since */
             continue;

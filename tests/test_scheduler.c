@@ -2663,6 +2663,177 @@ TEST(a_tick_that_ends_its_thread_stops_the_run_if_that_is_fatal)
     horus_context_close(c);
 }
 
+/* ---- a child that comes back from a callback */
+
+enum { FORKS_IN_TICK, FORKS_IN_INIT, FORKS_IN_SHUTDOWN, FORKS_IN_EVENT, FORKS_IN_SAFE, FORKS };
+static int forks_in;    /* which callback forks, once */
+static pid_t its_child; /* 0: this is it */
+static void fork_in(int where)
+{
+    if (where != forks_in || its_child >= 0)
+        return;
+    fflush(NULL);
+    its_child = fork();
+    if (its_child > 0)
+        CHECK_JOIN(its_child);
+}
+static horus_result tick_that_forks(void *user, horus_tick *t)
+{
+    probe *p = user;
+    p->ticks++;
+    CHECK(its_child != 0); /* none begins in a child */
+    if (t->count == 3)
+        fork_in(FORKS_IN_TICK);
+    if (its_child == 0)
+        horus_scheduler_log(t->scheduler, t, "not in the parent's black box");
+    return t->count == 5 ? HORUS_E_SYSTEM : HORUS_OK;
+}
+static horus_result init_that_forks(void *user)
+{
+    ((probe *)user)->inits++;
+    CHECK(its_child != 0);
+    fork_in(FORKS_IN_INIT);
+    return HORUS_OK;
+}
+static horus_result shutdown_that_forks(void *user)
+{
+    ((probe *)user)->shutdowns++;
+    CHECK(its_child != 0);
+    fork_in(FORKS_IN_SHUTDOWN);
+    return HORUS_OK;
+}
+static void safe_that_forks(void *user)
+{
+    ((probe *)user)->safes++;
+    CHECK(its_child != 0);
+    fork_in(FORKS_IN_SAFE);
+}
+static void event_that_forks(void *user, const horus_event *e)
+{
+    (void)user;
+    CHECK(its_child != 0);
+    if (e->kind == HORUS_EVENT_DEADLINE)
+        fork_in(FORKS_IN_EVENT);
+}
+TEST(a_child_that_comes_back_from_a_callback_ends_its_run_and_leaves_its_parents_alone)
+{
+    for (forks_in = 0; forks_in < 2 * FORKS; forks_in++) {
+        bool steps = forks_in >= FORKS;
+        horus_context *c = join(8 * MiB);
+        static probe p, q;
+        horus_record r[64];
+        size_t count = 0;
+        memset(&p, 0, sizeof p);
+        memset(&q, 0, sizeof q);
+        its_child = -1;
+        forks_in %= FORKS;
+        horus_scheduler *s = open_with(c, NULL,
+                                       (horus_scheduler_desc){.flags = HORUS_SIGNALS,
+                                                              .watchdog_ns = 3600000000000,
+                                                              .blackbox_bytes = 32768,
+                                                              .on_event = event_that_forks});
+        horus_node_desc d = {.name = "forks",
+                             .tick = tick_that_forks,
+                             .init = init_that_forks,
+                             .shutdown = shutdown_that_forks,
+                             .safe_state = safe_that_forks,
+                             .user = &p,
+                             .rate_num = 1000,
+                             .deadline_ns = 1,
+                             .on_miss = HORUS_MISS_SAFE_MODE,
+                             .on_failure = HORUS_FAILURE_RESTART,
+                             .pause_ns = 1};
+        REQUIRE_OK(horus_scheduler_add(s, &d));
+        d = (horus_node_desc){.name = "first",
+                              .tick = tick_that_tells,
+                              .shutdown = shutdown_that_forks,
+                              .user = &q,
+                              .order = -1};
+        d.compute = true;
+        REQUIRE_OK(horus_scheduler_add(s, &d));
+        horus_result result = steps ? horus_scheduler_step(s, (int64_t)(20 * ms))
+                                    : horus_scheduler_run(s, (int64_t)(20 * ms));
+        if (steps && result == HORUS_OK)
+            result = horus_scheduler_run(s, 0);
+        if (its_child == 0) { /* the child */
+            CHECK_RESULT(result, HORUS_E_DETACHED);
+            CHECK_TEXT(horus_last_error(), "came back from a callback");
+            CHECK_EQ(p.shutdowns + q.shutdowns, forks_in == FORKS_IN_SHUTDOWN);
+            CHECK_RESULT(horus_scheduler_run(s, 0), HORUS_E_DETACHED);
+            CHECK_OK(horus_scheduler_close(s));
+            test_leave(atomic_load(&board->failures) != 0);
+        }
+        CHECK(its_child > 0);
+        CHECK_OK(result);
+        CHECK_EQ(stats_at(s, 0).ticks, p.ticks);
+        CHECK_EQ(stats_at(s, 0).ticks + stats_at(s, 0).skipped, 20);
+        CHECK_EQ(stats_at(s, 0).failures, p.ticks > 5);
+        CHECK_EQ(p.shutdowns, p.inits);
+        CHECK_EQ(q.shutdowns, 1);
+        horus_scheduler_stats st;
+        CHECK_OK(horus_scheduler_get_stats(s, &st, NULL, 0, NULL));
+        CHECK_EQ(st.end, HORUS_END_DURATION);
+        CHECK_OK(horus_scheduler_read_records(c, "test", r, 64, &count));
+        for (size_t i = 0; i < count; i++)
+            CHECK(r[i].kind != HORUS_EVENT_LOG);
+        CHECK_OK(horus_scheduler_close(s));
+        horus_context_close(c);
+        forks_in += steps ? FORKS : 0;
+    }
+}
+/* On a thread of the scheduler's own there is no run to return from: the child is over with its thread. */
+TEST(a_child_of_a_compute_node_ends_with_its_thread)
+{
+    horus_context *c = join(8 * MiB);
+    static probe p, q;
+    its_child = -1;
+    forks_in = FORKS_IN_TICK;
+    horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){0});
+    REQUIRE_OK(horus_scheduler_add(s, &(horus_node_desc){.name = "forks",
+                                                         .tick = tick_that_forks,
+                                                         .shutdown = shutdown_that_forks,
+                                                         .user = &p,
+                                                         .rate_num = 1000,
+                                                         .compute = true}));
+    add_probe(s, &q, (horus_node_desc){.name = "beside", .rate_num = 100});
+    CHECK_OK(horus_scheduler_run(s, (int64_t)(200 * ms)));
+    CHECK_TIMELY(its_child > 0);
+    CHECK_EQ(stats_at(s, 0).ticks, p.ticks);
+    CHECK_EQ(stats_at(s, 0).ticks + stats_at(s, 0).skipped, 200);
+    CHECK_EQ(q.shutdowns, 1);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
+/* Memory of one process is the child's own: its scheduler runs there, once it has left its parent's run. */
+TEST(a_child_with_private_memory_leaves_its_parents_run_and_begins_its_own)
+{
+    horus_context *c;
+    static probe p;
+    fake f = {.now = 7};
+    REQUIRE_OK(horus_context_open(&c, &(horus_context_desc){.flags = HORUS_PRIVATE}));
+    its_child = -1;
+    forks_in = FORKS_IN_TICK;
+    horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){0});
+    REQUIRE_OK(horus_scheduler_add(
+        s, &(horus_node_desc){.name = "n", .tick = tick_that_forks, .user = &p, .rate_num = 1000}));
+    horus_result r = horus_scheduler_run(s, (int64_t)(10 * ms));
+    if (its_child == 0) {
+        CHECK_RESULT(r, HORUS_E_DETACHED);
+        CHECK_EQ(p.ticks, 4);
+        its_child = 1; /* and is a parent itself */
+        CHECK_OK(horus_scheduler_run(s, (int64_t)(10 * ms)));
+        CHECK_EQ(p.ticks, 14);
+        CHECK_EQ(stats_at(s, 0).ticks, 14);
+        CHECK_OK(horus_scheduler_close(s));
+        horus_context_close(c);
+        test_leave(atomic_load(&board->failures) != 0);
+    }
+    CHECK_OK(r);
+    CHECK_EQ(p.ticks, 10);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
+
 TEST(what_counts_in_a_row_begins_anew_after_a_good_tick)
 {
     horus_context *c = join(8 * MiB);
