@@ -1688,8 +1688,10 @@ HORUS_API horus_result horus_scheduler_set_budget(horus_scheduler *scheduler, co
  *   fork()    in a child that a callback makes, the run ends when the callback returns: with E_DETACHED on
  *             the caller's thread, with the child's exit() on another. It calls back nothing, and its
  *             parent goes on and notices nothing
- *   a tick that ends its thread (pthread_exit) is a failure (E_CLOSED) of its node, which is then over,
- *             with those that the same thread ticked; that of the caller's thread ends the run with it */
+ *   a callback that ends its thread (pthread_exit) is a failure (E_CLOSED) of its node, which is then
+ *             over, with those that the same thread ticked; that of the caller's thread ends the run
+ *             with it. Leaving a callback in another way than by return, by longjmp() or a C++
+ *             exception, is not allowed: the scheduler would stay within it */
 HORUS_API horus_result horus_scheduler_run(horus_scheduler *scheduler, int64_t duration_ns);
 
 /* Runs what falls due in the next duration_ns and returns without waiting for it: for tests and for
@@ -11246,6 +11248,7 @@ horus_result horus_scheduler_read_records(horus_context *context, const char *na
  *
  * A node's phases, and one tick of it. A node belongs to one loop, and so to one thread, while the
  * scheduler runs; the watchdog looks at the words that J guards. */
+enum { HORUSI_BEGINS, HORUSI_TICKS, HORUSI_ENDS }; /* what a run is at */
 enum { HORUSI_RUNS = 1, HORUSI_JUDGED = 2, HORUSI_MAX_NODES = 4096 };
 enum { HORUSI_ENTERS = 1, HORUSI_SAFE = 2 }; /* an episode begins; it has begun */
 typedef struct horusi_node {
@@ -11266,6 +11269,7 @@ typedef struct horusi_node {
     uint32_t index;
     uint32_t late_in_row, failures_in_row;
     bool live;   /* init worked, shutdown is due */
+    bool called; /* its tick, init or shutdown runs */
     bool over;   /* ends here: never ticked again in this run */
     bool ticked; /* in this run */
     bool going;  /* it was part of the step before, and goes on */
@@ -11298,6 +11302,7 @@ struct horus_scheduler {
     uint64_t ahead;          /* steps: what was not waited for */
     bool step, stepped;      /* this is one; the last one has left its nodes initialised */
     bool lent;               /* the clock is that of steps */
+    uint8_t at;              /* of a run: HORUSI_BEGINS and so on; the caller's thread's alone */
     horusi_node **nodes;     /* in the order of addition */
     horusi_node **sorted;    /* by order; of these live the loops' arrays */
     uint32_t count, room;
@@ -11308,7 +11313,7 @@ struct horus_scheduler {
     horus_capabilities can;
     uint32_t box_ticks, box_events; /* records of the black box */
     horusi_a32 ready;               /* threads that have asked for their rights */
-    pthread_key_t here; /* of a thread that ticks: its loop; tells when a tick ends its thread */
+    pthread_key_t here; /* of a thread of a run: its loop; tells when a callback ends its thread */
     void (*thread_ends)(void); /* called by each thread of ours at its end: for bindings */
     void (*look)(void *user);  /* and by the caller's loop, every 100 ms: d.user's */
     pthread_t watchdog;
@@ -11597,9 +11602,11 @@ HORUSI_HOT horus_result horusi_call(horus_scheduler *s, horusi_node *n, uint8_t 
     if (taped)
         horusi_tape_enter(s->tape, n->name, what,
                           t ? t->phase : horusi_ld64_rlx(own, &n->run_phase), t ? t->due_ns : 0);
+    n->called = true;
     horus_result r = what == HORUSI_DO_TICK   ? n->d.tick(n->d.user, t)
                      : what == HORUSI_DO_INIT ? n->d.init(n->d.user)
                                               : n->d.shutdown(n->d.user);
+    n->called = false;
     bool child = horusi_is_child(s);
     if (taped) {
         horusi_tape_leave(s->tape, r);
@@ -12488,9 +12495,10 @@ static void horusi_clear_run(horus_scheduler *s)
     horusi_st32_rlx(own, &s->stop, 0);
     horusi_st32_rel(Q1, &s->busy, 0);
 }
-/* The caller's loop is over: waits for the other threads, and ends what was begun. */
-static horus_result horusi_end_run(horus_scheduler *s, horus_result r)
+/* The caller's loop is over: waits for the other threads. */
+static void horusi_join_threads(horus_scheduler *s)
 {
+    s->at = HORUSI_ENDS;
     horusi_waive_rights(&s->rights);
     if (s->tape)
         horusi_tape_last(s->tape, horusi_stops(s) && horusi_ld32_acq(Q2, &s->ending) == 0);
@@ -12505,6 +12513,12 @@ static horus_result horusi_end_run(horus_scheduler *s, horus_result r)
         (void)pthread_join(s->watchdog, NULL);
     }
     s->stepped = s->step && horusi_ld32_acq(Q2, &s->ending) == 0 && !horusi_stops(s);
+}
+/* And ends what was begun; once more, if a shutdown has ended the thread. */
+static horus_result horusi_end_run(horus_scheduler *s, horus_result r)
+{
+    if (s->at != HORUSI_ENDS)
+        horusi_join_threads(s);
     for (uint32_t i = s->count; i > 0; i--) {
         horusi_node *n = s->sorted[i - 1];
         n->going = s->stepped;
@@ -12530,27 +12544,32 @@ static horus_result horusi_end_run(horus_scheduler *s, horus_result r)
     for (uint32_t i = 0; i < s->count && s->child; i++)
         s->nodes[i]->block = horusi_node_block_at(s->parents_block, i);
     s->block = s->child ? s->parents_block : s->block;
+    (void)pthread_setspecific(s->here, NULL);
     horusi_clear_run(s);
     return r;
 }
-/* A tick has ended its thread (pthread_exit), and we are called in its place: its node is over, and so
+/* A callback has ended its thread (pthread_exit), and we are called in its place: its node is over, and so
  * are those that the same thread ticked. If it was the caller's thread, run ends here. */
 static void horusi_thread_gone(void *arg)
 {
     horusi_loop *l = (horusi_loop *)arg;
     horus_scheduler *s = l->scheduler;
-    bool caller = l == &s->loops[0];
+    bool caller = l == &s->loops[0], ticks = !caller || s->at == HORUSI_TICKS;
     l->gone = !horusi_is_child(s);
-    for (uint32_t i = 0; i < l->count; i++) {
-        horusi_node *n = l->nodes[i];
-        bool guilty = horusi_ld64_rlx(own, &n->block->running_since) != 0;
-        if (n->over)
+    for (uint32_t i = 0; i < (ticks ? l->count : s->count);
+         i++) { /* the caller begins and ends all */
+        horusi_node *n = ticks ? l->nodes[i] : s->nodes[i];
+        bool guilty = n->called;
+        n->called = false;
+        if (n->over || (!ticks && !guilty))
             continue;
-        n->over_due = n->num ? l->due[i] : 0;
+        if (ticks) {
+            bool begun = n->ticked && n->last_due == l->due[i]; /* and so is not skipped */
+            n->over_due = !n->num ? 0 : begun ? horusi_later(n, l->due[i], 1) : l->due[i];
+        }
         horusi_st64_rlx(report, &n->block->running_since, 0);
         (void)horusi_xchg64_seq(J2, &n->run, 0);
         if (guilty) {
-            n->over_due = n->num ? horusi_later(n, l->due[i], 1) : 0;
             horusi_count(&n->block->failures, 1);
             horusi_report(s, n, HORUS_EVENT_FAILURE, 0, HORUS_E_CLOSED, "its thread ended");
             if (caller || n->d.on_failure == HORUS_FAILURE_FATAL)
@@ -12561,7 +12580,11 @@ static void horusi_thread_gone(void *arg)
     }
     if (!caller)
         return; /* what is due of its nodes is counted at the end */
-    horusi_settle(s, l);
+    horusi_stop_for(s, HORUS_END_FAILURE, HORUS_E_CLOSED, "scheduler %s: its thread ended",
+                    s->name); /* by an event's function, if by no node */
+    if (ticks)
+        horusi_settle(s, l);
+    (void)pthread_setspecific(s->here, l); /* a shutdown may end the thread as well */
     (void)horusi_end_run(s, HORUS_OK);
 }
 
@@ -12646,7 +12669,7 @@ static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
         horusi_st32_rel(Q1, &s->go, 1);
         horusi_wake(&s->go);
     }
-    (void)pthread_setspecific(s->here, &s->loops[0]); /* or else it is not noticed, that is all */
+    s->at = HORUSI_TICKS;
     horusi_ordered(s, &s->loops[0], true, begin);
     for (uint32_t i = 0; s->step && i < s->count && !horusi_stops(s); i++) {
         horusi_node *n = s->sorted[i];
@@ -12655,7 +12678,6 @@ static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
             (!n->pause_until || (now >= n->pause_until && horusi_come_back(s, n))))
             horusi_tick_topic(s, n, 0);
     }
-    (void)pthread_setspecific(s->here, NULL);
     errno = e;
     return e ? horusi_errno(HORUS_E_SYSTEM, "start a thread of scheduler", s->name) : HORUS_OK;
 }
@@ -12804,6 +12826,10 @@ static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool ste
         r = horusi_tape_begin(s);
     if (r != HORUS_OK)
         goto out;
+    s->at = HORUSI_BEGINS;
+    s->watched = false;
+    (void)pthread_setspecific(s->here,
+                              &s->loops[0]); /* or else its end is not noticed, that is all */
     horusi_st32_rel(Q1, &s->busy, 2);
     if (horusi_takes_signals(s)) {
         s->signals = horusi_ld32_rlx(own, &horusi_signals);

@@ -2663,6 +2663,141 @@ TEST(a_tick_that_ends_its_thread_stops_the_run_if_that_is_fatal)
     horus_context_close(c);
 }
 
+static void *run_for_long(void *arg)
+{
+    (void)horus_scheduler_run(arg, (int64_t)(20 * second));
+    test_raise(5); /* not reached */
+    return NULL;
+}
+enum { EXITS_IN_INIT = 1, EXITS_IN_SHUTDOWN, EXITS_IN_EVENT };
+static int exits_in;
+static horus_result init_that_exits(void *user)
+{
+    ((probe *)user)->inits++;
+    if (exits_in == EXITS_IN_INIT)
+        pthread_exit(NULL);
+    return HORUS_OK;
+}
+static horus_result shutdown_that_exits(void *user)
+{
+    ((probe *)user)->shutdowns++;
+    if (exits_in == EXITS_IN_SHUTDOWN)
+        pthread_exit(NULL);
+    return HORUS_OK;
+}
+static void event_that_exits(void *user, const horus_event *e)
+{
+    (void)user;
+    if (exits_in == EXITS_IN_EVENT && e->kind == HORUS_EVENT_FAILURE)
+        pthread_exit(NULL);
+}
+TEST(an_init_or_shutdown_that_ends_the_callers_thread_ends_the_run)
+{
+    for (exits_in = EXITS_IN_INIT; exits_in <= EXITS_IN_EVENT; exits_in++) {
+        horus_context *c = join(8 * MiB);
+        pthread_t thread;
+        static probe p[4];
+        memset(p, 0, sizeof p);
+        p[0].fail_at = 3; /* of 1 kHz: the run ends with the event, if not before */
+        p[0].fail_times = 1;
+        p[0].result = HORUS_E_SYSTEM;
+        horus_scheduler *s = open_with(c, NULL,
+                                       (horus_scheduler_desc){.watchdog_ns = 1000000,
+                                                              .flags = HORUS_SIGNALS,
+                                                              .on_event = event_that_exits});
+        add_probe(s, &p[0],
+                  (horus_node_desc){.name = "first",
+                                    .rate_num = 1000,
+                                    .on_failure = exits_in == EXITS_IN_SHUTDOWN
+                                                      ? HORUS_FAILURE_FATAL
+                                                      : HORUS_FAILURE_LOG});
+        for (int i = 1; i < 3; i++)
+            REQUIRE_OK(
+                horus_scheduler_add(s, &(horus_node_desc){.name = i == 1 ? "exits" : "as well",
+                                                          .tick = probe_tick,
+                                                          .init = init_that_exits,
+                                                          .shutdown = shutdown_that_exits,
+                                                          .user = &p[i],
+                                                          .compute = i == 2}));
+        add_probe(s, &p[3], (horus_node_desc){.name = "last"});
+        REQUIRE(pthread_create(&thread, NULL, run_for_long, s) == 0);
+        (void)pthread_join(thread, NULL);
+        CHECK_EQ(atomic_load(&board->flag[5]), 0);
+        horus_scheduler_stats st;
+        CHECK_OK(horus_scheduler_get_stats(s, &st, NULL, 0, NULL));
+        CHECK(!st.running);
+        CHECK_EQ(st.end, HORUS_END_FAILURE);
+        bool in_init = exits_in == EXITS_IN_INIT, in_shutdown = exits_in == EXITS_IN_SHUTDOWN;
+        const uint64_t inits[] = {1, 1, !in_init, !in_init};
+        const uint64_t shutdowns[] = {1, !in_init, !in_init, !in_init};
+        for (uint32_t i = 0; i < 4; i++) {
+            bool exited = (i == 1 && exits_in != EXITS_IN_EVENT) || (i == 2 && in_shutdown);
+            bool over = exited || (exits_in == EXITS_IN_EVENT && i != 2);
+            CHECK_EQ(p[i].inits, inits[i]);
+            CHECK_EQ(p[i].shutdowns, shutdowns[i]);
+            CHECK_EQ(stats_at(s, i).state, over ? HORUS_NODE_FAILED : HORUS_NODE_IDLE);
+            CHECK_EQ(stats_at(s, i).failures, exited + (i == 0 && !in_init));
+        }
+        exits_in += 100; /* not busy, and nobody exits any more */
+        CHECK_OK(horus_scheduler_run(s, (int64_t)ms));
+        CHECK_EQ(p[3].inits, inits[3] + 1);
+        exits_in -= 100;
+        CHECK_OK(horus_scheduler_close(s));
+        horus_context_close(c);
+    }
+}
+/* On a node's own thread: it is over, and counted, whichever callback it was. */
+static horus_result second_init_that_exits(void *user)
+{
+    probe *p = user;
+    if (++p->inits == 2)
+        pthread_exit(NULL);
+    return HORUS_OK;
+}
+static horus_result first_shutdown_that_exits(void *user)
+{
+    probe *p = user;
+    if (p->shutdowns++ == 0)
+        pthread_exit(NULL);
+    return HORUS_OK;
+}
+TEST(a_restart_that_ends_its_thread_is_a_failure_of_its_node_alone)
+{
+    horus_context *c = join(8 * MiB);
+    for (int in_init = 0; in_init < 2; in_init++) {
+        static probe p, q;
+        memset(&p, 0, sizeof p);
+        memset(&q, 0, sizeof q);
+        p.fail_at = 2;
+        p.fail_times = 1;
+        p.result = HORUS_E_SYSTEM;
+        horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){0});
+        REQUIRE_OK(horus_scheduler_add(
+            s, &(horus_node_desc){.name = "exits",
+                                  .tick = probe_tick,
+                                  .init = in_init ? second_init_that_exits : probe_init,
+                                  .shutdown = in_init ? probe_shutdown : first_shutdown_that_exits,
+                                  .user = &p,
+                                  .rate_num = 100,
+                                  .compute = true,
+                                  .on_failure = HORUS_FAILURE_RESTART,
+                                  .pause_ns = 25000000}));
+        add_probe(s, &q, (horus_node_desc){.name = "beside", .rate_num = 100});
+        CHECK_OK(horus_scheduler_run(s, (int64_t)(100 * ms)));
+        if (CHECK_TIMELY(p.ticks == 3 && p.inits == (in_init ? 2 : 1))) {
+            CHECK_EQ(stats_at(s, 0).state, HORUS_NODE_FAILED);
+            CHECK_EQ(stats_at(s, 0).failures, 2); /* its tick, and its thread's end */
+            CHECK_EQ(p.shutdowns, 1);
+        }
+        CHECK_EQ(stats_at(s, 0).ticks, p.ticks);
+        CHECK_EQ(stats_at(s, 0).ticks + stats_at(s, 0).skipped, 10);
+        CHECK_EQ(stats_at(s, 1).ticks + stats_at(s, 1).skipped, 10);
+        CHECK_EQ(q.shutdowns, 1);
+        CHECK_OK(horus_scheduler_close(s));
+    }
+    horus_context_close(c);
+}
+
 /* ---- a child that comes back from a callback */
 
 enum { FORKS_IN_TICK, FORKS_IN_INIT, FORKS_IN_SHUTDOWN, FORKS_IN_EVENT, FORKS_IN_SAFE, FORKS };
