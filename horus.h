@@ -1643,7 +1643,8 @@ typedef struct horus_scheduler_desc {
     uint64_t blackbox_bytes; /* size of the black box, up to 1 GiB; 0: none */
     const char *record;      /* DETERMINISTIC: a file to be made: see horus_recording; or NULL */
     const char *replay;      /* DETERMINISTIC: a file so made, or NULL; its seed is taken */
-    /* all but TICK, on the thread where it happens; must not block */
+    /* all but TICK, on the thread where it happens; must not block. Not from within itself: what it
+     * logs is for the black box alone */
     void (*on_event)(void *user, const horus_event *event);
     void *user;
 } horus_scheduler_desc;
@@ -11395,6 +11396,7 @@ HORUSI_HOT bool horusi_is_child(horus_scheduler *s)
     return true;
 }
 
+static HORUSI_THREAD bool horusi_tells; /* this thread is in an on_event */
 static void horusi_report(horus_scheduler *s, horusi_node *n, horus_event_kind kind, uint64_t ns,
                           horus_result result, const char *text)
 {
@@ -11419,8 +11421,10 @@ static void horusi_report(horus_scheduler *s, horusi_node *n, horus_event_kind k
                              (uint64_t)s->box_ticks * HORUSI_TICK_WORDS,
                          &b->events_next, s->box_events, word, HORUSI_EVENT_WORDS);
     }
-    if (s->d.on_event) {
+    if (s->d.on_event && !horusi_tells) {
+        horusi_tells = true;
         s->d.on_event(s->d.user, &e);
+        horusi_tells = false;
         (void)horusi_is_child(s);
     }
 }
@@ -11549,6 +11553,12 @@ static void horusi_set_state(horusi_node *n, horus_node_state state)
 {
     horusi_st32_rlx(report, &n->block->state, (uint32_t)state);
 }
+/* A node runs, or runs on in its safe state. */
+static void horusi_set_running(horusi_node *n)
+{
+    bool safe = horusi_ld32_rlx(own, &n->safe) != 0;
+    horusi_set_state(n, safe ? HORUS_NODE_SAFE : HORUS_NODE_RUNNING);
+}
 /* Does what on_miss says; from the node's thread or the watchdog's. */
 static void horusi_miss(horus_scheduler *s, horusi_node *n, bool budget, uint64_t ns)
 {
@@ -11668,7 +11678,7 @@ static void horusi_begin_node(horus_scheduler *s, horusi_node *n)
     if (n->live) {
         uint32_t safe = HORUSI_SAFE; /* what the watchdog has begun only now goes on */
         (void)horusi_cas32_acqrel(J1, &n->safe, &safe, 0);
-        horusi_set_state(n, HORUS_NODE_RUNNING);
+        horusi_set_running(n);
         horusi_report(s, n, HORUS_EVENT_START, 0, HORUS_OK, "");
         return;
     }
@@ -11681,7 +11691,7 @@ static bool horusi_come_back(horus_scheduler *s, horusi_node *n)
 {
     n->pause_until = 0;
     if (n->live) {
-        horusi_set_state(n, HORUS_NODE_RUNNING);
+        horusi_set_running(n);
         return true;
     }
     horusi_begin_node(s, n);

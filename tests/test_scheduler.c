@@ -1037,6 +1037,44 @@ TEST(a_safe_state_is_entered_once_an_episode_and_again_after_recovery)
     CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);
 }
+static horus_result tick_that_tells_its_state(void *user, horus_tick *t)
+{
+    note_order((int)stats_at(t->scheduler, 0).state);
+    return probe_tick(user, t);
+}
+TEST(a_node_in_its_safe_state_is_still_in_it_after_a_pause)
+{
+    horus_context *c = join(8 * MiB);
+    fake f = {.now = 7};
+    static probe p;
+    p.clock = &f;
+    p.slow = 3 * ms;
+    p.slow_at = 2; /* 2 and 3 are slow, 2 fails, too: safe, and a pause */
+    p.slow_times = 1;
+    p.fail_at = 2;
+    p.fail_times = 1;
+    p.result = HORUS_E_SYSTEM;
+    horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){0});
+    add_probe(s, &p,
+              (horus_node_desc){.name = "p",
+                                .tick = tick_that_tells_its_state,
+                                .rate_num = 100,
+                                .deadline_ns = 2000000,
+                                .on_miss = HORUS_MISS_SAFE_MODE,
+                                .on_failure = HORUS_FAILURE_SKIP,
+                                .max_failures = 1,
+                                .pause_ns = 25000000});
+    order_count = 0;
+    CHECK_OK(horus_scheduler_run(s, (int64_t)(100 * ms)));
+    static const int want[] = {100, HORUS_NODE_RUNNING, 0, HORUS_NODE_RUNNING,
+                               0,   HORUS_NODE_RUNNING, 0, HORUS_NODE_SAFE,
+                               0,   HORUS_NODE_SAFE,    0, HORUS_NODE_RUNNING};
+    for (unsigned i = 0; i < sizeof want / sizeof *want; i++)
+        CHECK_EQ(order_log[i], want[i]);
+    CHECK_EQ(stats_at(s, 0).recoveries, 1);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
 TEST(a_safe_state_needs_no_function)
 {
     horus_context *c = join(8 * MiB);
@@ -2552,6 +2590,39 @@ TEST(a_line_is_noted_while_it_runs_and_under_its_nodes_name)
         }
     CHECK_EQ(lines, 3);
     CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
+
+static horus_scheduler *logged;
+static unsigned told_within;
+static void event_that_logs(void *user, const horus_event *e)
+{
+    (void)e;
+    ++*(unsigned *)user;
+    CHECK(told_within++ == 0);
+    horus_scheduler_log(logged, NULL, "told");
+    told_within--;
+}
+TEST(a_line_that_on_event_logs_goes_to_the_black_box_alone)
+{
+    horus_context *c = join(8 * MiB);
+    fake f = {.now = 3};
+    horus_record r[20];
+    size_t count;
+    unsigned events = 0;
+    logged = open_with(c, &f,
+                       (horus_scheduler_desc){
+                           .blackbox_bytes = 8192, .on_event = event_that_logs, .user = &events});
+    REQUIRE_OK(
+        horus_scheduler_add(logged, &(horus_node_desc){.name = "n", .tick = tick_that_logs}));
+    CHECK_OK(horus_scheduler_run(logged, 1));
+    CHECK_EQ(events, 2 + 3 + 1); /* two begin, three lines of the tick, the end */
+    CHECK_OK(horus_scheduler_read_records(c, "test", r, 20, &count));
+    unsigned lines = 0;
+    for (size_t i = 0; i < count; i++)
+        lines += strcmp(r[i].text, "told") == 0;
+    CHECK_EQ(lines, events);
+    CHECK_OK(horus_scheduler_close(logged));
     horus_context_close(c);
 }
 
