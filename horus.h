@@ -1514,7 +1514,8 @@ typedef enum horus_overrun {
     /* run the newest that is due, leave out older ones; after a tick that took over a period, wait
      * for the next phase */
     HORUS_OVERRUN_SKIP_TO_PHASE = 0,
-    /* run them all, one a pass, as fast as may be */
+    /* run them all, one a pass, as fast as may be; after the end of the run for a period more, up to
+     * 100 ms, and then the newest alone */
     HORUS_OVERRUN_CATCH_UP = 1,
     /* as SKIP_TO_PHASE, but a tick that took over a period is followed by min_gap_ns at least
      * without one */
@@ -11801,7 +11802,7 @@ static uint64_t horusi_release_node(horus_scheduler *s, horusi_node *n, uint64_t
         if (*due > upto)
             return now;
     }
-    if (n->d.overrun != HORUS_OVERRUN_CATCH_UP)
+    if (n->d.overrun != HORUS_OVERRUN_CATCH_UP || now - upto > n->whole) /* the run is over */
         *due = horusi_skip_to_newest(n, *due, upto);
     if (horusi_rarely(horusi_ld32_rlx(own, &n->leave_out) != 0)) {
         horusi_st32_rlx(own, &n->leave_out, 0);

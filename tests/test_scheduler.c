@@ -407,6 +407,33 @@ TEST(a_node_that_is_always_slow_does_not_stop_others)
     }
     horus_context_close(c);
 }
+TEST(catching_up_ends_a_period_after_the_run)
+{
+    horus_context *c = join(8 * MiB);
+    static const uint32_t hz[] = {100, 1000, 2};
+    for (int i = 0; i < 3; i++) {
+        fake f = {.now = 1};
+        static probe p;
+        const uint64_t period = second / hz[i];
+        memset(&p, 0, sizeof p);
+        p.clock = &f;
+        p.cost = period / 4;
+        p.slow_at = 5;
+        p.slow = 12 * period; /* some are still behind at the end */
+        horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){0});
+        add_probe(s, &p,
+                  (horus_node_desc){
+                      .name = "slow", .rate_num = hz[i], .overrun = HORUS_OVERRUN_CATCH_UP});
+        CHECK_OK(horus_scheduler_run(s, (int64_t)(18 * period)));
+        /* ends at 17 periods; 4 a period from then on: 6 to 13 until a period after the end, and 17 */
+        CHECK_EQ(stats_at(s, 0).ticks + stats_at(s, 0).skipped, 18);
+        CHECK_EQ(f.now - 1, (hz[i] == 2 ? 18 : 19) * period + period / 4);
+        CHECK_EQ(p.phase[p.ticks - 1], hz[i] == 2 ? 10 : 17);
+        CHECK_EQ(stats_at(s, 0).skipped, hz[i] == 2 ? 7 : 3);
+        CHECK_OK(horus_scheduler_close(s));
+    }
+    horus_context_close(c);
+}
 TEST(a_stall_and_late_wake_ups_lose_no_phase)
 {
     horus_context *c = join(8 * MiB);
