@@ -1545,7 +1545,7 @@ typedef enum horus_node_state {
  *             10^6 Hz. A double is taken as the simplest fraction that it stands for: 59.94 is
  *             2997/50. None: 30 Hz */
 typedef struct horus_node_desc {
-    const char *name;                                   /* unique in its scheduler; as a topic's */
+    const char *name; /* unique in its scheduler; 1 to 96 bytes, any text but control characters */
     horus_result (*tick)(void *user, horus_tick *tick); /* less than 0 is a failure */
     horus_result (*init)(void *user);                   /* NULL: nothing to do */
     horus_result (*shutdown)(void *user);               /* never for a node whose init failed */
@@ -1586,7 +1586,7 @@ typedef struct horus_time_source {
 /* Flags of a scheduler. */
 enum {
     /* run stops on SIGINT and SIGTERM (not where they are ignored), and gives their handlers back
-     * when it ends */
+     * when it ends, but for one that was set meanwhile */
     HORUS_SIGNALS = 1 << 0,
     /* a clock that jumps from due time to due time, as one of your own could: the same ticks in the
      * same order with the same times and random numbers, each time, as fast as they go */
@@ -1688,7 +1688,7 @@ HORUS_API horus_result horus_scheduler_set_budget(horus_scheduler *scheduler, co
  *   stops     once the tick that runs has ended; on_topic nodes within 100 ms
  *   no nodes  is allowed: it waits for its end
  *   fork()    in a child that a callback makes, the run ends when the callback returns: with E_DETACHED on
- *             the caller's thread, with the child's exit() on another. It calls back nothing, and its
+ *             the caller's thread, with the child's exit(EXIT_FAILURE) on another. It calls back nothing, and its
  *             parent goes on and notices nothing
  *   a callback that ends its thread (pthread_exit) is a failure (E_CLOSED) of its node, which is then
  *             over, with those that the same thread ticked; that of the caller's thread ends the run
@@ -1705,8 +1705,8 @@ HORUS_API horus_result horus_scheduler_run(horus_scheduler *scheduler, int64_t d
  *   returns   as run, but never INTERRUPTED */
 HORUS_API horus_result horus_scheduler_step(horus_scheduler *scheduler, int64_t duration_ns);
 
-/* Ends run: no tick begins after those that run now. Before run: ends the next one at once, after init
- * and before the first tick. From any thread, callback or signal handler; wait-free. NULL is allowed. */
+/* Ends run: no tick begins after those that run now. Before run: ends the next one that is not refused
+ * at once, after init and before the first tick. From any thread, callback or signal handler; wait-free. NULL is allowed. */
 HORUS_API void horus_scheduler_stop(horus_scheduler *scheduler);
 
 /* Frees it; its figures stay to be read until their memory is needed. Before the context is closed.
@@ -1726,7 +1726,7 @@ HORUS_API void horus_scheduler_log(horus_scheduler *scheduler, const horus_tick 
 
 /* Do the budgets fit? Adds budget / period of all ordered nodes, and of the compute nodes of each
  * thread; nodes without a budget count nothing.
- *   load      the largest sum, 1.0 being one processor; may be NULL
+ *   load      the largest sum, 1.0 being one processor, with E_LIMIT too; may be NULL
  *   returns   OK | E_LIMIT (over 1, or a budget over its own period or deadline: last_error names the
  *             nodes) | E_ARG | E_BUSY (it runs) | E_MEMORY */
 HORUS_API horus_result horus_scheduler_admit(horus_scheduler *scheduler, double *load);
@@ -1834,8 +1834,8 @@ typedef struct horus_scheduler_stats {
  * while the scheduler goes on.
  *   nodes     room entries, in the order of addition; may be NULL if room is 0
  *   count     how many were filled; may be NULL
- *   returns   OK | E_ARG | E_NAME | E_NOT_FOUND (none of that name has run) | E_CORRUPT and what
- *             horus_topic_open returns
+ *   returns   OK | E_ARG | E_NAME | E_NOT_FOUND (none of that name has run) | E_LIMIT (39 others are
+ *             reading these very figures: again) | E_CORRUPT and what horus_topic_open returns
  *   threads   any
  *   cost      opens a topic: some microseconds, and one pass over the histograms */
 HORUS_API horus_result horus_scheduler_read(horus_context *context, const char *name,
@@ -1858,8 +1858,8 @@ typedef struct horus_record {
 HORUS_API horus_result horus_scheduler_read_records(horus_context *context, const char *name,
                                                     horus_record *records, size_t room,
                                                     size_t *count);
-/* The same of one's own. E_NOT_FOUND before the first run. From any thread while it runs, but not beside
- * horus_scheduler_add or the beginning of a run, which may move the figures. */
+/* The same of one's own. E_NOT_FOUND before the first run. From any thread, also beside
+ * horus_scheduler_add and run; where a run that begins moves the figures, it waits. */
 HORUS_API horus_result horus_scheduler_get_stats(horus_scheduler *scheduler,
                                                  horus_scheduler_stats *out,
                                                  horus_node_stats *nodes, size_t room,
@@ -10696,7 +10696,7 @@ horus_result horus_depth_write(const horus_depth *d, const char *path)
  *
  *     Q1 -> Q2    stop, go and over: all before the store, to the thread that sees it
  *     J1 -> J2    a running tick, to the watchdog, and its judgement, back to the tick's end
- *     B           the block of figures that moves, against who logs in it, Dekker-like: sequentially
+ *     B           the block of figures that moves, against who is at it, Dekker-like: sequentially
  *                 consistent */
 #include <signal.h>
 #ifdef __linux__
@@ -10767,8 +10767,11 @@ static void horusi_leave_signals(void)
 {
     horusi_lock(&horusi_signals_lock);
     horusi_signals_users--;
-    for (int i = 0; i < 2 && horusi_signals_users == 0; i++)
-        (void)sigaction(horusi_signals_of[i], &horusi_signals_old[i], NULL);
+    for (int i = 0; i < 2 && horusi_signals_users == 0; i++) {
+        struct sigaction now;
+        if (sigaction(horusi_signals_of[i], NULL, &now) == 0 && now.sa_handler == horusi_on_signal)
+            (void)sigaction(horusi_signals_of[i], &horusi_signals_old[i], NULL);
+    }
     horusi_unlock(&horusi_signals_lock);
 }
 
@@ -10933,6 +10936,9 @@ typedef struct horusi_node_block {
     horusi_histogram spread[HORUS_SPREADS];
 } horusi_node_block;
 #define HORUSI_SCHED_MAGIC 0x31484353535248ull
+/* Of a topic of figures, which then fits into a block of 4096 bytes. Each scheduler has a handle, each
+ * reader while it reads. */
+enum { HORUSI_SCHED_WRITERS = 8, HORUSI_SCHED_HANDLES = 40 };
 typedef struct horusi_sched_block {
     uint64_t magic;
     horusi_a32 nodes, pid;
@@ -11147,9 +11153,14 @@ static horus_result horusi_sched_find(horus_context *context, const char *name, 
                              &(horus_topic_desc){.type = &horus_tensor_type,
                                                  .capacity = 1,
                                                  .history = 1,
-                                                 .max_publishers = 8,
-                                                 .max_subscribers = 16,
+                                                 .max_publishers = HORUSI_SCHED_WRITERS,
+                                                 .max_subscribers = HORUSI_SCHED_HANDLES,
                                                  .context = context});
+    if (r == HORUS_E_LIMIT) {
+        char why[160];
+        horusi_text(why, sizeof why, horus_last_error());
+        r = horusi_fail(r, "scheduler_read of %s: %s", name, why);
+    }
     if (r != HORUS_OK)
         return r;
     r = horus_topic_receive_tensor(t, m, NULL, HORUS_NO_WAIT);
@@ -11330,7 +11341,7 @@ struct horus_scheduler {
     uint32_t block_nodes;
     uint32_t signals;   /* horusi_signals as it was */
     horusi_a32 busy;    /* 1: run or admit has not returned; 2: nodes run, and the block stays */
-    horusi_a32 logging; /* threads that write a line, perhaps of a run that has ended */
+    horusi_a32 looking; /* threads at the block, perhaps of a run that has ended */
     horusi_a32 stop, go, over;
     horusi_a32 changes; /* counts rates set while it runs */
     horusi_a32 ending;  /* somebody writes the next three: the first one only */
@@ -11430,15 +11441,24 @@ static void horusi_report(horus_scheduler *s, horusi_node *n, horus_event_kind k
     }
 }
 
+/* Who is at the block from outside: it stays where it is while we are, if this does not return 1. */
+static uint32_t horusi_block_enter(horus_scheduler *s)
+{
+    (void)horusi_add32_seq(B, &s->looking, 1);
+    return horusi_ld32_seq(B, &s->busy);
+}
+static void horusi_block_leave(horus_scheduler *s)
+{
+    (void)horusi_add32_acqrel(B, &s->looking, UINT32_MAX);
+}
 void horus_scheduler_log(horus_scheduler *s, const horus_tick *tick, const char *text)
 {
     if (!s || !text)
         return;
-    (void)horusi_add32_seq(B, &s->logging, 1);
-    if (horusi_ld32_seq(B, &s->busy) == 2)
+    if (horusi_block_enter(s) == 2)
         horusi_report(s, tick && tick->index < s->count ? s->nodes[tick->index] : NULL,
                       HORUS_EVENT_LOG, 0, HORUS_OK, text);
-    (void)horusi_add32_acqrel(B, &s->logging, UINT32_MAX);
+    horusi_block_leave(s);
 }
 void horus_scheduler_stop(horus_scheduler *s)
 {
@@ -11981,6 +12001,14 @@ static horusi_reserve horusi_reserve_for(const horusi_loop *l)
     want.runtime_ns = can ? want.runtime_ns : 0;
     return want;
 }
+/* In a child the thread is the process, and there is nobody to return to. */
+static void horusi_thread_ends(horus_scheduler *s)
+{
+    if (horusi_is_child(s))
+        exit(EXIT_FAILURE);
+    if (s->thread_ends)
+        s->thread_ends();
+}
 static void *horusi_loop_thread(void *arg)
 {
     horusi_loop *l = (horusi_loop *)arg;
@@ -12000,8 +12028,7 @@ static void *horusi_loop_thread(void *arg)
     else
         horusi_ordered(s, l, false, s->start);
     (void)pthread_setspecific(s->here, NULL);
-    if (s->thread_ends)
-        s->thread_ends();
+    horusi_thread_ends(s);
     return NULL;
 }
 
@@ -12051,8 +12078,7 @@ static void *horusi_watchdog(void *arg)
         next = now - next > every ? now + every : next + every;
         horusi_watch(s, now);
     }
-    if (s->thread_ends)
-        s->thread_ends();
+    horusi_thread_ends(s);
     return NULL;
 }
 
@@ -12093,15 +12119,20 @@ static horus_result horusi_check_node(const horus_scheduler *s, const horus_node
                                       horusi_node *n)
 {
     const int64_t hour = 3600000000000, day = 24 * hour;
-    size_t length = d->name ? strlen(d->name) : 0;
+    const char *name = d->name ? d->name : "";
+    size_t length = strlen(name), controls = 0;
+    horusi_text(n->name, sizeof n->name, name);
     for (size_t i = 0; i < length; i++)
-        if ((unsigned char)d->name[i] < 0x20 || d->name[i] == 0x7f)
-            length = 0;
-    if (length == 0 || length >= HORUS_NAME_BYTES)
-        return horusi_fail(
-            HORUS_E_NAME,
-            "scheduler_add: a node's name has 1 to 96 bytes and no control characters");
-    horusi_text(n->name, sizeof n->name, d->name);
+        if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f) {
+            controls++;
+            if (i < sizeof n->name - 1)
+                n->name[i] = '?';
+        }
+    if (length == 0 || length >= HORUS_NAME_BYTES || controls > 0)
+        return horusi_fail(HORUS_E_NAME,
+                           "node name \"%.40s\": 1 to 96 bytes without control characters (this: "
+                           "%zu, with %zu)",
+                           d->name ? n->name : "(null)", length, controls);
     for (uint32_t i = 0; i < s->count; i++)
         if (strcmp(s->nodes[i]->name, n->name) == 0)
             return horusi_fail(HORUS_E_ARG, "node %s: scheduler %s has a node of that name",
@@ -12329,8 +12360,8 @@ static horus_result horusi_sched_make(horus_scheduler *s)
                              &(horus_topic_desc){.type = &horus_tensor_type,
                                                  .capacity = 2,
                                                  .flags = HORUS_PUBLISHER,
-                                                 .max_publishers = 8,
-                                                 .max_subscribers = 16,
+                                                 .max_publishers = HORUSI_SCHED_WRITERS,
+                                                 .max_subscribers = HORUSI_SCHED_HANDLES,
                                                  .context = s->context});
     if (r == HORUS_OK && topic != s->topic) { /* an old block goes once the new one can be found */
         topic->out->frame_limit = 1;
@@ -12391,8 +12422,8 @@ static horus_result horusi_sched_make(horus_scheduler *s)
             horus_topic_close(topic);
         return r;
     }
-    /* who logs has not seen us begin, and has the old block; those who come now see it */
-    for (uint32_t tries = 0; horusi_ld32_seq(B, &s->logging) != 0; tries++)
+    /* who is at it has not seen us begin, and has the old block; those who come now see it */
+    for (uint32_t tries = 0; horusi_ld32_seq(B, &s->looking) != 0; tries++)
         horusi_give_way(tries);
     if (s->memory.data)
         (void)horus_tensor_release(&s->memory);
@@ -12503,7 +12534,6 @@ static void horusi_clear_run(horus_scheduler *s)
     if (s->lent)
         memset(&s->clock, 0, sizeof s->clock);
     s->lent = false;
-    horusi_st32_rlx(own, &s->stop, 0);
     horusi_st32_rel(Q1, &s->busy, 0);
 }
 /* The caller's loop is over: waits for the other threads. */
@@ -12552,10 +12582,13 @@ static horus_result horusi_end_run(horus_scheduler *s, horus_result r)
     horusi_st32_rlx(report, &s->block->running, 0);
     if (horusi_takes_signals(s))
         horusi_leave_signals();
-    for (uint32_t i = 0; i < s->count && s->child; i++)
-        s->nodes[i]->block = horusi_node_block_at(s->parents_block, i);
-    s->block = s->child ? s->parents_block : s->block;
+    if (s->child) {
+        s->block = s->parents_block;
+        for (uint32_t i = 0; i < s->count; i++)
+            s->nodes[i]->block = horusi_node_block_at(s->block, i);
+    }
     (void)pthread_setspecific(s->here, NULL);
+    horusi_st32_rlx(own, &s->stop, 0); /* one that came before a run that is refused stays */
     horusi_clear_run(s);
     return r;
 }
@@ -12698,6 +12731,7 @@ static horus_result horusi_admit(horus_scheduler *s, double *load)
 {
     char who[200] = "";
     double most = 0;
+    const horusi_node *tight = NULL; /* the first whose budget is over its deadline */
     for (uint32_t l = 0; l < s->loop_count; l++) {
         char names[200] = "";
         double sum = 0;
@@ -12711,14 +12745,9 @@ static horus_result horusi_admit(horus_scheduler *s, double *load)
             if (share > 0)
                 (void)snprintf(names + used, sizeof names - used, "%s%s %.1f %%", used ? ", " : "",
                                n->name, 100 * share);
-            int64_t budget = (int64_t)horusi_ld64_rlx(own, &n->budget);
-            if (budget && n->d.deadline_ns && budget > n->d.deadline_ns) {
-                horus_result r = horusi_fail(HORUS_E_LIMIT,
-                                             "node %s: its budget of %lld ns is over its deadline",
-                                             n->name, (long long)budget);
-                *load = share;
-                return r;
-            }
+            if (!tight && n->d.deadline_ns &&
+                horusi_ld64_rlx(own, &n->budget) > (uint64_t)n->d.deadline_ns)
+                tight = n;
         }
         if (sum > most) {
             most = sum;
@@ -12726,6 +12755,9 @@ static horus_result horusi_admit(horus_scheduler *s, double *load)
         }
     }
     *load = most;
+    if (tight)
+        return horusi_fail(HORUS_E_LIMIT, "node %s: its budget of %llu ns is over its deadline",
+                           tight->name, (unsigned long long)horusi_ld64_rlx(own, &tight->budget));
     if (most <= 1.0 + 1e-9)
         return HORUS_OK;
     return horusi_fail(HORUS_E_LIMIT, "budgets take %.1f %% of a processor: %s", 100 * most, who);
@@ -12807,9 +12839,12 @@ static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool ste
         return r;
     if (!horusi_cas32_seq(B, &s->busy, &idle, 1))
         return horusi_fail(HORUS_E_BUSY, "scheduler %s runs already", s->name);
-    if (s->tape && s->forks != horusi_ld32_rlx(fork, &horusi_forks))
-        horusi_tape_over(s->tape, HORUS_E_DETACHED, "the file is that of another process");
-    s->forks = horusi_ld32_rlx(fork, &horusi_forks);
+    if (s->forks != horusi_ld32_rlx(fork, &horusi_forks)) { /* with memory of its own */
+        s->forks = horusi_ld32_rlx(fork, &horusi_forks);
+        horusi_st32_rlx(own, &s->looking, 0);
+        if (s->tape)
+            horusi_tape_over(s->tape, HORUS_E_DETACHED, "the file is that of another process");
+    }
     s->child = false;
     memset(&s->rights, 0, sizeof s->rights);
     s->step = step;
@@ -12886,11 +12921,19 @@ horus_result horus_scheduler_get_stats(horus_scheduler *s, horus_scheduler_stats
     horus_result r = horusi_stats_args(out, nodes, room, count);
     if (r == HORUS_OK && !s)
         r = horusi_fail(HORUS_E_ARG, "scheduler_get_stats: the scheduler is NULL");
-    if (r == HORUS_OK && !s->block)
+    if (r != HORUS_OK)
+        return r;
+    for (uint32_t tries = 0; horusi_block_enter(s) == 1;
+         tries++) { /* admit, or a run that begins */
+        horusi_block_leave(s);
+        horusi_give_way(tries);
+    }
+    if (!s->block)
         r = horusi_fail(HORUS_E_NOT_FOUND, "scheduler %s has not run", s->name);
-    if (r == HORUS_OK)
+    else
         r = horusi_sched_figures(s->block, horusi_sched_bytes(s->block_nodes), out, nodes, room,
                                  count);
+    horusi_block_leave(s);
     return r;
 }
 
