@@ -1514,7 +1514,8 @@ typedef enum horus_overrun {
     /* run the newest that is due, leave out older ones; after a tick that took over a period, wait
      * for the next phase */
     HORUS_OVERRUN_SKIP_TO_PHASE = 0,
-    /* run them all, one a pass, as fast as may be */
+    /* run them all, one a pass, as fast as may be; after the end of the run for a period more, up to
+     * 100 ms, and then the newest alone */
     HORUS_OVERRUN_CATCH_UP = 1,
     /* as SKIP_TO_PHASE, but a tick that took over a period is followed by min_gap_ns at least
      * without one */
@@ -1544,7 +1545,7 @@ typedef enum horus_node_state {
  *             10^6 Hz. A double is taken as the simplest fraction that it stands for: 59.94 is
  *             2997/50. None: 30 Hz */
 typedef struct horus_node_desc {
-    const char *name;                                   /* unique in its scheduler; as a topic's */
+    const char *name; /* unique in its scheduler; 1 to 96 bytes, any text but control characters */
     horus_result (*tick)(void *user, horus_tick *tick); /* less than 0 is a failure */
     horus_result (*init)(void *user);                   /* NULL: nothing to do */
     horus_result (*shutdown)(void *user);               /* never for a node whose init failed */
@@ -1585,7 +1586,7 @@ typedef struct horus_time_source {
 /* Flags of a scheduler. */
 enum {
     /* run stops on SIGINT and SIGTERM (not where they are ignored), and gives their handlers back
-     * when it ends */
+     * when it ends, but for one that was set meanwhile */
     HORUS_SIGNALS = 1 << 0,
     /* a clock that jumps from due time to due time, as one of your own could: the same ticks in the
      * same order with the same times and random numbers, each time, as fast as they go */
@@ -1643,7 +1644,8 @@ typedef struct horus_scheduler_desc {
     uint64_t blackbox_bytes; /* size of the black box, up to 1 GiB; 0: none */
     const char *record;      /* DETERMINISTIC: a file to be made: see horus_recording; or NULL */
     const char *replay;      /* DETERMINISTIC: a file so made, or NULL; its seed is taken */
-    /* all but TICK, on the thread where it happens; must not block */
+    /* all but TICK, on the thread where it happens; must not block. Not from within itself: what it
+     * logs is for the black box alone */
     void (*on_event)(void *user, const horus_event *event);
     void *user;
 } horus_scheduler_desc;
@@ -1664,7 +1666,8 @@ HORUS_API horus_result horus_scheduler_open(horus_scheduler **out,
 HORUS_API horus_result horus_scheduler_add(horus_scheduler *scheduler, const horus_node_desc *desc);
 
 /* Changes a node's rate or budget; while it runs within 100 ms, between two ticks: the next one is due a
- * period of the new rate after the last one was, and phases count from there.
+ * period of the new rate after the last one was, be it ticked or left out, and phases count from there.
+ * A pause goes on, and so does what follows a tick that took over a period (`overrun`).
  *   returns   OK | E_ARG (as horus_scheduler_add) | E_NOT_FOUND
  *   threads   any, one at a time with horus_scheduler_add */
 HORUS_API horus_result horus_scheduler_set_rate(horus_scheduler *scheduler, const char *node,
@@ -1684,9 +1687,13 @@ HORUS_API horus_result horus_scheduler_set_budget(horus_scheduler *scheduler, co
  *             E_DIVERGED, E_CORRUPT, E_NOT_FOUND (replay: it holds no further run) | E_DETACHED
  *   stops     once the tick that runs has ended; on_topic nodes within 100 ms
  *   no nodes  is allowed: it waits for its end
- *   fork()    a child that a callback makes ends, by exec or _exit(), before the callback returns
- *   a tick that ends its thread (pthread_exit) is a failure (E_CLOSED) of its node, which is then over,
- *             with those that the same thread ticked; that of the caller's thread ends the run with it */
+ *   fork()    in a child that a callback makes, the run ends when the callback returns: with E_DETACHED on
+ *             the caller's thread, with the child's exit(EXIT_FAILURE) on another. It calls back nothing, and its
+ *             parent goes on and notices nothing
+ *   a callback that ends its thread (pthread_exit) is a failure (E_CLOSED) of its node, which is then
+ *             over, with those that the same thread ticked; that of the caller's thread ends the run
+ *             with it. Leaving a callback in another way than by return, by longjmp() or a C++
+ *             exception, is not allowed: the scheduler would stay within it */
 HORUS_API horus_result horus_scheduler_run(horus_scheduler *scheduler, int64_t duration_ns);
 
 /* Runs what falls due in the next duration_ns and returns without waiting for it: for tests and for
@@ -1698,8 +1705,8 @@ HORUS_API horus_result horus_scheduler_run(horus_scheduler *scheduler, int64_t d
  *   returns   as run, but never INTERRUPTED */
 HORUS_API horus_result horus_scheduler_step(horus_scheduler *scheduler, int64_t duration_ns);
 
-/* Ends run: no tick begins after those that run now. Before run: ends the next one at once, after init
- * and before the first tick. From any thread, callback or signal handler; wait-free. NULL is allowed. */
+/* Ends run: no tick begins after those that run now. Before run: ends the next one that is not refused
+ * at once, after init and before the first tick. From any thread, callback or signal handler; wait-free. NULL is allowed. */
 HORUS_API void horus_scheduler_stop(horus_scheduler *scheduler);
 
 /* Frees it; its figures stay to be read until their memory is needed. Before the context is closed.
@@ -1719,7 +1726,7 @@ HORUS_API void horus_scheduler_log(horus_scheduler *scheduler, const horus_tick 
 
 /* Do the budgets fit? Adds budget / period of all ordered nodes, and of the compute nodes of each
  * thread; nodes without a budget count nothing.
- *   load      the largest sum, 1.0 being one processor; may be NULL
+ *   load      the largest sum, 1.0 being one processor, with E_LIMIT too; may be NULL
  *   returns   OK | E_LIMIT (over 1, or a budget over its own period or deadline: last_error names the
  *             nodes) | E_ARG | E_BUSY (it runs) | E_MEMORY */
 HORUS_API horus_result horus_scheduler_admit(horus_scheduler *scheduler, double *load);
@@ -1827,8 +1834,8 @@ typedef struct horus_scheduler_stats {
  * while the scheduler goes on.
  *   nodes     room entries, in the order of addition; may be NULL if room is 0
  *   count     how many were filled; may be NULL
- *   returns   OK | E_ARG | E_NAME | E_NOT_FOUND (none of that name has run) | E_CORRUPT and what
- *             horus_topic_open returns
+ *   returns   OK | E_ARG | E_NAME | E_NOT_FOUND (none of that name has run) | E_LIMIT (39 others are
+ *             reading these very figures: again) | E_CORRUPT and what horus_topic_open returns
  *   threads   any
  *   cost      opens a topic: some microseconds, and one pass over the histograms */
 HORUS_API horus_result horus_scheduler_read(horus_context *context, const char *name,
@@ -1851,8 +1858,8 @@ typedef struct horus_record {
 HORUS_API horus_result horus_scheduler_read_records(horus_context *context, const char *name,
                                                     horus_record *records, size_t room,
                                                     size_t *count);
-/* The same of one's own. E_NOT_FOUND before the first run. From any thread while it runs, but not beside
- * horus_scheduler_add or the beginning of a run, which may move the figures. */
+/* The same of one's own. E_NOT_FOUND before the first run. From any thread, also beside
+ * horus_scheduler_add and run; where a run that begins moves the figures, it waits. */
 HORUS_API horus_result horus_scheduler_get_stats(horus_scheduler *scheduler,
                                                  horus_scheduler_stats *out,
                                                  horus_node_stats *nodes, size_t room,
@@ -10698,7 +10705,7 @@ horus_result horus_depth_write(const horus_depth *d, const char *path)
  *
  *     Q1 -> Q2    stop, go and over: all before the store, to the thread that sees it
  *     J1 -> J2    a running tick, to the watchdog, and its judgement, back to the tick's end
- *     B           the block of figures that moves, against who logs in it, Dekker-like: sequentially
+ *     B           the block of figures that moves, against who is at it, Dekker-like: sequentially
  *                 consistent */
 #include <signal.h>
 #ifdef __linux__
@@ -10727,6 +10734,24 @@ static horusi_a32 horusi_signals, horusi_signals_lock;
 static uint32_t horusi_signals_users;
 static struct sigaction horusi_signals_old[2];
 static const int horusi_signals_of[2] = {SIGINT, SIGTERM};
+/* How often this process, its parent and so on were forked: who remembers another number is in a child. */
+static horusi_a32 horusi_forks;
+static void horusi_count_fork(void) /* in the child, which has this thread alone */
+{
+    horusi_tid = horusi_tid_taped = 0;
+    (void)horusi_add32_rlx(fork, &horusi_forks, 1);
+    horusi_st32_rlx(fork, &horusi_signals_lock, 0);
+}
+/* 0, or an errno. */
+static int horusi_watch_forks(void)
+{
+    static bool watched;
+    horusi_lock(&horusi_signals_lock);
+    int e = watched ? 0 : pthread_atfork(NULL, NULL, horusi_count_fork);
+    watched = e == 0;
+    horusi_unlock(&horusi_signals_lock);
+    return e;
+}
 static void horusi_on_signal(int number)
 {
     (void)number;
@@ -10751,8 +10776,11 @@ static void horusi_leave_signals(void)
 {
     horusi_lock(&horusi_signals_lock);
     horusi_signals_users--;
-    for (int i = 0; i < 2 && horusi_signals_users == 0; i++)
-        (void)sigaction(horusi_signals_of[i], &horusi_signals_old[i], NULL);
+    for (int i = 0; i < 2 && horusi_signals_users == 0; i++) {
+        struct sigaction now;
+        if (sigaction(horusi_signals_of[i], NULL, &now) == 0 && now.sa_handler == horusi_on_signal)
+            (void)sigaction(horusi_signals_of[i], &horusi_signals_old[i], NULL);
+    }
     horusi_unlock(&horusi_signals_lock);
 }
 
@@ -10917,6 +10945,9 @@ typedef struct horusi_node_block {
     horusi_histogram spread[HORUS_SPREADS];
 } horusi_node_block;
 #define HORUSI_SCHED_MAGIC 0x31484353535248ull
+/* Of a topic of figures, which then fits into a block of 4096 bytes. Each scheduler has a handle, each
+ * reader while it reads. */
+enum { HORUSI_SCHED_WRITERS = 8, HORUSI_SCHED_HANDLES = 40 };
 typedef struct horusi_sched_block {
     uint64_t magic;
     horusi_a32 nodes, pid;
@@ -11131,9 +11162,14 @@ static horus_result horusi_sched_find(horus_context *context, const char *name, 
                              &(horus_topic_desc){.type = &horus_tensor_type,
                                                  .capacity = 1,
                                                  .history = 1,
-                                                 .max_publishers = 8,
-                                                 .max_subscribers = 16,
+                                                 .max_publishers = HORUSI_SCHED_WRITERS,
+                                                 .max_subscribers = HORUSI_SCHED_HANDLES,
                                                  .context = context});
+    if (r == HORUS_E_LIMIT) {
+        char why[160];
+        horusi_text(why, sizeof why, horus_last_error());
+        r = horusi_fail(r, "scheduler_read of %s: %s", name, why);
+    }
     if (r != HORUS_OK)
         return r;
     r = horus_topic_receive_tensor(t, m, NULL, HORUS_NO_WAIT);
@@ -11234,6 +11270,7 @@ horus_result horus_scheduler_read_records(horus_context *context, const char *na
  *
  * A node's phases, and one tick of it. A node belongs to one loop, and so to one thread, while the
  * scheduler runs; the watchdog looks at the words that J guards. */
+enum { HORUSI_BEGINS, HORUSI_TICKS, HORUSI_ENDS }; /* what a run is at */
 enum { HORUSI_RUNS = 1, HORUSI_JUDGED = 2, HORUSI_MAX_NODES = 4096 };
 enum { HORUSI_ENTERS = 1, HORUSI_SAFE = 2 }; /* an episode begins; it has begun */
 typedef struct horusi_node {
@@ -11244,6 +11281,7 @@ typedef struct horusi_node {
     uint64_t seed;
     uint64_t phase, last_due, skipped; /* k of the next tick; skipped since the last one */
     uint64_t pause_until;              /* 0: none */
+    uint64_t rest_until;               /* a long tick: none is due before; 0: none */
     uint64_t over_due;                 /* of one that is over: its first tick that is not run */
     uint64_t next_due;                 /* of the next step's first tick */
     uint32_t num, den;                 /* the rate; num 0: none */
@@ -11253,6 +11291,7 @@ typedef struct horusi_node {
     uint32_t index;
     uint32_t late_in_row, failures_in_row;
     bool live;   /* init worked, shutdown is due */
+    bool called; /* its tick, init or shutdown runs */
     bool over;   /* ends here: never ticked again in this run */
     bool ticked; /* in this run */
     bool going;  /* it was part of the step before, and goes on */
@@ -11286,6 +11325,7 @@ struct horus_scheduler {
     uint64_t ahead;          /* steps: what was not waited for */
     bool step, stepped;      /* this is one; the last one has left its nodes initialised */
     bool lent;               /* the clock is that of steps */
+    uint8_t at;              /* of a run: HORUSI_BEGINS and so on; the caller's thread's alone */
     horusi_node **nodes;     /* in the order of addition */
     horusi_node **sorted;    /* by order; of these live the loops' arrays */
     uint32_t count, room;
@@ -11296,7 +11336,7 @@ struct horus_scheduler {
     horus_capabilities can;
     uint32_t box_ticks, box_events; /* records of the black box */
     horusi_a32 ready;               /* threads that have asked for their rights */
-    pthread_key_t here; /* of a thread that ticks: its loop; tells when a tick ends its thread */
+    pthread_key_t here; /* of a thread of a run: its loop; tells when a callback ends its thread */
     void (*thread_ends)(void); /* called by each thread of ours at its end: for bindings */
     void (*look)(void *user);  /* and by the caller's loop, every 100 ms: d.user's */
     pthread_t watchdog;
@@ -11304,11 +11344,14 @@ struct horus_scheduler {
     horusi_rights rights; /* of the thread that called run */
     horus_topic *topic;
     horusi_sched_block *block;
-    horusi_tape *tape; /* a recording or a replay, or NULL */
+    uint32_t forks; /* horusi_forks as it was */
+    bool child;     /* a callback has forked, and this is what came back in the child */
+    horusi_sched_block *parents_block; /* then: `block` is nobody's */
+    horusi_tape *tape;                 /* a recording or a replay, or NULL */
     uint32_t block_nodes;
     uint32_t signals;   /* horusi_signals as it was */
     horusi_a32 busy;    /* 1: run or admit has not returned; 2: nodes run, and the block stays */
-    horusi_a32 logging; /* threads that write a line, perhaps of a run that has ended */
+    horusi_a32 looking; /* threads at the block, perhaps of a run that has ended */
     horusi_a32 stop, go, over;
     horusi_a32 changes; /* counts rates set while it runs */
     horusi_a32 ending;  /* somebody writes the next three: the first one only */
@@ -11337,12 +11380,51 @@ static void horusi_step_sleep(void *user, uint64_t ns)
     ((horus_scheduler *)user)->ahead += ns > now ? ns - now : 0;
 }
 
+/* A callback that has forked came back in the child: the run is over here. Figures, recording and threads
+ * are the parent's; what is still counted is nobody's, and no callback follows. */
+static struct {
+    horusi_sched_block block;
+    horusi_node_block node;
+} horusi_nobodys;
+HORUSI_COLD void horusi_leave_parent(horus_scheduler *s)
+{
+    s->child = true;
+    s->parents_block = s->block;
+    s->block = &horusi_nobodys.block;
+    for (uint32_t i = 0; i < s->count; i++) {
+        s->nodes[i]->block = &horusi_nobodys.node;
+        s->nodes[i]->live = s->nodes[i]->going = false;
+    }
+    for (uint32_t l = 0; l < s->loop_count && s->loops; l++)
+        s->loops[l].joinable = s->loops[l].gone = false;
+    s->watched = false;
+    if (s->tape)
+        horusi_tape_over(s->tape, HORUS_E_DETACHED, "a child of fork() came back from a callback");
+    s->end_kind = HORUS_END_FAILURE;
+    s->result = HORUS_E_DETACHED;
+    (void)snprintf(s->text, sizeof s->text,
+                   "scheduler %.80s: a child of fork() came back from a callback", s->name);
+    horusi_st32_rlx(own, &s->ending, 1);
+    horusi_st32_rlx(own, &s->over, 1);
+    horusi_st32_rlx(own, &s->stop, 1);
+}
+/* To be asked when a callback returns. */
+HORUSI_HOT bool horusi_is_child(horus_scheduler *s)
+{
+    if (!horusi_rarely(horusi_ld32_rlx(fork, &horusi_forks) != s->forks))
+        return false;
+    if (!s->child)
+        horusi_leave_parent(s);
+    return true;
+}
+
+static HORUSI_THREAD bool horusi_tells; /* this thread is in an on_event */
 static void horusi_report(horus_scheduler *s, horusi_node *n, horus_event_kind kind, uint64_t ns,
                           horus_result result, const char *text)
 {
-    horusi_sched_block *b = s->block;
-    if (!s->d.on_event && !s->box_events)
+    if ((!s->d.on_event && !s->box_events) || horusi_is_child(s))
         return;
+    horusi_sched_block *b = s->block;
     horus_event e;
     memset(&e, 0, sizeof e);
     e.time_ns = horusi_clock_of(s);
@@ -11361,19 +11443,32 @@ static void horusi_report(horus_scheduler *s, horusi_node *n, horus_event_kind k
                              (uint64_t)s->box_ticks * HORUSI_TICK_WORDS,
                          &b->events_next, s->box_events, word, HORUSI_EVENT_WORDS);
     }
-    if (s->d.on_event)
+    if (s->d.on_event && !horusi_tells) {
+        horusi_tells = true;
         s->d.on_event(s->d.user, &e);
+        horusi_tells = false;
+        (void)horusi_is_child(s);
+    }
 }
 
+/* Who is at the block from outside: it stays where it is while we are, if this does not return 1. */
+static uint32_t horusi_block_enter(horus_scheduler *s)
+{
+    (void)horusi_add32_seq(B, &s->looking, 1);
+    return horusi_ld32_seq(B, &s->busy);
+}
+static void horusi_block_leave(horus_scheduler *s)
+{
+    (void)horusi_add32_acqrel(B, &s->looking, UINT32_MAX);
+}
 void horus_scheduler_log(horus_scheduler *s, const horus_tick *tick, const char *text)
 {
     if (!s || !text)
         return;
-    (void)horusi_add32_seq(B, &s->logging, 1);
-    if (horusi_ld32_seq(B, &s->busy) == 2)
+    if (horusi_block_enter(s) == 2)
         horusi_report(s, tick && tick->index < s->count ? s->nodes[tick->index] : NULL,
                       HORUS_EVENT_LOG, 0, HORUS_OK, text);
-    (void)horusi_add32_acqrel(B, &s->logging, UINT32_MAX);
+    horusi_block_leave(s);
 }
 void horus_scheduler_stop(horus_scheduler *s)
 {
@@ -11421,6 +11516,14 @@ static uint64_t horusi_later(horusi_node *n, uint64_t due, uint64_t count)
     n->rest = carry - more * n->num;
     n->phase += count;
     return due + n->whole * count + more;
+}
+/* The due time of the tick before; phase is not 0. */
+static uint64_t horusi_earlier(horusi_node *n, uint64_t due)
+{
+    uint64_t borrow = n->rest < n->step;
+    n->rest = n->rest + borrow * n->num - n->step;
+    n->phase--;
+    return due - n->whole - borrow;
 }
 /* How many whole periods surely fit into ns. */
 static uint64_t horusi_periods(const horusi_node *n, uint64_t ns)
@@ -11481,11 +11584,19 @@ static void horusi_set_state(horusi_node *n, horus_node_state state)
 {
     horusi_st32_rlx(report, &n->block->state, (uint32_t)state);
 }
+/* A node runs, or runs on in its safe state. */
+static void horusi_set_running(horusi_node *n)
+{
+    bool safe = horusi_ld32_rlx(own, &n->safe) != 0;
+    horusi_set_state(n, safe ? HORUS_NODE_SAFE : HORUS_NODE_RUNNING);
+}
 /* Does what on_miss says; from the node's thread or the watchdog's. */
 static void horusi_miss(horus_scheduler *s, horusi_node *n, bool budget, uint64_t ns)
 {
     uint32_t none = 0;
     horusi_report(s, n, budget ? HORUS_EVENT_BUDGET : HORUS_EVENT_DEADLINE, ns, HORUS_OK, "");
+    if (s->child)
+        return;
     switch (n->d.on_miss) {
     case HORUS_MISS_SKIP:
         horusi_st32_rlx(own, &n->leave_out, 1);
@@ -11528,16 +11639,19 @@ enum { HORUSI_DO_TICK, HORUSI_DO_INIT, HORUSI_DO_SHUTDOWN };
 /* Calls one of the node's callbacks; t: of a tick. */
 HORUSI_HOT horus_result horusi_call(horus_scheduler *s, horusi_node *n, uint8_t what, horus_tick *t)
 {
-    bool taped = horusi_rarely(s->tape != NULL) && !horusi_is_detached(s->context);
+    bool taped = horusi_rarely(s->tape != NULL);
     if (taped)
         horusi_tape_enter(s->tape, n->name, what,
                           t ? t->phase : horusi_ld64_rlx(own, &n->run_phase), t ? t->due_ns : 0);
+    n->called = true;
     horus_result r = what == HORUSI_DO_TICK   ? n->d.tick(n->d.user, t)
                      : what == HORUSI_DO_INIT ? n->d.init(n->d.user)
                                               : n->d.shutdown(n->d.user);
+    n->called = false;
+    bool child = horusi_is_child(s);
     if (taped) {
         horusi_tape_leave(s->tape, r);
-        if (s->tape->result < 0 && what != HORUSI_DO_SHUTDOWN)
+        if (!child && s->tape->result < 0 && what != HORUSI_DO_SHUTDOWN)
             horusi_stop_for(s, HORUS_END_FAILURE, s->tape->result, "%s", s->tape->text);
     }
     return r;
@@ -11589,11 +11703,13 @@ static void horusi_failed(horus_scheduler *s, horusi_node *n, horus_result r, co
 static void horusi_begin_node(horus_scheduler *s, horusi_node *n)
 {
     horus_result r = n->d.init ? horusi_call(s, n, HORUSI_DO_INIT, NULL) : HORUS_OK;
+    if (s->child)
+        return;
     n->live = r >= 0;
     if (n->live) {
         uint32_t safe = HORUSI_SAFE; /* what the watchdog has begun only now goes on */
         (void)horusi_cas32_acqrel(J1, &n->safe, &safe, 0);
-        horusi_set_state(n, HORUS_NODE_RUNNING);
+        horusi_set_running(n);
         horusi_report(s, n, HORUS_EVENT_START, 0, HORUS_OK, "");
         return;
     }
@@ -11606,7 +11722,7 @@ static bool horusi_come_back(horus_scheduler *s, horusi_node *n)
 {
     n->pause_until = 0;
     if (n->live) {
-        horusi_set_state(n, HORUS_NODE_RUNNING);
+        horusi_set_running(n);
         return true;
     }
     horusi_begin_node(s, n);
@@ -11657,6 +11773,8 @@ static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, ui
         horusi_st64_rel(J1, &n->run, now << 2 | HORUSI_RUNS);
     }
     horus_result r = horusi_call(s, n, HORUSI_DO_TICK, &t);
+    if (horusi_rarely(s->child))
+        return now;
     bool judged = watched && (horusi_xchg64_seq(J2, &n->run, 0) & HORUSI_JUDGED) != 0;
     uint64_t end =
         horusi_clock_of(s); /* after that: what was judged is a miss by this clock, too */
@@ -11714,7 +11832,12 @@ static uint64_t horusi_release_node(horus_scheduler *s, horusi_node *n, uint64_t
             return horusi_clock_of(s);
         }
     }
-    if (n->d.overrun != HORUS_OVERRUN_CATCH_UP)
+    if (horusi_rarely(*due < n->rest_until)) { /* in a step before, or at another rate */
+        *due = horusi_skip_to(n, *due, n->rest_until <= upto ? n->rest_until : upto + 1);
+        if (*due > upto)
+            return now;
+    }
+    if (n->d.overrun != HORUS_OVERRUN_CATCH_UP || now - upto > n->whole) /* the run is over */
         *due = horusi_skip_to_newest(n, *due, upto);
     if (horusi_rarely(horusi_ld32_rlx(own, &n->leave_out) != 0)) {
         horusi_st32_rlx(own, &n->leave_out, 0);
@@ -11729,7 +11852,8 @@ static uint64_t horusi_release_node(horus_scheduler *s, horusi_node *n, uint64_t
             uint64_t gap = n->d.overrun != HORUS_OVERRUN_MIN_GAP ? 0
                            : n->d.min_gap_ns                     ? (uint64_t)n->d.min_gap_ns
                                                                  : n->whole;
-            *due = horusi_skip_to(n, *due, end + gap < s->end ? end + gap : s->end);
+            n->rest_until = end + gap;
+            *due = horusi_skip_to(n, *due, n->rest_until < s->end ? n->rest_until : s->end);
         }
     }
     if (horusi_rarely(n->over)) {
@@ -11753,29 +11877,29 @@ static void horusi_settle(horus_scheduler *s, horusi_loop *l)
             n->next_due = n->over_due = horusi_skip_to(n, n->over ? n->over_due : l->due[i], upto);
     }
 }
-/* Takes a new rate, if one is wanted. */
-static bool horusi_change_rate(horusi_node *n)
+/* Takes a new rate, if one is wanted: it counts from the last tick that was due. */
+static void horusi_change_rate(horusi_node *n, uint64_t *due)
 {
     uint64_t wanted = horusi_ld64_rlx(own, &n->wanted);
     if (wanted == 0 || wanted == horusi_pair(n->num, n->den))
-        return false;
+        return;
+    bool counts = n->phase > 0; /* else tick 0 is due as it was */
+    uint64_t last = counts ? horusi_earlier(n, *due) : 0;
     n->num = horusi_high(wanted);
     n->den = horusi_low(wanted);
     n->rest = 0;
     horusi_set_period(n);
     horusi_st32_rlx(report, &n->block->rate_num, n->num);
     horusi_st32_rlx(report, &n->block->rate_den, n->den);
-    return true;
+    if (counts)
+        *due = horusi_later(n, last, 1);
 }
 static void horusi_change_rates(horus_scheduler *s, horusi_loop *l)
 {
     l->changes = horusi_ld32_acq(Q2, &s->changes);
     for (uint32_t i = 0; i < l->count; i++) {
-        horusi_node *n = l->nodes[i];
-        if (!n->over && horusi_change_rate(n) && n->ticked) {
-            n->phase--; /* that of the tick before */
-            l->due[i] = horusi_later(n, n->last_due, 1);
-        }
+        if (!l->nodes[i]->over)
+            horusi_change_rate(l->nodes[i], &l->due[i]);
     }
 }
 static void horusi_ordered(horus_scheduler *s, horusi_loop *l, bool first, uint64_t begin)
@@ -11805,6 +11929,7 @@ static void horusi_ordered(horus_scheduler *s, horusi_loop *l, bool first, uint6
         if (horusi_rarely(s->look != NULL) && first && now - looked >= HORUSI_LOOP_SLICE_NS) {
             looked = now;
             s->look(s->d.user);
+            (void)horusi_is_child(s);
         }
         if (next >= s->end && now >= s->end)
             break;
@@ -11818,6 +11943,7 @@ static void horusi_ordered(horus_scheduler *s, horusi_loop *l, bool first, uint6
                 s->clock.sleep(s->clock.user, wake);
             else
                 horusi_sleep_until(wake);
+            (void)horusi_is_child(s); /* a clock of one's own may fork, too */
             now = horusi_clock_of(s);
         }
     }
@@ -11890,6 +12016,14 @@ static horusi_reserve horusi_reserve_for(const horusi_loop *l)
     want.runtime_ns = can ? want.runtime_ns : 0;
     return want;
 }
+/* In a child the thread is the process, and there is nobody to return to. */
+static void horusi_thread_ends(horus_scheduler *s)
+{
+    if (horusi_is_child(s))
+        exit(EXIT_FAILURE);
+    if (s->thread_ends)
+        s->thread_ends();
+}
 static void *horusi_loop_thread(void *arg)
 {
     horusi_loop *l = (horusi_loop *)arg;
@@ -11909,8 +12043,7 @@ static void *horusi_loop_thread(void *arg)
     else
         horusi_ordered(s, l, false, s->start);
     (void)pthread_setspecific(s->here, NULL);
-    if (s->thread_ends)
-        s->thread_ends();
+    horusi_thread_ends(s);
     return NULL;
 }
 
@@ -11960,8 +12093,7 @@ static void *horusi_watchdog(void *arg)
         next = now - next > every ? now + every : next + every;
         horusi_watch(s, now);
     }
-    if (s->thread_ends)
-        s->thread_ends();
+    horusi_thread_ends(s);
     return NULL;
 }
 
@@ -12002,15 +12134,20 @@ static horus_result horusi_check_node(const horus_scheduler *s, const horus_node
                                       horusi_node *n)
 {
     const int64_t hour = 3600000000000, day = 24 * hour;
-    size_t length = d->name ? strlen(d->name) : 0;
+    const char *name = d->name ? d->name : "";
+    size_t length = strlen(name), controls = 0;
+    horusi_text(n->name, sizeof n->name, name);
     for (size_t i = 0; i < length; i++)
-        if ((unsigned char)d->name[i] < 0x20 || d->name[i] == 0x7f)
-            length = 0;
-    if (length == 0 || length >= HORUS_NAME_BYTES)
-        return horusi_fail(
-            HORUS_E_NAME,
-            "scheduler_add: a node's name has 1 to 96 bytes and no control characters");
-    horusi_text(n->name, sizeof n->name, d->name);
+        if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f) {
+            controls++;
+            if (i < sizeof n->name - 1)
+                n->name[i] = '?';
+        }
+    if (length == 0 || length >= HORUS_NAME_BYTES || controls > 0)
+        return horusi_fail(HORUS_E_NAME,
+                           "node name \"%.40s\": 1 to 96 bytes without control characters (this: "
+                           "%zu, with %zu)",
+                           d->name ? n->name : "(null)", length, controls);
     for (uint32_t i = 0; i < s->count; i++)
         if (strcmp(s->nodes[i]->name, n->name) == 0)
             return horusi_fail(HORUS_E_ARG, "node %s: scheduler %s has a node of that name",
@@ -12104,6 +12241,8 @@ horus_result horus_scheduler_open(horus_scheduler **out, const horus_scheduler_d
         (!(d->flags & HORUS_DETERMINISTIC) || (d->record && d->replay)))
         r = horusi_fail(HORUS_E_ARG, "scheduler %s: record or replay, and DETERMINISTIC with it",
                         d->name);
+    if (r == HORUS_OK && horusi_watch_forks() != 0)
+        r = horusi_no_memory(sizeof(void (*)(void)));
     if (r == HORUS_OK)
         r = horusi_context_of(d->context, &c);
     if (r != HORUS_OK)
@@ -12129,6 +12268,7 @@ horus_result horus_scheduler_open(horus_scheduler **out, const horus_scheduler_d
         horus_time_source logical = {horusi_logical_now, horusi_logical_sleep, s};
         s->clock = logical;
     }
+    s->forks = horusi_ld32_rlx(fork, &horusi_forks);
     *out = s;
     return HORUS_OK;
 }
@@ -12235,8 +12375,8 @@ static horus_result horusi_sched_make(horus_scheduler *s)
                              &(horus_topic_desc){.type = &horus_tensor_type,
                                                  .capacity = 2,
                                                  .flags = HORUS_PUBLISHER,
-                                                 .max_publishers = 8,
-                                                 .max_subscribers = 16,
+                                                 .max_publishers = HORUSI_SCHED_WRITERS,
+                                                 .max_subscribers = HORUSI_SCHED_HANDLES,
                                                  .context = s->context});
     if (r == HORUS_OK && topic != s->topic) { /* an old block goes once the new one can be found */
         topic->out->frame_limit = 1;
@@ -12297,8 +12437,8 @@ static horus_result horusi_sched_make(horus_scheduler *s)
             horus_topic_close(topic);
         return r;
     }
-    /* who logs has not seen us begin, and has the old block; those who come now see it */
-    for (uint32_t tries = 0; horusi_ld32_seq(B, &s->logging) != 0; tries++)
+    /* who is at it has not seen us begin, and has the old block; those who come now see it */
+    for (uint32_t tries = 0; horusi_ld32_seq(B, &s->looking) != 0; tries++)
         horusi_give_way(tries);
     if (s->memory.data)
         (void)horus_tensor_release(&s->memory);
@@ -12409,12 +12549,12 @@ static void horusi_clear_run(horus_scheduler *s)
     if (s->lent)
         memset(&s->clock, 0, sizeof s->clock);
     s->lent = false;
-    horusi_st32_rlx(own, &s->stop, 0);
     horusi_st32_rel(Q1, &s->busy, 0);
 }
-/* The caller's loop is over: waits for the other threads, and ends what was begun. */
-static horus_result horusi_end_run(horus_scheduler *s, horus_result r)
+/* The caller's loop is over: waits for the other threads. */
+static void horusi_join_threads(horus_scheduler *s)
 {
+    s->at = HORUSI_ENDS;
     horusi_waive_rights(&s->rights);
     if (s->tape)
         horusi_tape_last(s->tape, horusi_stops(s) && horusi_ld32_acq(Q2, &s->ending) == 0);
@@ -12429,6 +12569,12 @@ static horus_result horusi_end_run(horus_scheduler *s, horus_result r)
         (void)pthread_join(s->watchdog, NULL);
     }
     s->stepped = s->step && horusi_ld32_acq(Q2, &s->ending) == 0 && !horusi_stops(s);
+}
+/* And ends what was begun; once more, if a shutdown has ended the thread. */
+static horus_result horusi_end_run(horus_scheduler *s, horus_result r)
+{
+    if (s->at != HORUSI_ENDS)
+        horusi_join_threads(s);
     for (uint32_t i = s->count; i > 0; i--) {
         horusi_node *n = s->sorted[i - 1];
         n->going = s->stepped;
@@ -12451,27 +12597,38 @@ static horus_result horusi_end_run(horus_scheduler *s, horus_result r)
     horusi_st32_rlx(report, &s->block->running, 0);
     if (horusi_takes_signals(s))
         horusi_leave_signals();
+    if (s->child) {
+        s->block = s->parents_block;
+        for (uint32_t i = 0; i < s->count; i++)
+            s->nodes[i]->block = horusi_node_block_at(s->block, i);
+    }
+    (void)pthread_setspecific(s->here, NULL);
+    horusi_st32_rlx(own, &s->stop, 0); /* one that came before a run that is refused stays */
     horusi_clear_run(s);
     return r;
 }
-/* A tick has ended its thread (pthread_exit), and we are called in its place: its node is over, and so
+/* A callback has ended its thread (pthread_exit), and we are called in its place: its node is over, and so
  * are those that the same thread ticked. If it was the caller's thread, run ends here. */
 static void horusi_thread_gone(void *arg)
 {
     horusi_loop *l = (horusi_loop *)arg;
     horus_scheduler *s = l->scheduler;
-    bool caller = l == &s->loops[0];
-    l->gone = true;
-    for (uint32_t i = 0; i < l->count; i++) {
-        horusi_node *n = l->nodes[i];
-        bool guilty = horusi_ld64_rlx(own, &n->block->running_since) != 0;
-        if (n->over)
+    bool caller = l == &s->loops[0], ticks = !caller || s->at == HORUSI_TICKS;
+    l->gone = !horusi_is_child(s);
+    for (uint32_t i = 0; i < (ticks ? l->count : s->count);
+         i++) { /* the caller begins and ends all */
+        horusi_node *n = ticks ? l->nodes[i] : s->nodes[i];
+        bool guilty = n->called;
+        n->called = false;
+        if (n->over || (!ticks && !guilty))
             continue;
-        n->over_due = n->num ? l->due[i] : 0;
+        if (ticks) {
+            bool begun = n->ticked && n->last_due == l->due[i]; /* and so is not skipped */
+            n->over_due = !n->num ? 0 : begun ? horusi_later(n, l->due[i], 1) : l->due[i];
+        }
         horusi_st64_rlx(report, &n->block->running_since, 0);
         (void)horusi_xchg64_seq(J2, &n->run, 0);
         if (guilty) {
-            n->over_due = n->num ? horusi_later(n, l->due[i], 1) : 0;
             horusi_count(&n->block->failures, 1);
             horusi_report(s, n, HORUS_EVENT_FAILURE, 0, HORUS_E_CLOSED, "its thread ended");
             if (caller || n->d.on_failure == HORUS_FAILURE_FATAL)
@@ -12482,7 +12639,11 @@ static void horusi_thread_gone(void *arg)
     }
     if (!caller)
         return; /* what is due of its nodes is counted at the end */
-    horusi_settle(s, l);
+    horusi_stop_for(s, HORUS_END_FAILURE, HORUS_E_CLOSED, "scheduler %s: its thread ended",
+                    s->name); /* by an event's function, if by no node */
+    if (ticks)
+        horusi_settle(s, l);
+    (void)pthread_setspecific(s->here, l); /* a shutdown may end the thread as well */
     (void)horusi_end_run(s, HORUS_OK);
 }
 
@@ -12546,8 +12707,11 @@ static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
     horusi_touch_stack();
     uint64_t begin = horusi_clock_of(s);
     if (s->lent && s->stepped) { /* however long the ticks of the last step took */
-        s->ahead -= begin - s->end;
+        const uint64_t back = begin - s->end;
+        s->ahead -= back;
         begin = s->end;
+        for (uint32_t i = 0; i < s->count; i++)
+            s->nodes[i]->rest_until -= s->nodes[i]->rest_until > back ? back : 0;
     }
     if (!s->stepped || !s->step)
         s->start = begin;
@@ -12564,7 +12728,7 @@ static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
         horusi_st32_rel(Q1, &s->go, 1);
         horusi_wake(&s->go);
     }
-    (void)pthread_setspecific(s->here, &s->loops[0]); /* or else it is not noticed, that is all */
+    s->at = HORUSI_TICKS;
     horusi_ordered(s, &s->loops[0], true, begin);
     for (uint32_t i = 0; s->step && i < s->count && !horusi_stops(s); i++) {
         horusi_node *n = s->sorted[i];
@@ -12573,7 +12737,6 @@ static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
             (!n->pause_until || (now >= n->pause_until && horusi_come_back(s, n))))
             horusi_tick_topic(s, n, 0);
     }
-    (void)pthread_setspecific(s->here, NULL);
     errno = e;
     return e ? horusi_errno(HORUS_E_SYSTEM, "start a thread of scheduler", s->name) : HORUS_OK;
 }
@@ -12583,6 +12746,7 @@ static horus_result horusi_admit(horus_scheduler *s, double *load)
 {
     char who[200] = "";
     double most = 0;
+    const horusi_node *tight = NULL; /* the first whose budget is over its deadline */
     for (uint32_t l = 0; l < s->loop_count; l++) {
         char names[200] = "";
         double sum = 0;
@@ -12596,14 +12760,9 @@ static horus_result horusi_admit(horus_scheduler *s, double *load)
             if (share > 0)
                 (void)snprintf(names + used, sizeof names - used, "%s%s %.1f %%", used ? ", " : "",
                                n->name, 100 * share);
-            int64_t budget = (int64_t)horusi_ld64_rlx(own, &n->budget);
-            if (budget && n->d.deadline_ns && budget > n->d.deadline_ns) {
-                horus_result r = horusi_fail(HORUS_E_LIMIT,
-                                             "node %s: its budget of %lld ns is over its deadline",
-                                             n->name, (long long)budget);
-                *load = share;
-                return r;
-            }
+            if (!tight && n->d.deadline_ns &&
+                horusi_ld64_rlx(own, &n->budget) > (uint64_t)n->d.deadline_ns)
+                tight = n;
         }
         if (sum > most) {
             most = sum;
@@ -12611,6 +12770,9 @@ static horus_result horusi_admit(horus_scheduler *s, double *load)
         }
     }
     *load = most;
+    if (tight)
+        return horusi_fail(HORUS_E_LIMIT, "node %s: its budget of %llu ns is over its deadline",
+                           tight->name, (unsigned long long)horusi_ld64_rlx(own, &tight->budget));
     if (most <= 1.0 + 1e-9)
         return HORUS_OK;
     return horusi_fail(HORUS_E_LIMIT, "budgets take %.1f %% of a processor: %s", 100 * most, who);
@@ -12692,6 +12854,14 @@ static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool ste
         return r;
     if (!horusi_cas32_seq(B, &s->busy, &idle, 1))
         return horusi_fail(HORUS_E_BUSY, "scheduler %s runs already", s->name);
+    if (s->forks != horusi_ld32_rlx(fork, &horusi_forks)) { /* with memory of its own */
+        s->forks = horusi_ld32_rlx(fork, &horusi_forks);
+        horusi_st32_rlx(own, &s->looking, 0);
+        if (s->tape)
+            horusi_tape_over(s->tape, HORUS_E_DETACHED, "the file is that of another process");
+    }
+    s->child = false;
+    memset(&s->rights, 0, sizeof s->rights);
     s->step = step;
     s->lent = step && !s->clock.now;
     if (s->lent) {
@@ -12717,6 +12887,10 @@ static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool ste
         r = horusi_tape_begin(s);
     if (r != HORUS_OK)
         goto out;
+    s->at = HORUSI_BEGINS;
+    s->watched = false;
+    (void)pthread_setspecific(s->here,
+                              &s->loops[0]); /* or else its end is not noticed, that is all */
     horusi_st32_rel(Q1, &s->busy, 2);
     if (horusi_takes_signals(s)) {
         s->signals = horusi_ld32_rlx(own, &horusi_signals);
@@ -12731,8 +12905,8 @@ static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool ste
         n->going = n->going && step;
         if (n->going)
             continue;
-        (void)horusi_change_rate(n);
-        n->phase = n->skipped = n->rest = n->pause_until = 0;
+        n->phase = n->skipped = n->rest = n->pause_until = n->rest_until = 0;
+        horusi_change_rate(n, &n->next_due);
         n->late_in_row = n->failures_in_row = 0;
         n->over = n->ticked = false;
         horusi_st32_rlx(own, &n->leave_out, 0);
@@ -12740,7 +12914,8 @@ static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool ste
         if (!n->live && horusi_ld32_acq(Q2, &s->ending) == 0) /* not after a fatal one */
             horusi_begin_node(s, n);
     }
-    r = horusi_run_threads(s, duration_ns);
+    if (!s->child)
+        r = horusi_run_threads(s, duration_ns);
     return horusi_end_run(s, r);
 out:
     horusi_clear_run(s);
@@ -12761,11 +12936,19 @@ horus_result horus_scheduler_get_stats(horus_scheduler *s, horus_scheduler_stats
     horus_result r = horusi_stats_args(out, nodes, room, count);
     if (r == HORUS_OK && !s)
         r = horusi_fail(HORUS_E_ARG, "scheduler_get_stats: the scheduler is NULL");
-    if (r == HORUS_OK && !s->block)
+    if (r != HORUS_OK)
+        return r;
+    for (uint32_t tries = 0; horusi_block_enter(s) == 1;
+         tries++) { /* admit, or a run that begins */
+        horusi_block_leave(s);
+        horusi_give_way(tries);
+    }
+    if (!s->block)
         r = horusi_fail(HORUS_E_NOT_FOUND, "scheduler %s has not run", s->name);
-    if (r == HORUS_OK)
+    else
         r = horusi_sched_figures(s->block, horusi_sched_bytes(s->block_nodes), out, nodes, room,
                                  count);
+    horusi_block_leave(s);
     return r;
 }
 
@@ -12775,7 +12958,8 @@ horus_result horus_scheduler_close(horus_scheduler *s)
         return HORUS_OK;
     if (horusi_ld32_acq(Q2, &s->busy))
         return horusi_fail(HORUS_E_BUSY, "scheduler %s runs: stop it first", s->name);
-    for (uint32_t i = s->count; i > 0; i--) { /* of steps */
+    bool child = horusi_ld32_rlx(fork, &horusi_forks) != s->forks;
+    for (uint32_t i = s->count; i > 0 && !child; i--) { /* of steps */
         horusi_node *n = s->sorted[i - 1];
         if (!n || !n->block || n->over) /* it was added since */
             continue;

@@ -170,7 +170,7 @@ MUTANTS = [
      "if (r != HORUS_OK || horusi_stops(s)) return; uint64_t skipped = 0,",
      "if (r != HORUS_OK) return; uint64_t skipped = 0,"),
     ("figures move under who logs in them", "node: a line",
-     "for (uint32_t tries = 0; horusi_ld32_seq(B, &s->logging) != 0; tries++) horusi_give_way(tries);", ""),
+     "for (uint32_t tries = 0; horusi_ld32_seq(B, &s->looking) != 0; tries++) horusi_give_way(tries);", ""),
     ("a rate is counted before it is there", "node: its rate",
      "horusi_st64_rlx(own, &n->wanted, horusi_pair(num, den));"
      " (void)horusi_add32_acqrel(Q1, &s->changes, 1);",

@@ -119,7 +119,7 @@ static const fault_call calls[] = {
 };
 /* Of the C library alone: neither memory nor system. */
 static const char *const plain_names[] = {
-    "_GLOBAL_OFFSET_TABLE_", "__assert_fail", "__errno_location", "__stack_chk_fail", "frexp",
+    "exit", "_GLOBAL_OFFSET_TABLE_", "__assert_fail", "__errno_location", "__stack_chk_fail", "frexp",
     "memchr", "memcmp", "memcpy", "memmove", "memset", "snprintf", "sprintf", "strcmp", "strerror",
     "strlen", "strncmp", "strrchr", "strtoull", "vsnprintf", "pthread_once", "_GLOBAL__",
     "sigemptyset", "sigfillset",
@@ -1423,6 +1423,8 @@ static const struct {
     {"  close(", "on the way out of another failure: one fails at a time"},
     {"munmap(page, 4096);", "on the way out of another failure: one fails at a time"},
     {"nanosleep(&t, NULL);", "a pause whose length does not matter"},
+    {"int e = watched ? 0 : pthread_atfork",
+     "once in a process: in its first play, in which nothing fails"},
 };
 /* The text of a line of horus.h. */
 static const char *line_of(const char *file, int line)

@@ -691,6 +691,113 @@ TEST(each_length_and_number_of_an_entry_is_checked)
     horus_context_close(c);
     (void)unlink(tape_path());
 }
+/* Takes a tensor, and sends an image to whom keeps one alone. */
+typedef struct keeper {
+    horus_context *context;
+    horus_topic *in, *out;
+    horus_result came[8], went[8];
+} keeper;
+static horus_result takes_and_sends(void *user, horus_tick *t)
+{
+    keeper *k = user;
+    horus_tensor got;
+    horus_image m;
+    k->came[t->phase % 8] = horus_topic_receive_tensor(k->in, &got, NULL, HORUS_NO_WAIT);
+    if (k->came[t->phase % 8] == HORUS_OK) {
+        CHECK_EQ(((uint8_t *)got.data)[4], 'e');
+        CHECK_OK(horus_tensor_release(&got));
+    }
+    REQUIRE_OK(horus_image_alloc(&m, pool_of(k->context), 2, 2, HORUS_MONO8, 0));
+    horus_result r = horus_topic_send_image(k->out, &m, HORUS_NO_WAIT);
+    k->went[t->phase % 8] = r;
+    CHECK_EQ(m.readonly, r == HORUS_OK);
+    CHECK_EQ(horus_frame_published(&m.frame), r == HORUS_OK);
+    CHECK_RESULT(horus_image_set_pixel(&m, 0, 0, (double[]){7}, 1),
+                 r == HORUS_OK ? HORUS_E_READONLY : HORUS_OK);
+    CHECK_OK(horus_image_release(&m));
+    return HORUS_OK;
+}
+static horus_result keep(keeper *k, bool replay)
+{
+    horus_scheduler *s = open_tape(k->context, replay);
+    REQUIRE_OK(horus_scheduler_add(
+        s,
+        &(horus_node_desc){.name = "keeper", .tick = takes_and_sends, .user = k, .rate_num = 8}));
+    memset(k->came, 0, sizeof k->came);
+    memset(k->went, 0, sizeof k->went);
+    horus_result r = horus_scheduler_run(s, (int64_t)second / 2);
+    CHECK_OK(horus_scheduler_close(s));
+    return r;
+}
+/* How often this process holds a slot of the pool. */
+static uint64_t holds_of(const horus_pool *p)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < p->slots; i++)
+        sum += p->rec[i].count;
+    return sum;
+}
+/* The end of the entry of the first frame that came, without what fills it up. */
+static size_t end_of_a_frame(const uint8_t *all, size_t bytes)
+{
+    horusi_tape_note e;
+    for (size_t at = 16; at < bytes;) {
+        memcpy(&e, all + at, sizeof e);
+        at += sizeof e + ((e.name_bytes + 7u) & ~7u) + 8u * e.words + (size_t)e.data_bytes;
+        if (e.kind == HORUSI_DEED && e.what == HORUS_KIND_TENSOR && e.data_bytes > 0)
+            return e.data_bytes % 8 != 0 ? at : 0;
+        at += -e.data_bytes & 7;
+    }
+    return 0;
+}
+TEST(frames_that_are_refused_or_cut_off_stay_nobodys)
+{
+    horus_context *c = join(4 * MiB);
+    keeper k = {.context = c};
+    horus_topic *in, *full;
+    horus_tensor t, part;
+    const int64_t six = 6;
+    size_t bytes;
+    REQUIRE_OK(horus_topic_open(&k.in, "in", &(horus_topic_desc){.context = c}));
+    REQUIRE_OK(horus_topic_open(&in, "in", &(horus_topic_desc){.context = c}));
+    const horus_topic_desc one = {
+        .context = c, .type = &horus_image_type, .policy = HORUS_RELIABLE, .capacity = 1};
+    REQUIRE_OK(horus_topic_open(&k.out, "full", &one));
+    REQUIRE_OK(horus_topic_open(&full, "full", &one)); /* receives nothing */
+    REQUIRE_OK(horus_tensor_alloc(&t, pool_of(c), HORUS_U8, 1, &six, 0));
+    memcpy(t.data, " frame", 6);
+    REQUIRE_OK(horus_tensor_slice(&part, &t, 1, 6)); /* so that its entry is filled up */
+    CHECK_OK(horus_topic_send_tensor(in, &part, 0));
+    CHECK_OK(horus_tensor_release(&part));
+    CHECK_OK(horus_tensor_release(&t));
+    CHECK_OK(keep(&k, false));
+    CHECK(k.came[0] == HORUS_OK && k.came[1] == HORUS_EMPTY);
+    CHECK_RESULT(k.went[0], HORUS_OK);
+    CHECK_RESULT(k.went[1], HORUS_FULL);
+    CHECK_RESULT(k.went[3], HORUS_FULL);
+    CHECK_OK(keep(&k, true)); /* the same again, of the file */
+    CHECK(k.came[0] == HORUS_OK && k.came[1] == HORUS_EMPTY);
+    CHECK_RESULT(k.went[0], HORUS_OK);
+    CHECK_RESULT(k.went[1], HORUS_FULL);
+    CHECK_RESULT(k.went[3], HORUS_FULL);
+    uint8_t *all = read_tape(&bytes);
+    const size_t end = end_of_a_frame(all, bytes);
+    REQUIRE(end > 0);
+    const uint64_t held = holds_of(pool_of(c));
+    write_tape(all, end); /* the frame is whole, what fills up its entry is not there */
+    CHECK_RESULT(keep(&k, true), HORUS_E_CORRUPT);
+    CHECK_TEXT(horus_last_error(), "cut off");
+    CHECK_RESULT(k.came[0], HORUS_EMPTY);
+    CHECK_EQ(holds_of(pool_of(c)), held);
+    check_balanced(pool_of(c));
+    free(all);
+    horus_topic_close(in);
+    horus_topic_close(k.in);
+    horus_topic_close(k.out);
+    horus_topic_close(full);
+    horus_context_close(c);
+    (void)unlink(tape_path());
+}
 TEST(bad_wishes_are_refused)
 {
     horus_context *c = join(MiB);

@@ -407,6 +407,33 @@ TEST(a_node_that_is_always_slow_does_not_stop_others)
     }
     horus_context_close(c);
 }
+TEST(catching_up_ends_a_period_after_the_run)
+{
+    horus_context *c = join(8 * MiB);
+    static const uint32_t hz[] = {100, 1000, 2};
+    for (int i = 0; i < 3; i++) {
+        fake f = {.now = 1};
+        static probe p;
+        const uint64_t period = second / hz[i];
+        memset(&p, 0, sizeof p);
+        p.clock = &f;
+        p.cost = period / 4;
+        p.slow_at = 5;
+        p.slow = 12 * period; /* some are still behind at the end */
+        horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){0});
+        add_probe(s, &p,
+                  (horus_node_desc){
+                      .name = "slow", .rate_num = hz[i], .overrun = HORUS_OVERRUN_CATCH_UP});
+        CHECK_OK(horus_scheduler_run(s, (int64_t)(18 * period)));
+        /* ends at 17 periods; 4 a period from then on: 6 to 13 until a period after the end, and 17 */
+        CHECK_EQ(stats_at(s, 0).ticks + stats_at(s, 0).skipped, 18);
+        CHECK_EQ(f.now - 1, (hz[i] == 2 ? 18 : 19) * period + period / 4);
+        CHECK_EQ(p.phase[p.ticks - 1], hz[i] == 2 ? 10 : 17);
+        CHECK_EQ(stats_at(s, 0).skipped, hz[i] == 2 ? 7 : 3);
+        CHECK_OK(horus_scheduler_close(s));
+    }
+    horus_context_close(c);
+}
 TEST(a_stall_and_late_wake_ups_lose_no_phase)
 {
     horus_context *c = join(8 * MiB);
@@ -574,6 +601,25 @@ TEST(stop_from_a_tick_ends_the_pass)
     CHECK_OK(horus_scheduler_close(NULL));
     horus_context_close(c);
 }
+TEST(a_stop_before_a_run_that_is_refused_ends_the_next_one)
+{
+    horus_context *c = join(8 * MiB);
+    fake f = {.now = 9};
+    static probe p;
+    horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){.flags = HORUS_ADMISSION});
+    add_probe(s, &p, (horus_node_desc){.name = "n", .rate_num = 1000, .budget_ns = 2000000});
+    horus_scheduler_stop(s);
+    CHECK_RESULT(horus_scheduler_run(s, (int64_t)second), HORUS_E_LIMIT);
+    CHECK_RESULT(horus_scheduler_run(s, -1), HORUS_E_ARG);
+    CHECK_OK(horus_scheduler_set_budget(s, "n", 1000));
+    CHECK_OK(horus_scheduler_run(s, (int64_t)second));
+    CHECK_EQ(p.inits, 1);
+    CHECK_EQ(p.ticks, 0);
+    CHECK_OK(horus_scheduler_run(s, (int64_t)(10 * ms))); /* and that one alone */
+    CHECK_EQ(p.ticks, 10);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
 static horus_result tick_that_tells(void *user, horus_tick *t)
 {
     (void)t;
@@ -664,6 +710,35 @@ TEST(signals_end_the_run_if_asked_for)
         s, &(horus_node_desc){
                .name = "n", .tick = raise_in_tick, .rate_num = 1000, .user = &number[0]}));
     CHECK_OK(horus_scheduler_run(s, (int64_t)(10 * ms)));
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
+static horus_result handle_in_tick(void *user, horus_tick *t)
+{
+    struct sigaction a;
+    (void)user;
+    memset(&a, 0, sizeof a);
+    a.sa_handler = on_own;
+    if (t->count == 2)
+        (void)sigaction(SIGINT, &a, NULL);
+    return HORUS_OK;
+}
+TEST(a_handler_that_is_set_while_it_runs_stays)
+{
+    horus_context *c = join(8 * MiB);
+    fake f = {.now = 1};
+    own_handler = 0;
+    (void)signal(SIGINT, SIG_DFL);
+    (void)signal(SIGTERM, SIG_DFL);
+    horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){.flags = HORUS_SIGNALS});
+    REQUIRE_OK(horus_scheduler_add(
+        s, &(horus_node_desc){.name = "n", .tick = handle_in_tick, .rate_num = 1000}));
+    CHECK_OK(horus_scheduler_run(s, (int64_t)(10 * ms)));
+    struct sigaction now;
+    CHECK(sigaction(SIGTERM, NULL, &now) == 0 && now.sa_handler == SIG_DFL);
+    CHECK(sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler == on_own);
+    (void)raise(SIGINT);
+    CHECK_EQ(own_handler, 1);
     CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);
 }
@@ -775,9 +850,9 @@ TEST(bad_nodes_are_refused_by_name_and_value)
     } bad[] = {
         {{.name = NULL}, HORUS_E_NAME, "name"},
         {{.name = ""}, HORUS_E_NAME, "name"},
-        {{.name = "a\nb"}, HORUS_E_NAME, "name"},
-        {{.name = "a\x7f"}, HORUS_E_NAME, "name"},
-        {{.name = long_name}, HORUS_E_NAME, "name"},
+        {{.name = "a\nb"}, HORUS_E_NAME, "node name \"a?b\""},
+        {{.name = "a\x7f"}, HORUS_E_NAME, "node name \"a?\""},
+        {{.name = long_name}, HORUS_E_NAME, "node name \"xxx"},
         {{.name = "n", .rate_hz = -1}, HORUS_E_ARG, "rate_hz is -1"},
         {{.name = "n", .rate_hz = nan}, HORUS_E_ARG, "rate_hz is"},
         {{.name = "n", .rate_hz = inf}, HORUS_E_ARG, "rate_hz is inf"},
@@ -825,10 +900,12 @@ TEST(bad_nodes_are_refused_by_name_and_value)
     CHECK_RESULT(horus_scheduler_run(s, -1), HORUS_E_ARG);
     CHECK_EQ(s->count, 1); /* none of them was added */
     REQUIRE_OK(horus_scheduler_add(
+        s, &(horus_node_desc){.name = "any te\xc3\xa4t, 96 bytes", .tick = probe_tick}));
+    REQUIRE_OK(horus_scheduler_add(
         s, &(horus_node_desc){.name = "listens", .tick = probe_tick, .on_topic = t}));
     CHECK_RESULT(horus_scheduler_set_rate(s, "listens", 5), HORUS_E_ARG);
     CHECK_TEXT(horus_last_error(), "no rate");
-    for (int i = 2; i < HORUSI_MAX_NODES; i++) {
+    for (int i = 3; i < HORUSI_MAX_NODES; i++) {
         char name[16];
         (void)snprintf(name, sizeof name, "n%d", i);
         REQUIRE_OK(horus_scheduler_add(s, &(horus_node_desc){.name = name, .tick = probe_tick}));
@@ -1034,6 +1111,44 @@ TEST(a_safe_state_is_entered_once_an_episode_and_again_after_recovery)
     CHECK_EQ(stats_at(s, 0).recoveries, 1);
     CHECK_EQ(stats_at(s, 0).safe_entries, 2);
     CHECK_EQ(stats_at(s, 0).deadline_misses, 4 + 8);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
+static horus_result tick_that_tells_its_state(void *user, horus_tick *t)
+{
+    note_order((int)stats_at(t->scheduler, 0).state);
+    return probe_tick(user, t);
+}
+TEST(a_node_in_its_safe_state_is_still_in_it_after_a_pause)
+{
+    horus_context *c = join(8 * MiB);
+    fake f = {.now = 7};
+    static probe p;
+    p.clock = &f;
+    p.slow = 3 * ms;
+    p.slow_at = 2; /* 2 and 3 are slow, 2 fails, too: safe, and a pause */
+    p.slow_times = 1;
+    p.fail_at = 2;
+    p.fail_times = 1;
+    p.result = HORUS_E_SYSTEM;
+    horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){0});
+    add_probe(s, &p,
+              (horus_node_desc){.name = "p",
+                                .tick = tick_that_tells_its_state,
+                                .rate_num = 100,
+                                .deadline_ns = 2000000,
+                                .on_miss = HORUS_MISS_SAFE_MODE,
+                                .on_failure = HORUS_FAILURE_SKIP,
+                                .max_failures = 1,
+                                .pause_ns = 25000000});
+    order_count = 0;
+    CHECK_OK(horus_scheduler_run(s, (int64_t)(100 * ms)));
+    static const int want[] = {100, HORUS_NODE_RUNNING, 0, HORUS_NODE_RUNNING,
+                               0,   HORUS_NODE_RUNNING, 0, HORUS_NODE_SAFE,
+                               0,   HORUS_NODE_SAFE,    0, HORUS_NODE_RUNNING};
+    for (unsigned i = 0; i < sizeof want / sizeof *want; i++)
+        CHECK_EQ(order_log[i], want[i]);
+    CHECK_EQ(stats_at(s, 0).recoveries, 1);
     CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);
 }
@@ -1437,6 +1552,35 @@ TEST(figures_stay_after_close_and_the_newer_of_one_name_is_seen)
     CHECK(stats_of(pool_of(c)).used_bytes <
           4 * horusi_sched_bytes(1)); /* the older ones are gone */
     check_balanced(pool_of(c));
+    horus_context_close(c);
+}
+/* Readers that stand still in the middle of it, as many as there may be. */
+TEST(so_many_read_figures_at_a_time_and_the_next_is_told_the_limit)
+{
+    horus_context *c = join(8 * MiB);
+    fake f = {.now = 3};
+    static probe p;
+    horus_topic *reader[HORUSI_SCHED_HANDLES - 1];
+    horus_scheduler_stats st;
+    horus_record r;
+    size_t count;
+    horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){0});
+    add_probe(s, &p, (horus_node_desc){.name = "n"});
+    CHECK_OK(horus_scheduler_run(s, 1));
+    for (unsigned i = 0; i < HORUSI_SCHED_HANDLES - 1; i++)
+        REQUIRE_OK(horus_topic_open(
+            &reader[i], "horus.scheduler/test",
+            &(horus_topic_desc){.type = &horus_tensor_type, .capacity = 1, .context = c}));
+    CHECK_RESULT(horus_scheduler_read(c, "test", &st, NULL, 0, NULL), HORUS_E_LIMIT);
+    CHECK_TEXT(horus_last_error(), "scheduler_read of test");
+    CHECK_TEXT(horus_last_error(), "40 handles are open, which is the limit");
+    CHECK_RESULT(horus_scheduler_read_records(c, "test", &r, 1, &count), HORUS_E_LIMIT);
+    horus_topic_close(reader[0]);
+    CHECK_OK(horus_scheduler_read(c, "test", &st, NULL, 0, NULL)); /* the 39th */
+    CHECK_EQ(st.nodes, 1);
+    for (unsigned i = 1; i < HORUSI_SCHED_HANDLES - 1; i++)
+        horus_topic_close(reader[i]);
+    CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);
 }
 TEST(garbage_in_place_of_figures_is_found_out)
@@ -2213,6 +2357,50 @@ TEST(figures_that_the_pool_has_no_room_for_lie_on_the_heap)
         horus_context_close(c);
     }
 }
+/* In memory that is given back when it moves: a run with more nodes has another block. */
+static _Atomic bool enough;
+static void *look_all_the_time(void *arg)
+{
+    uint64_t last = 0;
+    for (uint32_t looks = 0; !atomic_load(&enough); looks++) {
+        horus_scheduler_stats st;
+        horus_node_stats n[64];
+        size_t count = 0;
+        horus_result r = horus_scheduler_get_stats(arg, &st, n, 64, &count);
+        if (r != HORUS_E_NOT_FOUND || last > 0)
+            CHECK_OK(r);
+        CHECK(st.nodes == count && st.nodes >= last);
+        last = st.nodes;
+        atomic_store(&board->value[0], looks);
+    }
+    return NULL;
+}
+TEST(figures_are_looked_at_while_nodes_are_added_and_runs_begin)
+{
+    horus_context *c;
+    pthread_t thread;
+    static probe p[64];
+    fake f = {.now = 3};
+    REQUIRE_OK(
+        horus_context_open(&c, &(horus_context_desc){.name = test_space, .pool_bytes = 64 << 10}));
+    horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){0});
+    REQUIRE(pthread_create(&thread, NULL, look_all_the_time, s) == 0);
+    for (int i = 0; i < 64; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "n%d", i);
+        add_probe(s, &p[i], (horus_node_desc){.name = name});
+        CHECK_OK(horus_scheduler_run(s, (int64_t)ms));
+        for (uint64_t seen = atomic_load(&board->value[0]), k = 0;
+             atomic_load(&board->value[0]) < seen + 2 && k < 1000; k++)
+            (void)usleep(100); /* the other one has looked, too */
+    }
+    CHECK(s->memory.data == NULL); /* on the heap */
+    atomic_store(&enough, true);
+    (void)pthread_join(thread, NULL);
+    CHECK(atomic_load(&board->value[0]) > 64);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
 TEST(figures_that_cannot_be_sent_lie_on_the_heap)
 {
     horus_context *c = join(8 * MiB);
@@ -2328,7 +2516,8 @@ TEST(budgets_that_do_not_fit_are_named)
         s, &p[2],
         (horus_node_desc){.name = "c", .rate_num = 1, .budget_ns = 9000, .deadline_ns = 8000});
     CHECK_RESULT(horus_scheduler_admit(s, &load), HORUS_E_LIMIT);
-    CHECK_TEXT(horus_last_error(), "node c");
+    CHECK_TEXT(horus_last_error(), "node c: its budget of 9000 ns");
+    CHECK(load > 0.9 && load < 0.90001); /* the largest sum all the same */
     CHECK_OK(horus_scheduler_close(s));
     horus_topic
         *t; /* no rate, no share; a deadline that the budget is within is none of admission's */
@@ -2555,6 +2744,39 @@ TEST(a_line_is_noted_while_it_runs_and_under_its_nodes_name)
     horus_context_close(c);
 }
 
+static horus_scheduler *logged;
+static unsigned told_within;
+static void event_that_logs(void *user, const horus_event *e)
+{
+    (void)e;
+    ++*(unsigned *)user;
+    CHECK(told_within++ == 0);
+    horus_scheduler_log(logged, NULL, "told");
+    told_within--;
+}
+TEST(a_line_that_on_event_logs_goes_to_the_black_box_alone)
+{
+    horus_context *c = join(8 * MiB);
+    fake f = {.now = 3};
+    horus_record r[20];
+    size_t count;
+    unsigned events = 0;
+    logged = open_with(c, &f,
+                       (horus_scheduler_desc){
+                           .blackbox_bytes = 8192, .on_event = event_that_logs, .user = &events});
+    REQUIRE_OK(
+        horus_scheduler_add(logged, &(horus_node_desc){.name = "n", .tick = tick_that_logs}));
+    CHECK_OK(horus_scheduler_run(logged, 1));
+    CHECK_EQ(events, 2 + 3 + 1); /* two begin, three lines of the tick, the end */
+    CHECK_OK(horus_scheduler_read_records(c, "test", r, 20, &count));
+    unsigned lines = 0;
+    for (size_t i = 0; i < count; i++)
+        lines += strcmp(r[i].text, "told") == 0;
+    CHECK_EQ(lines, events);
+    CHECK_OK(horus_scheduler_close(logged));
+    horus_context_close(c);
+}
+
 /* ---- a tick that ends its thread */
 
 static horus_result exits(void *user, horus_tick *t)
@@ -2660,6 +2882,314 @@ TEST(a_tick_that_ends_its_thread_stops_the_run_if_that_is_fatal)
     CHECK_OK(horus_scheduler_close(s));
     horus_topic_close(in);
     horus_topic_close(out);
+    horus_context_close(c);
+}
+
+static void *run_for_long(void *arg)
+{
+    (void)horus_scheduler_run(arg, (int64_t)(20 * second));
+    test_raise(5); /* not reached */
+    return NULL;
+}
+enum { EXITS_IN_INIT = 1, EXITS_IN_SHUTDOWN, EXITS_IN_EVENT };
+static int exits_in;
+static horus_result init_that_exits(void *user)
+{
+    ((probe *)user)->inits++;
+    if (exits_in == EXITS_IN_INIT)
+        pthread_exit(NULL);
+    return HORUS_OK;
+}
+static horus_result shutdown_that_exits(void *user)
+{
+    ((probe *)user)->shutdowns++;
+    if (exits_in == EXITS_IN_SHUTDOWN)
+        pthread_exit(NULL);
+    return HORUS_OK;
+}
+static void event_that_exits(void *user, const horus_event *e)
+{
+    (void)user;
+    if (exits_in == EXITS_IN_EVENT && e->kind == HORUS_EVENT_FAILURE)
+        pthread_exit(NULL);
+}
+TEST(an_init_or_shutdown_that_ends_the_callers_thread_ends_the_run)
+{
+    for (exits_in = EXITS_IN_INIT; exits_in <= EXITS_IN_EVENT; exits_in++) {
+        horus_context *c = join(8 * MiB);
+        pthread_t thread;
+        static probe p[4];
+        memset(p, 0, sizeof p);
+        p[0].fail_at = 3; /* of 1 kHz: the run ends with the event, if not before */
+        p[0].fail_times = 1;
+        p[0].result = HORUS_E_SYSTEM;
+        horus_scheduler *s = open_with(c, NULL,
+                                       (horus_scheduler_desc){.watchdog_ns = 1000000,
+                                                              .flags = HORUS_SIGNALS,
+                                                              .on_event = event_that_exits});
+        add_probe(s, &p[0],
+                  (horus_node_desc){.name = "first",
+                                    .rate_num = 1000,
+                                    .on_failure = exits_in == EXITS_IN_SHUTDOWN
+                                                      ? HORUS_FAILURE_FATAL
+                                                      : HORUS_FAILURE_LOG});
+        for (int i = 1; i < 3; i++)
+            REQUIRE_OK(
+                horus_scheduler_add(s, &(horus_node_desc){.name = i == 1 ? "exits" : "as well",
+                                                          .tick = probe_tick,
+                                                          .init = init_that_exits,
+                                                          .shutdown = shutdown_that_exits,
+                                                          .user = &p[i],
+                                                          .compute = i == 2}));
+        add_probe(s, &p[3], (horus_node_desc){.name = "last"});
+        REQUIRE(pthread_create(&thread, NULL, run_for_long, s) == 0);
+        (void)pthread_join(thread, NULL);
+        CHECK_EQ(atomic_load(&board->flag[5]), 0);
+        horus_scheduler_stats st;
+        CHECK_OK(horus_scheduler_get_stats(s, &st, NULL, 0, NULL));
+        CHECK(!st.running);
+        CHECK_EQ(st.end, HORUS_END_FAILURE);
+        bool in_init = exits_in == EXITS_IN_INIT, in_shutdown = exits_in == EXITS_IN_SHUTDOWN;
+        const uint64_t inits[] = {1, 1, !in_init, !in_init};
+        const uint64_t shutdowns[] = {1, !in_init, !in_init, !in_init};
+        for (uint32_t i = 0; i < 4; i++) {
+            bool exited = (i == 1 && exits_in != EXITS_IN_EVENT) || (i == 2 && in_shutdown);
+            bool over = exited || (exits_in == EXITS_IN_EVENT && i != 2);
+            CHECK_EQ(p[i].inits, inits[i]);
+            CHECK_EQ(p[i].shutdowns, shutdowns[i]);
+            CHECK_EQ(stats_at(s, i).state, over ? HORUS_NODE_FAILED : HORUS_NODE_IDLE);
+            CHECK_EQ(stats_at(s, i).failures, exited + (i == 0 && !in_init));
+        }
+        exits_in += 100; /* not busy, and nobody exits any more */
+        CHECK_OK(horus_scheduler_run(s, (int64_t)ms));
+        CHECK_EQ(p[3].inits, inits[3] + 1);
+        exits_in -= 100;
+        CHECK_OK(horus_scheduler_close(s));
+        horus_context_close(c);
+    }
+}
+/* On a node's own thread: it is over, and counted, whichever callback it was. */
+static horus_result second_init_that_exits(void *user)
+{
+    probe *p = user;
+    if (++p->inits == 2)
+        pthread_exit(NULL);
+    return HORUS_OK;
+}
+static horus_result first_shutdown_that_exits(void *user)
+{
+    probe *p = user;
+    if (p->shutdowns++ == 0)
+        pthread_exit(NULL);
+    return HORUS_OK;
+}
+TEST(a_restart_that_ends_its_thread_is_a_failure_of_its_node_alone)
+{
+    horus_context *c = join(8 * MiB);
+    for (int in_init = 0; in_init < 2; in_init++) {
+        static probe p, q;
+        memset(&p, 0, sizeof p);
+        memset(&q, 0, sizeof q);
+        p.fail_at = 2;
+        p.fail_times = 1;
+        p.result = HORUS_E_SYSTEM;
+        horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){0});
+        REQUIRE_OK(horus_scheduler_add(
+            s, &(horus_node_desc){.name = "exits",
+                                  .tick = probe_tick,
+                                  .init = in_init ? second_init_that_exits : probe_init,
+                                  .shutdown = in_init ? probe_shutdown : first_shutdown_that_exits,
+                                  .user = &p,
+                                  .rate_num = 100,
+                                  .compute = true,
+                                  .on_failure = HORUS_FAILURE_RESTART,
+                                  .pause_ns = 25000000}));
+        add_probe(s, &q, (horus_node_desc){.name = "beside", .rate_num = 100});
+        CHECK_OK(horus_scheduler_run(s, (int64_t)(100 * ms)));
+        if (CHECK_TIMELY(p.ticks == 3 && p.inits == (in_init ? 2 : 1))) {
+            CHECK_EQ(stats_at(s, 0).state, HORUS_NODE_FAILED);
+            CHECK_EQ(stats_at(s, 0).failures, 2); /* its tick, and its thread's end */
+            CHECK_EQ(p.shutdowns, 1);
+        }
+        CHECK_EQ(stats_at(s, 0).ticks, p.ticks);
+        CHECK_EQ(stats_at(s, 0).ticks + stats_at(s, 0).skipped, 10);
+        CHECK_EQ(stats_at(s, 1).ticks + stats_at(s, 1).skipped, 10);
+        CHECK_EQ(q.shutdowns, 1);
+        CHECK_OK(horus_scheduler_close(s));
+    }
+    horus_context_close(c);
+}
+
+/* ---- a child that comes back from a callback */
+
+enum { FORKS_IN_TICK, FORKS_IN_INIT, FORKS_IN_SHUTDOWN, FORKS_IN_EVENT, FORKS_IN_SAFE, FORKS };
+static int forks_in;    /* which callback forks, once */
+static pid_t its_child; /* 0: this is it */
+static int its_status;  /* what it exits with */
+static void fork_in(int where)
+{
+    if (where != forks_in || its_child >= 0)
+        return;
+    fflush(NULL);
+    its_child = fork();
+    if (its_child > 0)
+        CHECK_EQ(WEXITSTATUS(test_wait(its_child)), its_status);
+}
+static horus_result tick_that_forks(void *user, horus_tick *t)
+{
+    probe *p = user;
+    p->ticks++;
+    CHECK(its_child != 0); /* none begins in a child */
+    if (t->count == 3)
+        fork_in(FORKS_IN_TICK);
+    if (its_child == 0)
+        horus_scheduler_log(t->scheduler, t, "not in the parent's black box");
+    return t->count == 5 ? HORUS_E_SYSTEM : HORUS_OK;
+}
+static horus_result init_that_forks(void *user)
+{
+    ((probe *)user)->inits++;
+    CHECK(its_child != 0);
+    fork_in(FORKS_IN_INIT);
+    return HORUS_OK;
+}
+static horus_result shutdown_that_forks(void *user)
+{
+    ((probe *)user)->shutdowns++;
+    CHECK(its_child != 0);
+    fork_in(FORKS_IN_SHUTDOWN);
+    return HORUS_OK;
+}
+static void safe_that_forks(void *user)
+{
+    ((probe *)user)->safes++;
+    CHECK(its_child != 0);
+    fork_in(FORKS_IN_SAFE);
+}
+static void event_that_forks(void *user, const horus_event *e)
+{
+    (void)user;
+    CHECK(its_child != 0);
+    if (e->kind == HORUS_EVENT_DEADLINE)
+        fork_in(FORKS_IN_EVENT);
+}
+TEST(a_child_that_comes_back_from_a_callback_ends_its_run_and_leaves_its_parents_alone)
+{
+    for (forks_in = 0; forks_in < 2 * FORKS; forks_in++) {
+        bool steps = forks_in >= FORKS;
+        horus_context *c = join(8 * MiB);
+        static probe p, q;
+        horus_record r[64];
+        size_t count = 0;
+        memset(&p, 0, sizeof p);
+        memset(&q, 0, sizeof q);
+        its_child = -1;
+        forks_in %= FORKS;
+        horus_scheduler *s = open_with(c, NULL,
+                                       (horus_scheduler_desc){.flags = HORUS_SIGNALS,
+                                                              .watchdog_ns = 3600000000000,
+                                                              .blackbox_bytes = 32768,
+                                                              .on_event = event_that_forks});
+        horus_node_desc d = {.name = "forks",
+                             .tick = tick_that_forks,
+                             .init = init_that_forks,
+                             .shutdown = shutdown_that_forks,
+                             .safe_state = safe_that_forks,
+                             .user = &p,
+                             .rate_num = 1000,
+                             .deadline_ns = 1,
+                             .on_miss = HORUS_MISS_SAFE_MODE,
+                             .on_failure = HORUS_FAILURE_RESTART,
+                             .pause_ns = 1};
+        REQUIRE_OK(horus_scheduler_add(s, &d));
+        d = (horus_node_desc){.name = "first",
+                              .tick = tick_that_tells,
+                              .shutdown = shutdown_that_forks,
+                              .user = &q,
+                              .order = -1};
+        d.compute = true;
+        REQUIRE_OK(horus_scheduler_add(s, &d));
+        horus_result result = steps ? horus_scheduler_step(s, (int64_t)(20 * ms))
+                                    : horus_scheduler_run(s, (int64_t)(20 * ms));
+        if (steps && result == HORUS_OK)
+            result = horus_scheduler_run(s, 0);
+        if (its_child == 0) { /* the child */
+            CHECK_RESULT(result, HORUS_E_DETACHED);
+            CHECK_TEXT(horus_last_error(), "came back from a callback");
+            CHECK_EQ(p.shutdowns + q.shutdowns, forks_in == FORKS_IN_SHUTDOWN);
+            CHECK_RESULT(horus_scheduler_run(s, 0), HORUS_E_DETACHED);
+            CHECK_OK(horus_scheduler_close(s));
+            test_leave(atomic_load(&board->failures) != 0);
+        }
+        CHECK(its_child > 0);
+        CHECK_OK(result);
+        CHECK_EQ(stats_at(s, 0).ticks, p.ticks);
+        CHECK_EQ(stats_at(s, 0).ticks + stats_at(s, 0).skipped, 20);
+        CHECK_EQ(stats_at(s, 0).failures, p.ticks > 5);
+        CHECK_EQ(p.shutdowns, p.inits);
+        CHECK_EQ(q.shutdowns, 1);
+        horus_scheduler_stats st;
+        CHECK_OK(horus_scheduler_get_stats(s, &st, NULL, 0, NULL));
+        CHECK_EQ(st.end, HORUS_END_DURATION);
+        CHECK_OK(horus_scheduler_read_records(c, "test", r, 64, &count));
+        for (size_t i = 0; i < count; i++)
+            CHECK(r[i].kind != HORUS_EVENT_LOG);
+        CHECK_OK(horus_scheduler_close(s));
+        horus_context_close(c);
+        forks_in += steps ? FORKS : 0;
+    }
+}
+/* On a thread of the scheduler's own there is no run to return from: the child is over with its thread. */
+TEST(a_child_of_a_compute_node_ends_with_its_thread)
+{
+    horus_context *c = join(8 * MiB);
+    static probe p, q;
+    its_child = -1;
+    its_status = EXIT_FAILURE;
+    forks_in = FORKS_IN_TICK;
+    horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){0});
+    REQUIRE_OK(horus_scheduler_add(s, &(horus_node_desc){.name = "forks",
+                                                         .tick = tick_that_forks,
+                                                         .shutdown = shutdown_that_forks,
+                                                         .user = &p,
+                                                         .rate_num = 1000,
+                                                         .compute = true}));
+    add_probe(s, &q, (horus_node_desc){.name = "beside", .rate_num = 100});
+    CHECK_OK(horus_scheduler_run(s, (int64_t)(200 * ms)));
+    CHECK_TIMELY(its_child > 0);
+    CHECK_EQ(stats_at(s, 0).ticks, p.ticks);
+    CHECK_EQ(stats_at(s, 0).ticks + stats_at(s, 0).skipped, 200);
+    CHECK_EQ(q.shutdowns, 1);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
+/* Memory of one process is the child's own: its scheduler runs there, once it has left its parent's run. */
+TEST(a_child_with_private_memory_leaves_its_parents_run_and_begins_its_own)
+{
+    horus_context *c;
+    static probe p;
+    fake f = {.now = 7};
+    REQUIRE_OK(horus_context_open(&c, &(horus_context_desc){.flags = HORUS_PRIVATE}));
+    its_child = -1;
+    forks_in = FORKS_IN_TICK;
+    horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){0});
+    REQUIRE_OK(horus_scheduler_add(
+        s, &(horus_node_desc){.name = "n", .tick = tick_that_forks, .user = &p, .rate_num = 1000}));
+    horus_result r = horus_scheduler_run(s, (int64_t)(10 * ms));
+    if (its_child == 0) {
+        CHECK_RESULT(r, HORUS_E_DETACHED);
+        CHECK_EQ(p.ticks, 4);
+        its_child = 1; /* and is a parent itself */
+        CHECK_OK(horus_scheduler_run(s, (int64_t)(10 * ms)));
+        CHECK_EQ(p.ticks, 14);
+        CHECK_EQ(stats_at(s, 0).ticks, 14);
+        CHECK_OK(horus_scheduler_close(s));
+        horus_context_close(c);
+        test_leave(atomic_load(&board->failures) != 0);
+    }
+    CHECK_OK(r);
+    CHECK_EQ(p.ticks, 10);
+    CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);
 }
 
@@ -2992,6 +3522,131 @@ TEST(rates_and_budgets_change_while_it_runs)
         CHECK_EQ(stats_at(s, 1).budget_misses, p.ticks - 50);
         CHECK_OK(horus_scheduler_close(s));
     }
+    horus_context_close(c);
+}
+/* One tick of node n, at 30 ms of 100 Hz, takes 55 ms and asks for 1 kHz meanwhile: what it left out is
+ * counted once, and what follows such a tick still does. */
+static horus_result tick_that_sets_its_own(void *user, horus_tick *t)
+{
+    probe *p = user;
+    if (t->phase == 3)
+        CHECK_OK(horus_scheduler_set_rate(t->scheduler, "n", 1000));
+    return probe_tick(p, t);
+}
+TEST(a_rate_set_within_a_slow_tick_counts_from_what_was_left_out)
+{
+    horus_context *c = join(8 * MiB);
+    for (int policy = 0; policy < 3; policy++) {
+        fake f = {.now = 7};
+        static probe p;
+        memset(&p, 0, sizeof p);
+        p.clock = &f;
+        p.slow_at = 3;
+        p.slow = 55 * ms;
+        horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){0});
+        add_probe(s, &p,
+                  (horus_node_desc){.name = "n",
+                                    .tick = tick_that_sets_its_own,
+                                    .rate_num = 100,
+                                    .overrun = (horus_overrun)policy,
+                                    .min_gap_ns = policy == HORUS_OVERRUN_MIN_GAP ? 25000000 : 0});
+        CHECK_OK(horus_scheduler_run(s, (int64_t)(200 * ms)));
+        horus_node_stats st = stats_at(s, 0);
+        /* it ends at 85. 40 to 80 are left out, phases 4 to 8, and then 81, 82 and so on */
+        CHECK_EQ(p.phase[4], policy == HORUS_OVERRUN_CATCH_UP        ? 4
+                             : policy == HORUS_OVERRUN_SKIP_TO_PHASE ? 13
+                                                                     : 20);
+        CHECK_EQ(p.due[4] - 7, policy == HORUS_OVERRUN_CATCH_UP        ? 31 * ms
+                               : policy == HORUS_OVERRUN_SKIP_TO_PHASE ? 85 * ms
+                                                                       : 110 * ms);
+        CHECK_EQ(st.skipped, policy == HORUS_OVERRUN_CATCH_UP        ? 0
+                             : policy == HORUS_OVERRUN_SKIP_TO_PHASE ? 9
+                                                                     : 16);
+        CHECK_EQ(p.phase[p.ticks - 1] + 1, st.ticks + st.skipped); /* nothing twice */
+        CHECK_EQ(p.due[p.ticks - 1] - 7, 199 * ms);
+        CHECK_OK(horus_scheduler_close(s));
+    }
+    horus_context_close(c);
+}
+/* At its third tick it sets the rate of node n, which pauses then. */
+static horus_result tick_that_sets_a_paused_one(void *user, horus_tick *t)
+{
+    (void)user;
+    if (t->count == 2)
+        CHECK_OK(horus_scheduler_set_rate(t->scheduler, "n", 200));
+    return HORUS_OK;
+}
+TEST(a_pause_goes_on_at_another_rate_and_is_counted_once)
+{
+    horus_context *c = join(8 * MiB);
+    fake f = {.now = 7};
+    static probe p;
+    p.clock = &f;
+    p.fail_at = 2;
+    p.fail_times = 1;
+    p.result = HORUS_E_SYSTEM;
+    horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){0});
+    add_probe(s, &p,
+              (horus_node_desc){.name = "n",
+                                .rate_num = 100,
+                                .on_failure = HORUS_FAILURE_SKIP,
+                                .max_failures = 1,
+                                .pause_ns = 65000000});
+    REQUIRE_OK(horus_scheduler_add(
+        s,
+        &(horus_node_desc){.name = "sets", .tick = tick_that_sets_a_paused_one, .rate_num = 20}));
+    CHECK_OK(horus_scheduler_run(s, (int64_t)(200 * ms)));
+    /* fails at 20, pauses until 85; the change is at 100, of the pass that ticks at 100 */
+    CHECK_EQ(p.due[3] - 7, 90 * ms);
+    CHECK_EQ(p.due[4] - 7, 100 * ms);
+    CHECK_EQ(p.due[5] - 7, 105 * ms);
+    CHECK_EQ(stats_at(s, 0).skipped, 6);
+    CHECK_OK(horus_scheduler_close(s));
+    memset(&p, 0, sizeof p); /* and one that ends only after the change */
+    p.clock = &f;
+    p.fail_at = 8;
+    p.fail_times = 1;
+    p.result = HORUS_E_SYSTEM;
+    f.now = 7;
+    s = open_with(c, &f, (horus_scheduler_desc){0});
+    add_probe(s, &p,
+              (horus_node_desc){.name = "n",
+                                .rate_num = 100,
+                                .on_failure = HORUS_FAILURE_SKIP,
+                                .max_failures = 1,
+                                .pause_ns = 65000000});
+    REQUIRE_OK(horus_scheduler_add(
+        s,
+        &(horus_node_desc){.name = "sets", .tick = tick_that_sets_a_paused_one, .rate_num = 20}));
+    CHECK_OK(horus_scheduler_run(s, (int64_t)(200 * ms)));
+    /* fails at 80; 90 and 100 are left out, then 105 to 140; back at 145 */
+    CHECK_EQ(p.due[9] - 7, 145 * ms);
+    CHECK_EQ(p.phase[9], 19);
+    CHECK_EQ(stats_at(s, 0).skipped, 10);
+    CHECK_EQ(p.phase[p.ticks - 1] + 1, stats_at(s, 0).ticks + stats_at(s, 0).skipped);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
+TEST(a_minimum_gap_is_kept_from_one_step_to_the_next)
+{
+    horus_context *c = join(8 * MiB);
+    fake f = {.now = 5};
+    static probe p;
+    p.clock = &f;
+    p.slow = 12 * ms;
+    p.slow_at = 2;
+    horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){0});
+    add_probe(s, &p,
+              (horus_node_desc){.name = "slow",
+                                .rate_num = 100,
+                                .overrun = HORUS_OVERRUN_MIN_GAP,
+                                .min_gap_ns = 25000000});
+    for (int i = 0; i < 20; i++)
+        CHECK_OK(horus_scheduler_step(s, (int64_t)(10 * ms)));
+    CHECK_EQ(p.due[2], 5 + 20 * ms); /* ends at 32; 57 is the soonest, 60 the phase */
+    CHECK_EQ(p.due[3], 5 + 60 * ms);
+    CHECK_EQ(p.due[4], 5 + 70 * ms);
+    CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);
 }
 static void *set_later(void *s)

@@ -108,6 +108,21 @@ mutant figures "the index of a record is not checked" \
             memcpy(to->node'
 mutant figures "a record waits for a number that never stands still" \
     'tries < 1000 && !horusi_cas64_acqrel(box' '!horusi_cas64_acqrel(box'
+mutant recording "the words of an entry are not counted" \
+    'e->words > HORUSI_DEED_WORDS || ' ''
+mutant recording "a name's length is not checked" \
+    'e->name_bytes >= HORUS_NAME_BYTES ||
+        ' ''
+mutant recording "a frame's descriptor is not held against its room" \
+    'got->bytes > sizeof got->wire ||' ''
+mutant recording "a message is not held against the buffer" \
+    'if (p->left > d->room) {' 'if (false) {'
+mutant recording "a frame whose entry is cut off stays held" \
+    '            horusi_release(d->got->frame.pool, d->got->frame.slot);
+    }
+    if (p->result < 0) {' '            (void)0;
+    }
+    if (p->result < 0) {'
 [ $((passed + failed)) -gt 0 ] || { echo "no such mutant:$chosen"; failed=1; }
 echo "mutants of checks: $passed found, $((failed - errors)) survive, $errors errors"
 echo "$passed passed, $failed failed"
