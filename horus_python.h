@@ -12506,8 +12506,8 @@ static PyMethodDef horusp_scheduler_methods[] = {
      "tick. A "
      "thread in run() that is no daemon keeps the interpreter from ending; a callback that blocks "
      "keeps "
-     "run() from ending. A child that a callback forks ends within it (os._exit, as "
-     "multiprocessing does)."},
+     "run() from ending. In a child that a callback forks, run() raises DetachedError once the "
+     "callback returns, and calls nothing more."},
     {"tick_for", HORUSP_FN(horusp_scheduler_tick_for), HORUSP_FAST,
      "tick_for($self, duration, node_names=None)\n--\n\nrun(), of these nodes alone."},
     {"tick_once", HORUSP_FN(horusp_scheduler_tick_once), HORUSP_FAST,

@@ -1019,6 +1019,28 @@ print(time.monotonic() - begin)
         horus.run(horus.Node("n", tick, rate=100, budget=1), duration=0.1)
         self.assertEqual(seen, [("(None, 0, 0.0, 0.0, inf, 1)", 0, 3, True)])
 
+    def test_a_child_that_returns_from_its_tick_ends_its_run(self):
+        self.assertEqual(program("""
+import horus, os, sys
+here, pids = os.getpid(), []
+def tick(node):
+    if os.getpid() != here:
+        print("a tick in the child")
+    elif not pids:
+        pids.append(os.fork() or 0)
+def shutdown(node):
+    if os.getpid() != here:
+        print("a shutdown in the child")
+s = horus.Scheduler()
+s.add(horus.Node("n", tick, rate=100, shutdown=shutdown))
+try:
+    s.run(duration=0.1)
+except horus.DetachedError:
+    sys.stdout.flush()
+    os._exit(7)
+print(os.WEXITSTATUS(os.waitpid(pids[0], 0)[1]), s.get_node_stats("n")["total_ticks"] > 1)
+""").strip(), "7 True")
+
     def test_a_killed_scheduler(self):
         child = subprocess.Popen([sys.executable, "-c", """
 import horus
