@@ -29,8 +29,8 @@ passed = failed = 0
 def run(command, log, **kw):
     env = {**os.environ, "HORUS_NAMESPACE": NAMESPACE, **kw.pop("env", {})}
     with open(log, "w") as file:
-        return subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=env, cwd=ROOT,
-                              stdin=subprocess.DEVNULL, **kw).returncode
+        return subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=env,
+                              **{"cwd": ROOT, "stdin": subprocess.DEVNULL, **kw}).returncode
 
 
 def interpreters():
@@ -156,12 +156,25 @@ def packaging(python):
     step("the installed module", run([venv, "-I", "-c", "import horus; horus.Image(2, 2)"], log) == 0, log)
     step("the stubs are those of the module",
          run([venv, os.path.join(ROOT, "horus-stubs", "generate.py"), "--check"], log) == 0, log)
-    mypy = [venv, "-m", "mypy", "--strict", "--cache-dir", os.path.join(BUILD, "mypy")]
-    step("mypy accepts what is right", run(mypy + ["tests/py_types.py"], log) == 0, log)
-    run(mypy + ["tests/py_types_bad.py"], log)
-    with open(log) as file:
-        lines = {int(n) for n in re.findall(r"py_types_bad.py:(\d+): error", file.read())}
-    step("mypy refuses what is wrong", lines == {4, 5, 6, 7, 8}, log)
+    place = os.path.join(BUILD, "types")  # where there is no horus-stubs but the installed one
+    shutil.rmtree(place, ignore_errors=True)
+    os.makedirs(place)
+    for name in ("py_types.py", "py_types_bad.py"):
+        shutil.copy(os.path.join(HERE, name), place)
+    with open(os.path.join(place, "pyrightconfig.json"), "w") as file:
+        file.write("{}")  # else pyright takes the folder of the next pyproject.toml above, and finds the stubs there
+    checkers = {"mypy": [venv, "-m", "mypy", "--strict", "--cache-dir", os.path.join(BUILD, "mypy")]}
+    other = environment(python, os.path.join(BUILD, "pyright"), ["pyright[nodejs]"])  # node comes as a wheel
+    if other:
+        checkers["pyright"] = [other, "-m", "pyright", "--pythonpath", venv]
+    else:
+        print("skipped: pyright cannot be installed")
+    for name, command in checkers.items():
+        step(f"{name} accepts what is right", run(command + ["py_types.py"], log, cwd=place) == 0, log)
+        run(command + ["py_types_bad.py"], log, cwd=place)
+        with open(log) as file:
+            lines = {int(n) for n in re.findall(r"py_types_bad.py:(\d+):.* error", file.read())}
+        step(f"{name} refuses what is wrong", lines == {4, 5, 6, 7, 8}, log)
 
 
 def drop_in(python, folder):
