@@ -431,6 +431,6 @@ class Errors(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if MISSING:
+    if MISSING and not any("." in name for name in sys.argv[1:]):  # all of it is to be run
         print("not run here: " + ", ".join(MISSING), file=sys.stderr)
     unittest.main()

@@ -4,7 +4,7 @@
     VERSION=3.11 python3 tests/python_test.py  one version; FRAMEWORKS=0: without those of the interop matrix
 
 Each version runs the tests that need NumPy alone; one that has their wheels also the frameworks'; one runs
-all once more with the module built for AddressSanitizer."""
+all once more with the module built for AddressSanitizer; two also run with the first and the last NumPy 1.x."""
 import concurrent.futures
 import glob
 import os
@@ -19,6 +19,7 @@ ROOT = os.path.dirname(HERE)
 BUILD = os.path.join(ROOT, "build", "python")
 PLAIN = ["py_frames_test", "py_topics_test", "py_leaks_test", "py_codec_test",
          "py_messages_test", "py_scheduler_test", "py_recording_test"]
+NUMPY_1 = ["py_frames_test", "py_codec_test", "py_messages_test", "py_topics_test", "py_interop_test Matrix.test_numpy"]
 FRAMEWORKS = ["numpy", "ml_dtypes", "jax", "tensorflow-cpu", "opencv-python-headless", "onnxruntime", "onnx",
               "msgpack", "hypothesis", "apache-tvm-ffi"]
 TORCH = ["torch==2.13.0+cpu", "torch==2.13.0", "torch"]  # the first that can be had
@@ -57,6 +58,12 @@ def home_of(found):
     return next((k for k in ((3, 11, 0), (3, 12, 0), (3, 10, 0), (3, 13, 0)) if k in found), next(iter(found)))
 
 
+def old_numpy(key, found):
+    """Which NumPy 1.x this version is to be tested with: the last one or the first, or None."""
+    last = max((k for k in found if k[1] <= 12 and not k[2]), key=lambda k: (k != home_of(found), k), default=None)
+    return "numpy<2" if key == last else "numpy==1.19.5" if key == (3, 9, 0) else None
+
+
 def build(python, folder, flags=()):
     """The module, by README's line."""
     os.makedirs(folder, exist_ok=True)
@@ -85,12 +92,11 @@ def environment(python, folder, packages):
 def tests(label, python, module, names, env=None, options=()):
     global passed, failed
     for name in names:
-        if not os.path.exists(os.path.join(HERE, name + ".py")):
-            continue
+        name, *only = name.split()
         log = os.path.join(BUILD, f"{label}.{name}.log".replace(" ", "_"))
         begin = time.time()
         try:
-            code = run([python, *options, os.path.join(HERE, name + ".py"), "-v"], log, timeout=900,
+            code = run([python, *options, os.path.join(HERE, name + ".py"), "-v", *only], log, timeout=900,
                        env=dict({"PYTHONPATH": module,  # versions run beside each other
                                  "HORUS_NAMESPACE": f"{NAMESPACE}.{label.replace(' ', '-')}"}, **(env or {})))
         except subprocess.TimeoutExpired:
@@ -230,6 +236,14 @@ def main():
            step(f"{label}: NumPy", environment(python, venv, ["numpy"]), venv + ".pip.log"):
             tests(label, os.path.join(venv, "bin", "python"), folder, PLAIN, options=["-X", "dev"],
                   env={} if key == home else {"ROUNDS": "1000"})
+        old = old_numpy(key, found)
+        if old:
+            theirs = environment(python, venv + "numpy1", [old, "ml_dtypes"] if old == "numpy<2" else [old])
+            if theirs:
+                tests(f"{label} numpy {'1.26' if old == 'numpy<2' else '1.19'}", theirs, folder, NUMPY_1 if old == "numpy<2" else NUMPY_1[:1], options=["-X", "dev"],
+                      env={"ROUNDS": "1000"})
+            else:
+                print(f"skipped: {label}: {old} cannot be installed")
         if key == home:
             readme(os.path.join(venv, "bin", "python"), folder)
             packaging(python)
