@@ -145,7 +145,7 @@ class Killed(unittest.TestCase):
                 deaths += 1
                 self.look((operation, n, "SEED", SEED))
             self.values.recv_all()
-        print(f"SEED={SEED}: {len(counts)} operations, {sum(counts.values())} instructions, {deaths} deaths: {counts}",
+        print(f"kills: SEED={SEED}: {len(counts)} operations, {sum(counts.values())} instructions, {deaths} deaths: {counts}",
               file=sys.stderr)
         for topic in (self.frames, self.values, self.typed):
             topic.close()

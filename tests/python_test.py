@@ -2,6 +2,7 @@
 
     python3 tests/python_test.py            build/python/<version> gets a module and a virtual environment each
     VERSION=3.11 python3 tests/python_test.py  one version; FRAMEWORKS=0: without those of the interop matrix
+    python3 tests/python_test.py NAME...       these tests only (py_kill_test), with one version; LARGE=1 is theirs
 
 Each version runs the tests that need NumPy alone; one that has their wheels also the frameworks'; one runs
 all once more with the module built for AddressSanitizer; two also run with the first and the last NumPy 1.x."""
@@ -22,7 +23,9 @@ PLAIN = ["py_frames_test", "py_topics_test", "py_leaks_test", "py_codec_test",
 NUMPY_1 = ["py_frames_test", "py_codec_test", "py_messages_test", "py_topics_test", "py_interop_test Matrix.test_numpy"]
 FRAMEWORKS = ["numpy", "ml_dtypes", "jax", "tensorflow-cpu", "opencv-python-headless", "onnxruntime", "onnx",
               "msgpack", "hypothesis", "apache-tvm-ffi"]
+WITH_FRAMEWORKS = ["py_interop_test", "py_together_test", "py_examples_test", "py_pages_test"]
 TORCH = ["torch==2.13.0+cpu", "torch==2.13.0", "torch"]  # the first that can be had
+LIMIT = 14400 if os.environ.get("LARGE") else 900
 NAMESPACE = f"py.test.{os.getpid()}"
 passed = failed = 0
 
@@ -96,11 +99,11 @@ def tests(label, python, module, names, env=None, options=()):
         log = os.path.join(BUILD, f"{label}.{name}.log".replace(" ", "_"))
         begin = time.time()
         try:
-            code = run([python, *options, os.path.join(HERE, name + ".py"), "-v", *only], log, timeout=900,
+            code = run([python, *options, os.path.join(HERE, name + ".py"), "-v", *only], log, timeout=LIMIT,
                        env=dict({"PYTHONPATH": module,  # versions run beside each other
                                  "HORUS_NAMESPACE": f"{NAMESPACE}.{label.replace(' ', '-')}"}, **(env or {})))
         except subprocess.TimeoutExpired:
-            code = "no end after 900 s"
+            code = f"no end after {LIMIT} s"
         with open(log, errors="replace") as file:
             text = file.read()
         ran = re.search(r"^Ran (\d+) tests?", text, re.M)
@@ -114,7 +117,7 @@ def tests(label, python, module, names, env=None, options=()):
         print(f"{time.time() - begin:7.1f} s  {label:22} {name:18} {n - bad - len(skipped)} passed, {bad} failed")
         for why in sorted(set(skipped)):
             print(f"skipped: {label} {name}: {why}")
-        for line in re.findall(r"^python fuzzing: seed .*", text, re.M):
+        for line in re.findall(r"^(?:python fuzzing: seed|frames checked|leaks:|kills:) .*", text, re.M):
             print("    " + line)
         for line in re.findall(r"^not run here: .*", text, re.M):
             print(f"skipped: {label} {name}: {line}")
@@ -206,6 +209,40 @@ def step(label, ok, log):
     return False
 
 
+def frameworks(python, folder):
+    """Begins to install them, unless they are there. Returns the process, or None."""
+    if os.path.exists(folder + "/ready"):
+        return None
+    script = "\n".join([f"'{python}' -m venv '{folder}' && '{folder}/bin/pip' install -q " + " ".join(FRAMEWORKS),
+                        " || ".join(f"'{folder}/bin/pip' install -q '{t}'" for t in TORCH) +
+                        f" && echo ok > '{folder}/ready'"])
+    with open(folder + ".pip.log", "w") as log:
+        return subprocess.Popen(["sh", "-c", script], stdout=log, stderr=subprocess.STDOUT)
+
+
+def some(names, python, folder, whole):
+    """These tests only, in the environment that each needs."""
+    if step("the module", build(python, folder) == 0, folder + ".build.log"):
+        for name in names:
+            venv = os.path.join(BUILD, "venv" + os.path.basename(folder))
+            if name.split()[0] in WITH_FRAMEWORKS:
+                pip, log, venv = frameworks(python, whole), whole + ".pip.log", whole
+                there = pip is None or pip.wait() == 0
+            else:
+                log = venv + ".pip.log"
+                there = environment(python, venv, ["numpy"])
+            if step(f"{name}: installation", there, log):
+                tests("large" if os.environ.get("LARGE") else "alone", venv + "/bin/python", folder, [name])
+    return end()
+
+
+def end():
+    left = [f for f in os.listdir("/dev/shm") if NAMESPACE in f]
+    step("nothing is left in /dev/shm: " + " ".join(left), not left, "")
+    print(f"{passed} passed, {failed} failed")
+    return failed != 0
+
+
 def main():
     os.makedirs(BUILD, exist_ok=True)
     found = interpreters()
@@ -217,13 +254,11 @@ def main():
         print(f"VERSION={only}: not found here")
         return 1
     home = home_of(found)
-    pip = None
     whole = os.path.join(BUILD, "frameworks")
-    if os.environ.get("FRAMEWORKS", "1") != "0" and not os.path.exists(whole + "/ready"):
-        script = "\n".join([f"'{found[home]}' -m venv '{whole}' && '{whole}/bin/pip' install -q " + " ".join(FRAMEWORKS),
-                            " || ".join(f"'{whole}/bin/pip' install -q '{t}'" for t in TORCH) +
-                            f" && echo ok > '{whole}/ready'"])
-        pip = subprocess.Popen(["sh", "-c", script], stdout=open(whole + ".pip.log", "w"), stderr=subprocess.STDOUT)
+    if len(sys.argv) > 1:
+        return some(sys.argv[1:], found[home], os.path.join(BUILD, f"{home[0]}.{home[1]}"), whole)
+    pip = frameworks(found[home], whole) if os.environ.get("FRAMEWORKS", "1") != "0" else None
+
     def version_of(key):
         python = found[key]
         version = f"{key[0]}.{key[1]}" + ("t" if key[2] else "")
@@ -240,8 +275,8 @@ def main():
         if old:
             theirs = environment(python, venv + "numpy1", [old, "ml_dtypes"] if old == "numpy<2" else [old])
             if theirs:
-                tests(f"{label} numpy {'1.26' if old == 'numpy<2' else '1.19'}", theirs, folder, NUMPY_1 if old == "numpy<2" else NUMPY_1[:1], options=["-X", "dev"],
-                      env={"ROUNDS": "1000"})
+                tests(f"{label} numpy {'1.26' if old == 'numpy<2' else '1.19'}", theirs, folder,
+                      NUMPY_1 if old == "numpy<2" else NUMPY_1[:1], options=["-X", "dev"], env={"ROUNDS": "1000"})
             else:
                 print(f"skipped: {label}: {old} cannot be installed")
         if key == home:
@@ -265,15 +300,9 @@ def main():
     elif not only or only == f"{home[0]}.{home[1]}":
         if step("frameworks: installation", pip is None or pip.wait() == 0, whole + ".pip.log"):
             tests("frameworks", whole + "/bin/python", os.path.join(BUILD, f"{home[0]}.{home[1]}"),
-                  ["py_interop_test", "py_together_test", "py_examples_test", "py_pages_test"] +
-                  [n for n in PLAIN if n not in  # seen above, with this Python
-                   ("py_leaks_test", "py_scheduler_test", "py_recording_test")])
-    left = [f for f in os.listdir("/dev/shm") if NAMESPACE in f]
-    if left:
-        print("left behind in /dev/shm:", *left)
-    step("nothing is left in /dev/shm", not left, "")
-    print(f"{passed} passed, {failed} failed")
-    return failed != 0
+                  WITH_FRAMEWORKS + [n for n in PLAIN if n not in  # seen above, with this Python
+                                     ("py_leaks_test", "py_scheduler_test", "py_recording_test")])
+    return end()
 
 
 if __name__ == "__main__":
