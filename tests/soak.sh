@@ -1,8 +1,9 @@
 #!/bin/bash
 # The large configurations of the harnesses, for about MINUTES (default 30): every instruction a place
 # to die, coverage and storms on one core; interleavings, weakened orders, broken protocols and fuzzing
-# on the other. What must be whole is not cut to MINUTES: all deaths, all weakened orders, all mutants,
-# coverage. Ends with the figures of each and N passed, N failed. The logs are in build/soak.
+# on the other, and Python: frameworks that hold frames and are killed, a million of each operation, every
+# instruction of a send, a receive and a release. What must be whole is not cut to MINUTES: all deaths, all
+# weakened orders, all mutants, coverage, the Python tests. Ends with the figures of each and N passed, N failed. The logs are in build/soak.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 minutes=${MINUTES:-30}
