@@ -220,19 +220,19 @@ def frameworks(python, folder):
         return subprocess.Popen(["sh", "-c", script], stdout=log, stderr=subprocess.STDOUT)
 
 
-def some(names, python, folder, whole):
-    """These tests only, in the environment that each needs."""
+def some(names, python, plain, whole):
+    """These tests only, in the environment that each needs; others may run beside them, with their own module."""
+    folder = os.path.join(BUILD, "only." + names[0].replace(" ", "."))
     if step("the module", build(python, folder) == 0, folder + ".build.log"):
         for name in names:
-            venv = os.path.join(BUILD, "venv" + os.path.basename(folder))
             if name.split()[0] in WITH_FRAMEWORKS:
-                pip, log, venv = frameworks(python, whole), whole + ".pip.log", whole
+                pip, venv = frameworks(python, whole), whole
                 there = pip is None or pip.wait() == 0
             else:
-                log = venv + ".pip.log"
+                venv = plain
                 there = environment(python, venv, ["numpy"])
-            if step(f"{name}: installation", there, log):
-                tests("large" if os.environ.get("LARGE") else "alone", venv + "/bin/python", folder, [name])
+            if step(f"{name}: installation", there, venv + ".pip.log"):
+                tests("only", venv + "/bin/python", folder, [name])
     return end()
 
 
@@ -256,7 +256,7 @@ def main():
     home = home_of(found)
     whole = os.path.join(BUILD, "frameworks")
     if len(sys.argv) > 1:
-        return some(sys.argv[1:], found[home], os.path.join(BUILD, f"{home[0]}.{home[1]}"), whole)
+        return some(sys.argv[1:], found[home], os.path.join(BUILD, f"venv{home[0]}.{home[1]}"), whole)
     pip = frameworks(found[home], whole) if os.environ.get("FRAMEWORKS", "1") != "0" else None
 
     def version_of(key):
