@@ -126,26 +126,6 @@ def tests(label, python, module, names, env=None, options=()):
         sys.stdout.flush()
 
 
-def readme(python, folder):
-    """README's Python programs run, and its gcc line makes the module."""
-    with open(os.path.join(ROOT, "README.md")) as file:
-        text = file.read()
-    for i, program in enumerate(re.findall(r"```python\n(.*?)```", text, re.S)):
-        log = os.path.join(BUILD, f"readme{i}.log")
-        step(f"README's program {i + 1}", run([python, "-c", program], log, env={"PYTHONPATH": folder}) == 0, log)
-    line = re.search(r"^    (gcc [^\n]*PYTHON[^\n]*\\\n[^\n]*)$", text, re.M).group(1)
-    place = os.path.join(BUILD, "readme")
-    shutil.rmtree(place, ignore_errors=True)
-    os.makedirs(place)
-    for name in ("horus.h", "horus_python.h"):
-        os.symlink(os.path.join(ROOT, name), os.path.join(place, name))
-    config = os.path.join(os.path.dirname(os.path.realpath(python)), "python3-config")
-    line = line.replace("python3-config", config if os.path.exists(config) else "python3-config")
-    log = os.path.join(BUILD, "readme.gcc.log")
-    step("README's gcc line", run(["bash", "-c", f"cd {place} && {line} && '{python}' -c 'import horus; "
-                                   "print(horus.__version__, horus.Image(2, 2))'"], log) == 0, log)
-
-
 def packaging(python):
     """pip install . gives the module and its types, and type checkers find them."""
     folder = os.path.join(BUILD, "pip")
@@ -280,7 +260,6 @@ def main():
             else:
                 print(f"skipped: {label}: {old} cannot be installed")
         if key == home:
-            readme(os.path.join(venv, "bin", "python"), folder)
             packaging(python)
             drop_in(os.path.join(venv, "bin", "python"), folder)
             tests("killed", os.path.join(venv, "bin", "python"), folder, ["py_kill_test"])
