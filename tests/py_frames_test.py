@@ -447,6 +447,22 @@ class Tensors(unittest.TestCase):
             with self.assertRaises((ValueError, RuntimeError, FileNotFoundError)):
                 horus.Tensor.from_descriptor(1, bad)
 
+    def test_a_descriptor_larger_than_its_slot(self):
+        tensor = horus.Tensor.from_numpy(pattern((3, 4), "f8"))
+        good, refused = tensor.to_descriptor(), 0
+        for place in range(0, len(good) - 3, 4):
+            for value in (5, 1 << 10, 1 << 20, 0x7fffffff, 0xffffffff):
+                bad = good[:place] + value.to_bytes(4, "little") + good[place + 4:]
+                try:
+                    made = horus.Tensor.from_descriptor(1, bad)
+                except (RuntimeError, FileNotFoundError, ValueError):
+                    refused += 1
+                    continue
+                self.assertLessEqual(made.nbytes, 4096, (place, value))  # what the smallest slot has
+                made.tolist()
+        self.assertGreaterEqual(refused, 45)
+        self.assertEqual(tensor.tolist(), pattern((3, 4), "f8").tolist())
+
     def test_bfloat16_where_numpy_has_none(self):
         x = horus.Tensor([3], "bfloat16")
         self.assertEqual((x.dtype, x.nbytes), ("bfloat16", 6))
@@ -749,6 +765,30 @@ class Protocol(unittest.TestCase):
             horus.Tensor.from_dlpack(Broken())
         with self.assertRaises(ValueError):
             horus.Tensor.from_dlpack(NoCapsule())
+
+    def test_a_gpu_producer(self):
+        new = ctypes.pythonapi.PyCapsule_New
+        new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+        deleted, data = [], np.zeros(2, "f4")
+        managed = x.foreign(deleted, x.prototype([2], device=(2, 0), data=address(data)))
+        capsule = new(ctypes.cast(managed, ctypes.c_void_p), b"dltensor_versioned", None)
+
+        class Gpu:
+            def __dlpack_device__(self):
+                return 2, 0
+
+            def __dlpack__(self, **kw):
+                return capsule
+
+        class Unwilling(Gpu):
+            def __dlpack__(self, **kw):
+                raise BufferError("it lies on a GPU")
+        with self.assertRaisesRegex(BufferError, "device|CPU"):
+            horus.Tensor.from_dlpack(Gpu())
+        with self.assertRaisesRegex(BufferError, "it lies on a GPU"):
+            horus.Tensor.from_dlpack(Unwilling())
+        self.assertIn('"dltensor_versioned"', repr(capsule))  # not consumed: its memory is still the producer's
+        self.assertEqual(deleted, [])
 
     @unittest.skipIf(NUMPY < (1, 23), "NumPy exports DLPack from 1.23 on")
     def test_from_numpys_own_dlpack(self):
