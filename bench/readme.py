@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the figures of bench/results.json into README.md, between its markers."""
+"""Writes the figures of bench/results.json into README.md, between its markers: those of C, and where Python is told of, those of Python."""
 import json
 import os
 import re
@@ -46,22 +46,22 @@ def main():
             ratio = "%.2f" % r["ratio"] if r["reference"] == "floor: one line" else ""
             lines.append("| %s | %s | %s | %s |" % (label, shown(r["value"], r["unit"]),
                                                     shown(r["p99"], r["unit"]), ratio))
-    python = [(label, rows[name], beside, rows[other]) for label, name, beside, other in PYTHON
-              if name in rows and other in rows]
-    if python:
-        lines += ["", "| in Python | | beside it | |", "| --- | --- | --- | --- |"]
-    for label, r, beside, other in python:
-        lines.append("| %s | %.0f ns | %s | %.0f ns |" % (label, r["value"], beside, other["value"]))
     lines += ["", "![figures](bench/results.svg)", ""]
     if os.path.exists(os.path.join(HERE, "latency.svg")):
         lines += ["![how late a 1 kHz node begins](bench/latency.svg)", ""]
     lines.append("`make bench` on: %s. Two processes pinned to two cores, nothing trimmed."
                  % rows["machine"]["value"])
+    python = [(label, rows[name], beside, rows[other]) for label, name, beside, other in PYTHON
+              if name in rows and other in rows]
+    table = ["| by `make bench`, on the machine above | | beside it | |", "| --- | --- | --- | --- |"]
+    table += ["| %s | %.0f ns | %s | %.0f ns |" % (label, r["value"], beside, other["value"])
+              for label, r, beside, other in python]
     path = os.path.join(HERE, "..", "README.md")
     with open(path) as f:
         text = f.read()
-    text = re.sub(r"<!-- bench -->.*<!-- /bench -->",
-                  lambda m: "<!-- bench -->\n" + "\n".join(lines) + "\n<!-- /bench -->", text, flags=re.S)
+    for place, content in (("bench", lines), ("bench python", table if python else [])):
+        begin, end = "<!-- %s -->\n" % place, "<!-- /%s -->" % place
+        text = re.sub(begin + ".*?" + end, lambda m: begin + "".join(l + "\n" for l in content) + end, text, flags=re.S)
     with open(path, "w") as f:
         f.write(text)
 

@@ -1,8 +1,10 @@
 """Python processes killed after every instruction of a send, a receive, a release and an alloc.
 
-A child of fork joins, stops itself, is stepped by ptrace for N instructions of one operation and killed. The
-survivor then finds whole messages or none, can go on, and after a sweep the books balance. POINTS=40 instructions
-of each operation are tried, spread evenly from a random start (SEED); LARGE=1: every single one."""
+A child of fork joins, stops itself, is brought by ptrace to instruction N of one operation and killed. The
+survivor then finds whole messages or none, can go on, and after a sweep the books balance. One child is stepped
+through the whole operation, and each place that it comes to is noted; in the others a breakpoint at the last new
+place before N brings it near, single steps bring it there, and where it came to is looked at, not assumed.
+POINTS=100 instructions of each operation are tried, spread evenly from a random start (SEED); LARGE=1: every one."""
 import ctypes
 import gc
 import os
@@ -14,10 +16,12 @@ import unittest
 import horus
 import numpy as np
 
-POINTS = int(os.environ.get("POINTS", "40"))
+POINTS = int(os.environ.get("POINTS", "100"))
 SEED = int(os.environ.get("SEED", time.time_ns() % 2**32))
 LARGE = bool(os.environ.get("LARGE"))
-PTRACE_TRACEME, PTRACE_CONT, PTRACE_KILL, PTRACE_SINGLESTEP, PTRACE_SETOPTIONS, EXITKILL = 0, 7, 8, 9, 0x4200, 0x100000
+PTRACE_TRACEME, PTRACE_PEEKTEXT, PTRACE_PEEKUSER, PTRACE_POKETEXT, PTRACE_POKEUSER = 0, 1, 3, 4, 6
+PTRACE_CONT, PTRACE_SINGLESTEP, PTRACE_SETOPTIONS, EXITKILL = 7, 9, 0x4200, 0x100000
+PC = 16 * 8  # of struct user: rip
 libc = ctypes.CDLL(None, use_errno=True)
 ptrace = libc.ptrace
 ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
@@ -72,17 +76,41 @@ class Killed(unittest.TestCase):
         ptrace(PTRACE_SETOPTIONS, pid, None, EXITKILL)
         return pid
 
-    def step(self, pid, most):
-        """Steps until the child stops itself again; how many steps, at most `most`."""
-        for n in range(most):
-            if ptrace(PTRACE_SINGLESTEP, pid, None, None) != 0:
-                raise OSError(ctypes.get_errno(), "ptrace")
-            _, status = os.waitpid(pid, 0)
-            if not os.WIFSTOPPED(status):
-                self.fail(f"the child ended, status {status:x}")
-            if os.WSTOPSIG(status) == signal.SIGSTOP:
-                return n
-        return most
+    def go(self, pid, how):
+        """Goes on until the next stop. Returns its signal."""
+        if ptrace(how, pid, None, None) != 0:
+            raise OSError(ctypes.get_errno(), "ptrace")
+        _, status = os.waitpid(pid, 0)
+        if not os.WIFSTOPPED(status):
+            self.fail(f"the child ended, status {status:x}")
+        return os.WSTOPSIG(status)
+
+    def place(self, pid):
+        return ptrace(PTRACE_PEEKUSER, pid, PC, None)
+
+    def trace(self, pid):
+        """Steps until the child stops itself again. Returns where it was before each step."""
+        places = []
+        while True:
+            places.append(self.place(pid))
+            if self.go(pid, PTRACE_SINGLESTEP) == signal.SIGSTOP:
+                return places
+
+    def bring(self, pid, places, n):
+        """Brings the child to its n-th instruction. Returns whether it is where the first one was."""
+        anchor = self.anchors[n]
+        if anchor:
+            place = places[anchor]
+            word = ptrace(PTRACE_PEEKTEXT, pid, place, None)
+            trap = word & ~0xff | 0xcc
+            if ptrace(PTRACE_POKETEXT, pid, place, trap) != 0 or self.go(pid, PTRACE_CONT) != signal.SIGTRAP:
+                return False
+            ptrace(PTRACE_POKETEXT, pid, place, word)
+            ptrace(PTRACE_POKEUSER, pid, PC, place)
+        for _ in range(n - anchor):
+            if self.go(pid, PTRACE_SINGLESTEP) != signal.SIGTRAP:
+                return False
+        return self.place(pid) == places[n]
 
     def kill(self, pid):
         os.kill(pid, signal.SIGKILL)
@@ -128,25 +156,36 @@ class Killed(unittest.TestCase):
         self.used = 0  # slots in use, known from the first look on
         self.look("before")
         np.zeros(1)
-        deaths, counts = 0, {}
+        deaths, strays, counts = 0, 0, {}
         for index, operation in enumerate(("send frame", "receive frame", "send value", "receive value", "send message",
                                            "alloc", "release", "export", "close")):
             pid = self.start(operation)
-            steps = self.step(pid, 10**6)
+            places = self.trace(pid)
+            steps = len(places)
             self.kill(pid)
+            known, self.anchors = set(), []  # of each step: the last one before it, to a place that was new
+            for n, place in enumerate(places):
+                self.anchors.append(self.anchors[-1] if place in known else n)
+                known.add(place)
             self.look((operation, "all"))
             counts[operation] = steps
             self.assertGreater(steps, 200, operation)
             stride = 1 if LARGE else max(1, steps // POINTS)
             for n in range((SEED + index) % stride, steps, stride):
-                pid = self.start(operation)
-                self.step(pid, n)
-                self.kill(pid)
-                deaths += 1
+                for _ in range(3):  # the heap may differ, and so the way
+                    pid = self.start(operation)
+                    there = self.bring(pid, places, n)
+                    self.kill(pid)
+                    deaths += 1
+                    if there:
+                        break
+                strays += not there
                 self.look((operation, n, "SEED", SEED))
             self.values.recv_all()
-        print(f"SEED={SEED}: {len(counts)} operations, {sum(counts.values())} instructions, {deaths} deaths: {counts}",
+        print(f"kills: SEED={SEED}: {len(counts)} operations, {sum(counts.values())} instructions, {deaths} deaths, "
+              f"{strays} places not reached: {counts}",
               file=sys.stderr)
+        self.assertLess(strays, 10 + deaths // 50)
         for topic in (self.frames, self.values, self.typed):
             topic.close()
         horus.sweep()

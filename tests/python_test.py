@@ -2,9 +2,10 @@
 
     python3 tests/python_test.py            build/python/<version> gets a module and a virtual environment each
     VERSION=3.11 python3 tests/python_test.py  one version; FRAMEWORKS=0: without those of the interop matrix
+    python3 tests/python_test.py NAME...       these tests only (py_kill_test), with one version; LARGE=1 is theirs
 
 Each version runs the tests that need NumPy alone; one that has their wheels also the frameworks'; one runs
-all once more with the module built for AddressSanitizer."""
+all once more with the module built for AddressSanitizer; two also run with the first and the last NumPy 1.x."""
 import concurrent.futures
 import glob
 import os
@@ -19,9 +20,12 @@ ROOT = os.path.dirname(HERE)
 BUILD = os.path.join(ROOT, "build", "python")
 PLAIN = ["py_frames_test", "py_topics_test", "py_leaks_test", "py_codec_test",
          "py_messages_test", "py_scheduler_test", "py_recording_test"]
+NUMPY_1 = ["py_frames_test", "py_codec_test", "py_messages_test", "py_topics_test", "py_interop_test Matrix.test_numpy"]
 FRAMEWORKS = ["numpy", "ml_dtypes", "jax", "tensorflow-cpu", "opencv-python-headless", "onnxruntime", "onnx",
               "msgpack", "hypothesis", "apache-tvm-ffi"]
+WITH_FRAMEWORKS = ["py_interop_test", "py_together_test", "py_examples_test", "py_pages_test"]
 TORCH = ["torch==2.13.0+cpu", "torch==2.13.0", "torch"]  # the first that can be had
+LIMIT = 14400 if os.environ.get("LARGE") else 900
 NAMESPACE = f"py.test.{os.getpid()}"
 passed = failed = 0
 
@@ -29,8 +33,8 @@ passed = failed = 0
 def run(command, log, **kw):
     env = {**os.environ, "HORUS_NAMESPACE": NAMESPACE, **kw.pop("env", {})}
     with open(log, "w") as file:
-        return subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=env, cwd=ROOT,
-                              stdin=subprocess.DEVNULL, **kw).returncode
+        return subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=env,
+                              **{"cwd": ROOT, "stdin": subprocess.DEVNULL, **kw}).returncode
 
 
 def interpreters():
@@ -55,6 +59,12 @@ def interpreters():
 def home_of(found):
     """The version that has the frameworks' wheels."""
     return next((k for k in ((3, 11, 0), (3, 12, 0), (3, 10, 0), (3, 13, 0)) if k in found), next(iter(found)))
+
+
+def old_numpy(key, found):
+    """Which NumPy 1.x this version is to be tested with: the last one or the first, or None."""
+    last = max((k for k in found if k[1] <= 12 and not k[2]), key=lambda k: (k != home_of(found), k), default=None)
+    return "numpy<2" if key == last else "numpy==1.19.5" if key == (3, 9, 0) else None
 
 
 def build(python, folder, flags=()):
@@ -92,16 +102,15 @@ def environment(python, folder, packages):
 def tests(label, python, module, names, env=None, options=()):
     global passed, failed
     for name in names:
-        if not os.path.exists(os.path.join(HERE, name + ".py")):
-            continue
+        name, *only = name.split()
         log = os.path.join(BUILD, f"{label}.{name}.log".replace(" ", "_"))
         begin = time.time()
         try:
-            code = run([python, *options, os.path.join(HERE, name + ".py"), "-v"], log, timeout=900,
+            code = run([python, *options, os.path.join(HERE, name + ".py"), "-v", *only], log, timeout=LIMIT,
                        env=dict({"PYTHONPATH": module,  # versions run beside each other
                                  "HORUS_NAMESPACE": f"{NAMESPACE}.{label.replace(' ', '-')}"}, **(env or {})))
         except subprocess.TimeoutExpired:
-            code = "no end after 900 s"
+            code = f"no end after {LIMIT} s"
         with open(log, errors="replace") as file:
             text = file.read()
         ran = re.search(r"^Ran (\d+) tests?", text, re.M)
@@ -115,33 +124,13 @@ def tests(label, python, module, names, env=None, options=()):
         print(f"{time.time() - begin:7.1f} s  {label:22} {name:18} {n - bad - len(skipped)} passed, {bad} failed")
         for why in sorted(set(skipped)):
             print(f"skipped: {label} {name}: {why}")
-        for line in re.findall(r"^python fuzzing: seed .*", text, re.M):
+        for line in re.findall(r"^(?:python fuzzing: seed|frames checked|leaks:|kills:) .*", text, re.M):
             print("    " + line)
         for line in re.findall(r"^not run here: .*", text, re.M):
             print(f"skipped: {label} {name}: {line}")
         if bad:
             print("    " + "\n    ".join(text.splitlines()[-60:]))
         sys.stdout.flush()
-
-
-def readme(python, folder):
-    """README's Python programs run, and its gcc line makes the module."""
-    with open(os.path.join(ROOT, "README.md")) as file:
-        text = file.read()
-    for i, program in enumerate(re.findall(r"```python\n(.*?)```", text, re.S)):
-        log = os.path.join(BUILD, f"readme{i}.log")
-        step(f"README's program {i + 1}", run([python, "-c", program], log, env={"PYTHONPATH": folder}) == 0, log)
-    line = re.search(r"^    (gcc [^\n]*PYTHON[^\n]*\\\n[^\n]*)$", text, re.M).group(1)
-    place = os.path.join(BUILD, "readme")
-    shutil.rmtree(place, ignore_errors=True)
-    os.makedirs(place)
-    for name in ("horus.h", "horus_python.h"):
-        os.symlink(os.path.join(ROOT, name), os.path.join(place, name))
-    config = os.path.join(os.path.dirname(os.path.realpath(python)), "python3-config")
-    line = line.replace("python3-config", config if os.path.exists(config) else "python3-config")
-    log = os.path.join(BUILD, "readme.gcc.log")
-    step("README's gcc line", run(["bash", "-c", f"cd {place} && {line} && '{python}' -c 'import horus; "
-                                   "print(horus.__version__, horus.Image(2, 2))'"], log) == 0, log)
 
 
 def packaging(python):
@@ -163,12 +152,25 @@ def packaging(python):
     step("the installed module", run([venv, "-I", "-c", "import horus; horus.Image(2, 2)"], log) == 0, log)
     step("the stubs are those of the module",
          run([venv, os.path.join(ROOT, "horus-stubs", "generate.py"), "--check"], log) == 0, log)
-    mypy = [venv, "-m", "mypy", "--strict", "--cache-dir", os.path.join(BUILD, "mypy")]
-    step("mypy accepts what is right", run(mypy + ["tests/py_types.py"], log) == 0, log)
-    run(mypy + ["tests/py_types_bad.py"], log)
-    with open(log) as file:
-        lines = {int(n) for n in re.findall(r"py_types_bad.py:(\d+): error", file.read())}
-    step("mypy refuses what is wrong", lines == {4, 5, 6, 7, 8}, log)
+    place = os.path.join(BUILD, "types")  # where there is no horus-stubs but the installed one
+    shutil.rmtree(place, ignore_errors=True)
+    os.makedirs(place)
+    for name in ("py_types.py", "py_types_bad.py"):
+        shutil.copy(os.path.join(HERE, name), place)
+    with open(os.path.join(place, "pyrightconfig.json"), "w") as file:
+        file.write("{}")  # else pyright takes the folder of the next pyproject.toml above, and finds the stubs there
+    checkers = {"mypy": [venv, "-m", "mypy", "--strict", "--cache-dir", os.path.join(BUILD, "mypy")]}
+    other = environment(python, os.path.join(BUILD, "pyright"), ["pyright[nodejs]"])  # node comes as a wheel
+    if other:
+        checkers["pyright"] = [other, "-m", "pyright", "--pythonpath", venv]
+    else:
+        print("skipped: pyright cannot be installed")
+    for name, command in checkers.items():
+        step(f"{name} accepts what is right", run(command + ["py_types.py"], log, cwd=place) == 0, log)
+        run(command + ["py_types_bad.py"], log, cwd=place)
+        with open(log) as file:
+            lines = {int(n) for n in re.findall(r"py_types_bad.py:(\d+):.* error", file.read())}
+        step(f"{name} refuses what is wrong", lines == {4, 5, 6, 7, 8}, log)
 
 
 def drop_in(python, folder):
@@ -194,6 +196,40 @@ def step(label, ok, log):
     return False
 
 
+def frameworks(python, folder):
+    """Begins to install them, unless they are there. Returns the process, or None."""
+    if os.path.exists(folder + "/ready"):
+        return None
+    script = "\n".join([f"'{python}' -m venv '{folder}' && '{folder}/bin/pip' install -q " + " ".join(FRAMEWORKS),
+                        " || ".join(f"'{folder}/bin/pip' install -q '{t}'" for t in TORCH) +
+                        f" && echo ok > '{folder}/ready'"])
+    with open(folder + ".pip.log", "w") as log:
+        return subprocess.Popen(["sh", "-c", script], stdout=log, stderr=subprocess.STDOUT)
+
+
+def some(names, python, plain, whole):
+    """These tests only, in the environment that each needs; others may run beside them, with their own module."""
+    folder = os.path.join(BUILD, "only." + names[0].replace(" ", "."))
+    if step("the module", build(python, folder) == 0, folder + ".build.log"):
+        for name in names:
+            if name.split()[0] in WITH_FRAMEWORKS:
+                pip, venv = frameworks(python, whole), whole
+                there = pip is None or pip.wait() == 0
+            else:
+                venv = plain
+                there = environment(python, venv, ["numpy"])
+            if step(f"{name}: installation", there, venv + ".pip.log"):
+                tests("only", venv + "/bin/python", folder, [name])
+    return end()
+
+
+def end():
+    left = [f for f in os.listdir("/dev/shm") if NAMESPACE in f]
+    step("nothing is left in /dev/shm: " + " ".join(left), not left, "")
+    print(f"{passed} passed, {failed} failed")
+    return failed != 0
+
+
 def main():
     os.makedirs(BUILD, exist_ok=True)
     found = interpreters()
@@ -205,13 +241,11 @@ def main():
         print(f"VERSION={only}: not found here")
         return 1
     home = home_of(found)
-    pip = None
     whole = os.path.join(BUILD, "frameworks")
-    if os.environ.get("FRAMEWORKS", "1") != "0" and not os.path.exists(whole + "/ready"):
-        script = "\n".join([f"'{found[home]}' -m venv '{whole}' && '{whole}/bin/pip' install -q " + " ".join(FRAMEWORKS),
-                            " || ".join(f"'{whole}/bin/pip' install -q '{t}'" for t in TORCH) +
-                            f" && echo ok > '{whole}/ready'"])
-        pip = subprocess.Popen(["sh", "-c", script], stdout=open(whole + ".pip.log", "w"), stderr=subprocess.STDOUT)
+    if len(sys.argv) > 1:
+        return some(sys.argv[1:], found[home], os.path.join(BUILD, f"venv{home[0]}.{home[1]}"), whole)
+    pip = frameworks(found[home], whole) if os.environ.get("FRAMEWORKS", "1") != "0" else None
+
     def version_of(key):
         python = found[key]
         version = f"{key[0]}.{key[1]}" + ("t" if key[2] else "")
@@ -226,8 +260,15 @@ def main():
                 step(f"{label}: for a build without the lock", unlocked(python, folder + ".nogil.log"), folder + ".nogil.log")
             tests(label, os.path.join(venv, "bin", "python"), folder, PLAIN, options=["-X", "dev"],
                   env={} if key == home else {"ROUNDS": "1000"})
+        old = old_numpy(key, found)
+        if old:
+            theirs = environment(python, venv + "numpy1", [old, "ml_dtypes"] if old == "numpy<2" else [old])
+            if theirs:
+                tests(f"{label} numpy {'1.26' if old == 'numpy<2' else '1.19'}", theirs, folder,
+                      NUMPY_1 if old == "numpy<2" else NUMPY_1[:1], options=["-X", "dev"], env={"ROUNDS": "1000"})
+            else:
+                print(f"skipped: {label}: {old} cannot be installed")
         if key == home:
-            readme(os.path.join(venv, "bin", "python"), folder)
             packaging(python)
             drop_in(os.path.join(venv, "bin", "python"), folder)
             tests("killed", os.path.join(venv, "bin", "python"), folder, ["py_kill_test"])
@@ -247,15 +288,9 @@ def main():
     elif not only or only == f"{home[0]}.{home[1]}":
         if step("frameworks: installation", pip is None or pip.wait() == 0, whole + ".pip.log"):
             tests("frameworks", whole + "/bin/python", os.path.join(BUILD, f"{home[0]}.{home[1]}"),
-                  ["py_interop_test", "py_together_test", "py_examples_test", "py_pages_test"] +
-                  [n for n in PLAIN if n not in  # seen above, with this Python
-                   ("py_leaks_test", "py_scheduler_test", "py_recording_test")])
-    left = [f for f in os.listdir("/dev/shm") if NAMESPACE in f]
-    if left:
-        print("left behind in /dev/shm:", *left)
-    step("nothing is left in /dev/shm", not left, "")
-    print(f"{passed} passed, {failed} failed")
-    return failed != 0
+                  WITH_FRAMEWORKS + [n for n in PLAIN if n not in  # seen above, with this Python
+                                     ("py_leaks_test", "py_scheduler_test", "py_recording_test")])
+    return end()
 
 
 if __name__ == "__main__":
