@@ -4093,13 +4093,20 @@ static bool horusi_superseded(horus_pool *p, horusi_topic *t, uint32_t max_lanes
         horusi_ring r;
         if (i == index ||
             horusi_owner_state(horusi_ld64_acq(L2, &other->word)) < HORUSI_LANE_LIVE ||
+            horusi_ld64_rlx(L2, &other->last) <= last ||
             !horusi_ring_acquire(p, t, max_subs, other, &r))
             continue;
-        for (uint32_t k = 0; k < r.capacity; k++) {
-            horusi_entry *e = horusi_entry_at(r.entries, r.stride, k);
-            uint64_t stamp = horusi_ld64_acq(C2, &e->stamp);
-            newer += stamp > last;
+        uint64_t top = horusi_ld64_acq(L2, &other->head);
+        uint64_t all = top < r.capacity ? top : r.capacity, low = 0, high = all;
+        while (low < high) { /* the first that is newer: stamps of a lane only grow */
+            uint64_t mid = (low + high) / 2;
+            uint32_t at = (uint32_t)((top - all + mid) % r.capacity);
+            if (horusi_ld64_acq(C2, &horusi_entry_at(r.entries, r.stride, at)->stamp) > last)
+                high = mid;
+            else
+                low = mid + 1;
         }
+        newer += all - low;
         horusi_release(p, r.slot);
     }
     return newer >= goal;

@@ -3391,3 +3391,61 @@ TEST(a_private_context_waits_for_longer_than_a_slice)
     horus_topic_close(t);
     horus_context_close(c);
 }
+
+/* ---- rings that ended */
+
+/* A ring that ended goes once its capacity of newer messages has come, in whatever rings, however often
+ * these have gone round. */
+TEST(an_ended_ring_goes_after_as_many_newer_messages_as_it_keeps)
+{
+    enum { MINE = 3, THEIRS = 5 };
+    for (uint64_t before = 0; before <= 2 * THEIRS + 1; before++)
+        for (uint64_t after = 0; after <= MINE + 1; after++) {
+            horus_context *c = join(4 * MiB);
+            horus_topic *a = open_in(c, "t", (horus_topic_desc){.capacity = MINE}),
+                        *b = open_in(c, "t", (horus_topic_desc){.capacity = THEIRS}),
+                        *d = open_in(c, "t", (horus_topic_desc){.capacity = THEIRS});
+            for (uint64_t i = 0; i < before; i++)
+                CHECK_OK(send(i % 3 ? b : d, i)); /* older, and so of no account */
+            test_sleep_us(2);
+            CHECK_OK(send(a, 100));
+            test_sleep_us(2);
+            for (uint64_t i = 0; i < after; i++)
+                CHECK_OK(send(i % 2 ? b : d, 101 + i));
+            horus_topic_close(a);
+            horus_topic *r = open_in(c, "t", (horus_topic_desc){.history = 64});
+            uint64_t n;
+            bool found = false;
+            while (receive(r, &n, NULL) == HORUS_OK)
+                found |= n == 100;
+            CHECK_EQ(found, after < MINE);
+            horus_topic_close(r);
+            horus_topic_close(b);
+            horus_topic_close(d);
+            horus_context_close(c);
+        }
+}
+
+static double open_send_close(horus_context *c, int rounds)
+{
+    struct timespec t[2];
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t[0]);
+    for (int i = 0; i < rounds; i++) {
+        horus_topic *o = open_in(c, "t", (horus_topic_desc){0});
+        for (uint64_t k = 0; k < 1100; k++) /* more than the ring keeps */
+            CHECK_OK(send(o, k));
+        horus_topic_close(o);
+    }
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t[1]);
+    return (double)(t[1].tv_sec - t[0].tv_sec) * 1e9 + (double)(t[1].tv_nsec - t[0].tv_nsec);
+}
+TEST(a_topic_that_was_opened_and_closed_often_is_no_dearer)
+{
+    horus_context *c = join(64 * MiB);
+    double first = open_send_close(c, 8);
+    (void)open_send_close(c, 120);
+    double later = open_send_close(c, 8);
+    printf("%.0f ns at first, %.0f later\n", first / 8, later / 8);
+    CHECK_TIMELY(later < 10 * first);
+    horus_context_close(c);
+}
