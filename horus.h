@@ -10876,6 +10876,11 @@ static uint32_t horusi_bits_of(float f)
 }
 static bool horusi_is_finite(float f) { return (horusi_bits_of(f) & 0x7f800000u) != 0x7f800000u; }
 
+/* Four at a time: gcc makes no vectors of loops of unknown length at -O2. */
+typedef float horusi_f4 __attribute__((vector_size(16), may_alias, aligned(4)));
+typedef int32_t horusi_i4 __attribute__((vector_size(16), may_alias, aligned(4)));
+static horusi_f4 horusi_f4_at(const float *p) { return *(const horusi_f4 *)p; }
+
 #ifndef HORUS_NO_VIEWS
 /* Rounded to the nearest half, of two the even one. */
 static uint16_t horusi_half(float f)
@@ -10883,7 +10888,7 @@ static uint16_t horusi_half(float f)
     uint32_t bits = horusi_bits_of(f), sign = bits >> 16 & 0x8000u, m = bits & 0x7fffffffu;
     if (m > 0x7f800000u)
         return (uint16_t)(sign | 0x7e00u);
-    if (m >= 0x477ff000u) /* 65520 up */
+    if (m >= 0x47800000u) /* 65536 up; from 65520 on the sum below gives the same */
         return (uint16_t)(sign | 0x7c00u);
     if (m < 0x38800000u) { /* below the smallest normal one: the sum's last bits are what remains */
         float sum = horusi_float_of(m) + 0.5f;
@@ -10949,7 +10954,7 @@ static uint32_t horusi_get2(const uint8_t *p)
 static uint32_t horusi_get_yuv(const uint8_t *row, uint32_t x, uint32_t width)
 {
     const uint8_t *pair = row + (size_t)(x & ~1u) * 2;
-    int32_t luma = (row[(size_t)x * 2] - 16) * 76309, rgb[3];
+    int32_t y = row[(size_t)x * 2], luma = (y > 16 ? y - 16 : 0) * 76309, rgb[3];
     int32_t u = pair[1] - 128, v = (x | 1) < width ? pair[3] - 128 : 0;
     uint32_t pixel = 0;
     rgb[0] = luma + 104597 * v;
@@ -10994,15 +10999,12 @@ static void horusi_gather(const horusi_strip *s, const horusi_plan *p, const uin
         break;
     }
 }
-/* Four at a time: gcc makes no vectors of loops of unknown length at -O2. n is a multiple of 16. */
-typedef float horusi_f4 __attribute__((vector_size(16), may_alias, aligned(4)));
-typedef int32_t horusi_i4 __attribute__((vector_size(16), may_alias, aligned(4)));
+/* n is a multiple of 16. */
 static horusi_f4 horusi_take4(const uint32_t *pixels, int32_t shift, int32_t mask)
 {
     horusi_i4 v = *(const horusi_i4 *)pixels >> shift & mask;
     return __builtin_convertvector(v, horusi_f4);
 }
-static horusi_f4 horusi_f4_at(const float *p) { return *(const horusi_f4 *)p; }
 static void horusi_take_pixels(float *to, const uint32_t *a, int32_t shift, int32_t mask,
                                uint32_t n)
 {
@@ -11616,45 +11618,45 @@ static void horusi_found(horusi_yolo *y, const float at[4], float score, uint32_
         horusi_sift(y->heap, y->count, 0, c);
 }
 
-/* The best of the classes so far of n boxes, of which this is class c. odd: any was NaN. */
-static inline void horusi_rate(float *restrict best, uint32_t *restrict which,
-                               uint32_t *restrict odd, const float *restrict score, uint32_t c,
-                               uint32_t n)
+/* The best of the classes so far of a chunk of boxes, of which this is class c. odd: any was NaN. */
+static void horusi_rate(float *best, int32_t *which, int32_t *odd, const float *score, uint32_t c)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        float s = score[i], b = best[i];
-        uint32_t w = which[i];
-        which[i] = s > b ? c : w;
-        best[i] = s > b ? s : b;
-        odd[i] |= s == s ? 0u : 1u;
+    for (uint32_t i = 0; i < HORUSI_CHUNK; i += 4) {
+        horusi_i4 *w = (horusi_i4 *)(which + i), *b = (horusi_i4 *)(best + i);
+        horusi_f4 s = horusi_f4_at(score + i);
+        horusi_i4 more = (horusi_i4)(s > horusi_f4_at(best + i));
+        *w = (more & (int32_t)c) | (~more & *w);
+        *b = (more & (horusi_i4)s) | (~more & *b);
+        *(horusi_i4 *)(odd + i) |= (horusi_i4)(s != s);
     }
 }
 static void horusi_scan_v8(horusi_yolo *y)
 {
-    float best[HORUSI_CHUNK], room[HORUSI_CHUNK];
-    uint32_t which[HORUSI_CHUNK], odd[HORUSI_CHUNK];
+    float best[HORUSI_CHUNK], room[HORUSI_CHUNK] = {0};
+    int32_t which[HORUSI_CHUNK], odd[HORUSI_CHUNK];
     for (uint32_t i = 0; i < y->boxes; i += HORUSI_CHUNK) {
         uint32_t n = y->boxes - i < HORUSI_CHUNK ? y->boxes - i : HORUSI_CHUNK;
         for (uint32_t k = 0; k < HORUSI_CHUNK; k++) {
             best[k] = y->confidence;
-            which[k] = UINT32_MAX;
+            which[k] = -1;
             odd[k] = 0;
         }
         for (uint32_t c = 0; c < y->classes; c++) {
             const float *score = horusi_floats(y->t, (4 + (uint64_t)c) * y->boxes + i, n, room);
-            if (n == HORUSI_CHUNK)
-                horusi_rate(best, which, odd, score, c, HORUSI_CHUNK);
-            else
-                horusi_rate(best, which, odd, score, c, n);
+            if (n < HORUSI_CHUNK && score != room) { /* a whole chunk is read */
+                memcpy(room, score, n * sizeof *room);
+                score = room;
+            }
+            horusi_rate(best, which, odd, score, c);
         }
         for (uint32_t k = 0; k < n; k++) {
             float at[4];
-            y->stats.invalid += odd[k];
-            if (odd[k] || which[k] == UINT32_MAX)
+            y->stats.invalid += odd[k] != 0;
+            if (odd[k] || which[k] < 0)
                 continue;
             for (uint32_t j = 0; j < 4; j++)
                 at[j] = *horusi_floats(y->t, (uint64_t)j * y->boxes + i + k, 1, room);
-            horusi_found(y, at, best[k], which[k], i + k);
+            horusi_found(y, at, best[k], (uint32_t)which[k], i + k);
         }
     }
 }
@@ -11732,7 +11734,7 @@ static horus_result horusi_yolo_begin(horusi_yolo *y, const horus_tensor *t,
                            (unsigned)t->ndim);
     bool v5 = d->layout == HORUS_YOLO_V5;
     int64_t fields = t->shape[t->ndim - (v5 ? 1 : 2)], boxes = t->shape[t->ndim - (v5 ? 2 : 1)];
-    if (fields < (v5 ? 6 : 5) || fields > UINT32_MAX || boxes > UINT32_MAX)
+    if (fields < (v5 ? 6 : 5) || fields > INT32_MAX || boxes > UINT32_MAX)
         return horusi_fail(HORUS_E_SIZE,
                            "%s: %lld boxes of %lld values: a box has %s and its classes", what,
                            (long long)boxes, (long long)fields, v5 ? "5 values" : "4 values");

@@ -238,7 +238,7 @@ def main():
     elif not only or only == f"{home[0]}.{home[1]}":
         if step("frameworks: installation", pip is None or pip.wait() == 0, whole + ".pip.log"):
             tests("frameworks", whole + "/bin/python", os.path.join(BUILD, f"{home[0]}.{home[1]}"),
-                  ["py_interop_test", "py_together_test", "py_examples_test", "py_pages_test"] +
+                  ["py_interop_test", "py_together_test", "py_examples_test", "py_pages_test", "py_vision_test"] +
                   [n for n in PLAIN if n not in  # seen above, with this Python
                    ("py_leaks_test", "py_scheduler_test", "py_recording_test")])
     left = [f for f in os.listdir("/dev/shm") if NAMESPACE in f]

@@ -86,7 +86,7 @@ static double colour(const horus_image *m, uint32_t x, uint32_t y, uint32_t c)
             (void)horus_image_pixel(m, x | 1, y, odd, 2);
             other = odd[1];
         }
-        double luma = 1.164383 * (v[0] - 16), u = pair[1] - 128, r = other - 128;
+        double luma = 1.164383 * (v[0] > 16 ? v[0] - 16 : 0), u = pair[1] - 128, r = other - 128;
         double rgb[3] = {luma + 1.596027 * r, luma - 0.391762 * u - 0.812968 * r,
                          luma + 2.017232 * u};
         return whole(clamp(rgb[c], 0, 255) + 0.5);
@@ -600,9 +600,14 @@ TEST(frame_id_and_time_go_with_the_tensor)
     CHECK_TEXT(id, "camera_left");
     CHECK_EQ(ns, 1234567);
     CHECK(!t.readonly && !horus_frame_published(&t.frame));
-    /* what is published is written no more */
+    /* what is published is written no more, by no view of it */
+    horus_tensor before;
+    REQUIRE_OK(horus_tensor_slice(&before, &t, 0, 1));
     REQUIRE_OK(horus_topic_send_tensor(topic, &t, 0));
     CHECK_RESULT(horus_image_preprocess_into(&t, &m, NULL, NULL), HORUS_E_READONLY);
+    CHECK(!before.readonly);
+    CHECK_RESULT(horus_image_preprocess_into(&before, &m, NULL, NULL), HORUS_E_READONLY);
+    CHECK_OK(horus_tensor_release(&before));
     CHECK_OK(horus_tensor_release(&t));
     CHECK_OK(horus_image_release(&m));
     horus_topic_close(topic);
@@ -739,7 +744,7 @@ TEST(the_exponential_is_within_its_bound)
     CHECK(horusi_exp(-1e-30f) == 1);
     for (float x = -86.9999f; x < 0; x += 1.0f / 4096) {
         double want = exponential((double)x);
-        if (!CHECK(absolute((double)horusi_exp(x) - want) <= 3e-7 * want)) {
+        if (!CHECK(absolute((double)horusi_exp(x) - want) <= 1.3e-7 * want)) {
             printf("exp(%.9g)\n", (double)x);
             break;
         }
@@ -1303,8 +1308,8 @@ TEST(detections_are_a_message)
     REQUIRE_OK(horus_topic_send(topic, &m, bytes, 0));
     horus_info info;
     REQUIRE_OK(horus_topic_receive(topic, &got, sizeof got, &info, 0));
-    REQUIRE_OK(horus_message_array(&got, info.size, &got.list.items, sizeof(horus_detection),
-                                   &items, &n));
+    REQUIRE_OK(
+        horus_message_array(&got, info.size, &got.list.items, sizeof(horus_detection), &items, &n));
     REQUIRE(n == 3);
     const horus_detection *f = items;
     CHECK(f[0].confidence == 0.9f && f[1].confidence == 0.7f && f[2].confidence == 0.5f);
