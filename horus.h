@@ -1880,7 +1880,8 @@ HORUS_API horus_result horus_scheduler_get_stats(horus_scheduler *scheduler,
  *
  * None of these calls takes heap memory or calls the system (but as horus_frame_alloc does), needs
  * -lm, or uses more than 16 KiB of stack (4 KiB with HORUS_NO_OS). Any thread.
- * A "float tensor" is F32, F64, F16 or BF16, and contiguous. */
+ * A "float tensor" is F32, F64, F16 or BF16, and contiguous. What is said of NaN and infinity, and of
+ * accuracy, does not hold with -ffast-math. */
 
 /* Where the pixels of an image went: x in the tensor = x in the image * scale_x + offset_x, y alike.
  * Coordinates are those of boxes: pixel i reaches from i to i + 1. */
@@ -11227,8 +11228,7 @@ static horus_result horusi_plan_make(horusi_plan *p, const horus_image *m,
         p->mul[c] = scale / std;
         p->add[c] = -mean / std;
         p->pad[c] = pad * p->mul[c] + p->add[c];
-        finite &= horusi_is_finite(d->std[c]) && horusi_is_finite(p->pad[c]) &&
-                  horusi_is_finite(p->mul[c]);
+        finite &= horusi_is_finite(d->std[c]) && horusi_is_finite(p->pad[c]); /* and so is mul */
     }
     if (!finite)
         return horusi_fail(HORUS_E_ARG, "%s: scale, mean, std or pad is not finite, or too large",

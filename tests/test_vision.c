@@ -262,6 +262,9 @@ TEST(colours_come_in_the_order_that_is_asked_for)
         d.flags = HORUS_ORDER_BGR;
         REQUIRE_OK(horus_image_preprocess_into(&t, &m, &d, NULL));
         CHECK(to[0] == 7 && to[1] == 2 && to[2] == -0.25f);
+        d = (horus_preprocess_desc){.scale = -1};
+        REQUIRE_OK(horus_image_preprocess_into(&t, &m, &d, NULL));
+        CHECK(to[0] == -10 && to[1] == -20 && to[2] == -30);
         /* grey */
         t.shape[0] = 1;
         REQUIRE_OK(horus_image_preprocess_into(&t, &m, &(horus_preprocess_desc){.scale = 1}, NULL));
@@ -661,6 +664,7 @@ TEST(what_cannot_be_prepared_is_refused)
     REFUSED(
         horus_image_preprocess(&t, &m, p, DESC(.width_px = 1 << 15, .height_px = 1 << 15), &map),
         HORUS_E_SIZE); /* larger than the pool */
+    CHECK_RESULT(horus_image_preprocess(&t, &m, p, DESC(.flags = 4), NULL), HORUS_E_ARG);
     /* the pool is full: no matter, but for the answer */
     horus_tensor hog[65];
     uint32_t held = 0;
@@ -968,7 +972,7 @@ static horus_tensor output_of(horus_pool *p, const box *boxes, uint32_t n, horus
 
 TEST(boxes_become_detections)
 {
-    static const char *const names[] = {"cat", "dog"};
+    static const char *const names[] = {"cat", "dog", NULL};
     const box boxes[] = {
         {100, 200, 50, 40, 1, {0.1f, 0.8f, 0.2f}},   /* the best */
         {102, 200, 50, 40, 1, {0, 0.75f, 0}},        /* overlaps it */
@@ -987,7 +991,7 @@ TEST(boxes_become_detections)
                              .candidates = room,
                              .candidate_count = ROOM,
                              .class_names = names,
-                             .class_name_count = 2};
+                             .class_name_count = 2 + (n & 1)};
         horus_yolo_stats stats;
         uint32_t count = ROOM;
         double most = t.dtype == HORUS_BF16 ? 0.004 : t.dtype == HORUS_F16 ? 0.0005 : 1e-7;
