@@ -1470,3 +1470,38 @@ TEST(many_classes_are_looked_at_piece_by_piece)
             CHECK_EQ(found[i].class_id, BOXES - 1 - i + 10);
     }
 }
+
+/* Outputs end where nothing may be read, whatever their dtype. */
+TEST(nothing_behind_an_output_is_read)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), room_bytes = 16 * page;
+    horus_context *c = private_context();
+    horus_yolo_candidate room[ROOM];
+    horus_detection found[ROOM];
+    int64_t index[ROOM * 8];
+    float value[ROOM * 8];
+    uint8_t *at = mmap(NULL, room_bytes + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(at != MAP_FAILED && mprotect(at, room_bytes, PROT_READ | PROT_WRITE) == 0);
+    for (uint32_t n = 1; n < 200; n += 1 + n / 8)
+        for (uint32_t k = 0; k < 8; k++) {
+            horus_yolo_desc d = {.candidates = room, .candidate_count = ROOM};
+            horus_tensor t = {.ndim = 2, .dtype = float_types[k / 2]}, s;
+            int64_t elem = (int64_t)horus_dtype_bytes((horus_dtype)t.dtype);
+            uint32_t count = ROOM;
+            d.layout = (horus_yolo_layout)(k & 1);
+            t.shape[0] = k & 1 ? n : 7;
+            t.shape[1] = k & 1 ? 8 : n;
+            t.strides_bytes[0] = t.shape[1] * elem;
+            t.strides_bytes[1] = elem;
+            t.data = at + room_bytes - t.shape[0] * t.strides_bytes[0];
+            CHECK_OK(horus_yolo_decode(found, &count, &t, &d, NULL));
+            CHECK_EQ(count, 0);
+            CHECK_OK(horus_tensor_argmax(index, value, ROOM * 8, &t));
+            CHECK(index[0] == 0 && value[0] == 0);
+            REQUIRE_OK(horus_tensor_softmax(&s, &t, pool_of(c)));
+            CHECK_NEAR((double)element(&s, 0), 1 / (double)t.shape[1], 1e-6);
+            CHECK_OK(horus_tensor_release(&s));
+        }
+    (void)munmap(at, room_bytes + page);
+    horus_context_close(c);
+}
