@@ -1926,7 +1926,7 @@ typedef struct horus_preprocess_desc {
  * round(side * scale) px, at least 1, and the scale is set to match. Shrinking does not average:
  * below 1/2 details alias. Where nothing is mixed (scale 1, 1/3, 1/5) values pass exactly; elsewhere
  * NaN and infinity spread to what they are mixed with.
- *   pool      NULL: the default one
+ *   pool      NULL: the image's own, else the default one
  *   desc      NULL: all defaults
  *   map       may be NULL
  *   returns   OK | E_ARG | E_SIZE (a side over 1048576 px) | E_CLOSED | E_UNSUPPORTED (bayer_rggb8,
@@ -11319,7 +11319,8 @@ horus_result horus_image_preprocess(horus_tensor *out, const horus_image *m, hor
     int64_t shape[4] = {1, last ? h : c, last ? w : h, last ? c : w};
     r = horusi_plan_make(&p, m, d, map, "image_preprocess");
     if (r == HORUS_OK)
-        r = horus_tensor_alloc(&t, pool, (horus_dtype)p.dtype, 4, shape, HORUS_UNINIT);
+        r = horus_tensor_alloc(&t, pool ? pool : m->frame.pool, (horus_dtype)p.dtype, 4, shape,
+                               HORUS_UNINIT);
     if (r == HORUS_OK) {
         horusi_preprocess(t.data, &p, m, d->flags);
         horusi_copy_meta(&t.frame, &m->frame);

@@ -299,7 +299,8 @@ TEST(defaults_are_those_of_the_comment)
         horus_tensor t;
         horus_pixel_map map;
         horus_preprocess_desc zero = {0};
-        REQUIRE_OK(horus_image_preprocess(&t, &m, p, NULL, &map));
+        REQUIRE_OK(horus_image_preprocess(&t, &m, e % 2 ? p : NULL, NULL, &map));
+        CHECK(t.frame.pool == p);
         CHECK_EQ(t.ndim, 4);
         CHECK_EQ(t.dtype, HORUS_F32);
         CHECK(t.shape[0] == 1 && t.shape[1] == (is_colour(e) ? 3 : 1));
