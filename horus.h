@@ -10931,6 +10931,8 @@ typedef struct horusi_plan {
 typedef struct horusi_strip {
     uint32_t n, padded; /* columns; the next multiple of 16 */
     uint32_t inner;     /* columns whose pixels are not the last of a row */
+    uint32_t pairs;     /* columns from whose first pixel on a row has 8 bytes more */
+    uint32_t pixel;     /* bytes of one */
     bool mixes;         /* any f is not 0 */
     uint32_t lo[HORUSI_STRIP], hi[HORUSI_STRIP]; /* where its two pixels begin in a row */
     horusi_plane f;
@@ -11000,6 +11002,22 @@ static void horusi_gather(const horusi_strip *s, const horusi_plan *p, const uin
         break;
     }
 }
+/* Both sides at once, where colours have bytes: two neighbours lie in eight bytes. Where nothing is
+ * mixed the second may be any pixel. */
+static void horusi_gather_both(horusi_strip *s, uint32_t shift, const uint8_t *row)
+{
+    uint32_t i = 0;
+    for (; i < s->pairs; i++) {
+        const uint8_t *at = row + s->lo[i];
+        uint64_t both = horusi_get4(at) | (uint64_t)horusi_get4(at + 4) << 32;
+        s->a[i] = (uint32_t)both;
+        s->b[i] = (uint32_t)(both >> shift);
+    }
+    for (; i < s->n; i++) {
+        s->a[i] = horusi_get3(row + s->lo[i]);
+        s->b[i] = horusi_get3(row + s->hi[i]);
+    }
+}
 /* n is a multiple of 16. */
 static horusi_f4 horusi_take4(const uint32_t *pixels, int32_t shift, int32_t mask)
 {
@@ -11049,9 +11067,11 @@ static void horusi_fetch_row(horusi_strip *s, const horusi_plan *p, const uint8_
     bool floats = p->encoding == HORUS_MONO32F || p->encoding == HORUS_RGB32F;
     bool reverse = p->encoding == HORUS_BGR8 || p->encoding == HORUS_BGRA8;
     int32_t mask = p->colours == 3 ? 0xff : 0xffff;
-    if (!floats)
+    if (s->pixel > 2 && s->mixes && !floats)
+        horusi_gather_both(s, 8 * s->pixel, row);
+    else if (!floats)
         horusi_gather(s, p, row, s->lo, s->a);
-    if (!floats && s->mixes)
+    if (s->pixel <= 2 && s->mixes)
         horusi_gather(s, p, row, s->hi, s->b);
     for (uint32_t c = 0; c < p->colours; c++) {
         int32_t shift = p->colours == 1 ? 0 : (int32_t)(8 * (reverse ? 2 - c : c));
@@ -11125,17 +11145,19 @@ static void horusi_pad(horusi_strip *s, const horusi_plan *p, const horusi_targe
 static void horusi_strip_begin(horusi_strip *s, const horusi_plan *p, const horus_image *m,
                                uint32_t x)
 {
-    uint32_t pixel = (uint32_t)m->channels * m->elem_bytes, lo, hi;
+    uint32_t lo, hi;
     memset(s, 0, sizeof *s); /* what is padding is a number, too */
     s->n = p->x.end - x < HORUSI_STRIP ? p->x.end - x : HORUSI_STRIP;
     s->padded = (s->n + 15) & ~15u;
+    s->pixel = (uint32_t)m->channels * m->elem_bytes;
     s->held[0] = s->held[1] = -1;
     for (uint32_t i = 0; i < s->n; i++) {
         s->f[i] = horusi_mixed(&p->x, x + i, &lo, &hi);
         s->mixes |= s->f[i] > 0;
         s->inner += hi + 1 < m->width_px;
-        s->lo[i] = lo * pixel;
-        s->hi[i] = hi * pixel;
+        s->pairs += ((uint64_t)m->width_px - lo) * s->pixel >= 8;
+        s->lo[i] = lo * s->pixel;
+        s->hi[i] = hi * s->pixel;
     }
 }
 /* The planes of row y of the image. */
