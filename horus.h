@@ -5,10 +5,11 @@
  * Contents (search for the tag)
  *
  *     the API      >>manual >>config >>result >>types >>pool >>topic >>message >>scheduler
+ *                  >>vision
  *     the ground   >>layout >>atomics >>os
  *     memory       >>slots >>blocks >>rings >>repair >>geometry >>join >>frames
  *     topics       >>handles >>recording >>send >>receive >>wait
- *     views        >>tensors >>images >>depth >>pictures
+ *     views        >>tensors >>images >>depth >>pictures >>prepare >>decode
  *     scheduler    >>threads >>figures >>nodes >>loop >>license
  *
  * ------------------------------------------------------------------------------------ >>manual
@@ -104,6 +105,8 @@ extern "C" {
  *                        time from HORUS_NOW_NS(); see examples/firmware.c
  *     HORUS_NO_VIEWS     without images, clouds and depth (tensors stay)
  *     HORUS_NO_SCHEDULER without the scheduler; HORUS_NO_OS has none
+ *     HORUS_NO_VISION    without what prepares and decodes tensors of networks (>>vision); of that,
+ *                        HORUS_NO_VIEWS leaves out what takes images
  *     HORUS_SHM_DIR      "/dev/shm"
  *     HORUS_MALLOC(n)    and HORUS_FREE(p): the heap for handles (set-up only); default calloc, free
  *     HORUS_STB_IMAGE_WRITE "path/stb_image_write.h"   for horus_image_write, if it is not found
@@ -1864,6 +1867,170 @@ HORUS_API horus_result horus_scheduler_get_stats(horus_scheduler *scheduler,
                                                  horus_scheduler_stats *out,
                                                  horus_node_stats *nodes, size_t room,
                                                  size_t *count);
+#endif
+
+#ifndef HORUS_NO_VISION
+/* ------------------------------------------------------------------------------------ >>vision
+ *
+ * From a camera's image to the input of a network, and from its output to detections.
+ *
+ *     horus_pixel_map map;
+ *     horus_image_preprocess(&input, &img, NULL,
+ *                            &(horus_preprocess_desc){.width_px = 640, .height_px = 640}, &map);
+ *     ...                                                       the network: input -> output
+ *     horus_detection found[100];
+ *     horus_yolo_candidate room[1000];
+ *     uint32_t count = 100;
+ *     horus_yolo_decode(found, &count, &output,
+ *                       &(horus_yolo_desc){.candidates = room, .candidate_count = 1000, .map = &map},
+ *                       NULL);
+ *
+ * None of these calls takes heap memory or calls the system (but as horus_frame_alloc does), needs
+ * -lm, or uses more than 16 KiB of stack (4 KiB with HORUS_NO_OS). Any thread.
+ * A "float tensor" is F32, F64, F16 or BF16, and contiguous. What is said of NaN and infinity, and of
+ * accuracy, does not hold with -ffast-math. */
+
+/* Where the pixels of an image went: x in the tensor = x in the image * scale_x + offset_x, y alike.
+ * Coordinates are those of boxes: pixel i reaches from i to i + 1. */
+typedef struct horus_pixel_map {
+    float scale_x, scale_y;
+    float offset_x, offset_y;     /* px of the tensor; below 0 where the image was cropped */
+    uint32_t width_px, height_px; /* of the image */
+} horus_pixel_map;
+
+#ifndef HORUS_NO_VIEWS
+/* What becomes of an image whose aspect is not the tensor's. */
+typedef enum horus_fit {
+    HORUS_LETTERBOX,  /* all of it, aspect kept, in the middle; the rest gets `pad` */
+    HORUS_STRETCH,    /* all of it, aspect lost */
+    HORUS_CENTER_CROP /* aspect kept, the middle of it; no padding */
+} horus_fit;
+enum {
+    HORUS_ORDER_BGR = 1 << 0,  /* channels blue, green, red instead of red, green, blue */
+    HORUS_LAYOUT_NHWC = 1 << 1 /* channels last instead of NCHW */
+};
+
+/* How an image becomes a tensor: element = (value * scale - mean) / std. Zero picks the default. */
+typedef struct horus_preprocess_desc {
+    uint32_t width_px, height_px; /* of the tensor; 0: the image's */
+    uint32_t channels; /* 1 or 3; 0: 1 for mono and depth, else 3. Three of one are alike;
+                                     one of three is 0.299 R + 0.587 G + 0.114 B */
+    horus_fit fit;
+    horus_dtype dtype; /* F32, F16, or U8 (rounded, cut to 0..255) */
+    uint32_t flags;    /* HORUS_ORDER_BGR and so on */
+    float scale;       /* 0: 1/255 for 8 bits, 1/65535 for mono16, 0.001 (metres) for depth16, 1 for
+                          floats; 255 times that for a U8 tensor */
+    float mean[3];     /* by channel of the tensor, as std */
+    float std[3];      /* 0: 1 */
+    float pad;         /* a value as in the image; 0: 114/255 of white, 0 for depth; below 0: 0 */
+} horus_preprocess_desc;
+
+/* Converts, resizes, pads and normalises in one pass: a fresh (1, channels, height, width) tensor,
+ * or (1, height, width, channels). Alpha is dropped; yuv422 is converted by BT.601. frame_id and
+ * time are the image's.
+ * Pixels are mixed bilinearly between their centres, as by cv2.INTER_LINEAR: pixel x of the tensor
+ * takes the image at (x + 0.5 - offset) / scale - 0.5, cut to the image. A scaled side has
+ * round(side * scale) px, at least 1, and the scale is set to match. Shrinking does not average:
+ * below 1/2 details alias. Where nothing is mixed (scale 1, 1/3, 1/5) values pass exactly; elsewhere
+ * NaN and infinity spread to what they are mixed with.
+ *   pool      NULL: the image's own, else the default one
+ *   desc      NULL: all defaults
+ *   map       may be NULL
+ *   returns   OK | E_ARG | E_SIZE (a side over 1048576 px) | E_CLOSED | E_UNSUPPORTED (bayer_rggb8,
+ *             another dtype) and as horus_frame_alloc
+ *   cost      about a pass over what is read and written */
+HORUS_API horus_result horus_image_preprocess(horus_tensor *out, const horus_image *image,
+                                              horus_pool *pool, const horus_preprocess_desc *desc,
+                                              horus_pixel_map *map);
+/* The same into a tensor that is there, for batches (horus_tensor_slice) and memory of your own. Its
+ * shape and dtype count, not the desc's: (channels, height, width), channels last if the desc says
+ * so, with or without a leading 1, contiguous. It must not overlap the image.
+ *   returns   OK | E_ARG | E_SIZE | E_CLOSED | E_READONLY | E_UNSUPPORTED (also: not contiguous) */
+HORUS_API horus_result horus_image_preprocess_into(const horus_tensor *out,
+                                                   const horus_image *image,
+                                                   const horus_preprocess_desc *desc,
+                                                   horus_pixel_map *map);
+#endif
+
+/* Softmax over the last dimension: a fresh F32 tensor of the same shape. A row with NaN or +infinity,
+ * and one of -infinity alone, becomes NaN. Errors are below 1e-6 of the value; values below 1e-37 of
+ * the largest become 0.
+ *   pool      NULL: the tensor's own, else the default one
+ *   returns   OK | E_ARG (no dimension, or an empty last one) | E_TYPE (no floats) | E_CLOSED |
+ *             E_UNSUPPORTED (not contiguous) and as horus_frame_alloc */
+HORUS_API horus_result horus_tensor_softmax(horus_tensor *out, const horus_tensor *logits,
+                                            horus_pool *pool);
+/* The k largest of each row of the last dimension, largest first; of equals, the lower index. NaN is
+ * never among them: where a row has too few others, the index is -1 and the value NaN.
+ *   index     room entries, k for each row
+ *   value     likewise; may be NULL
+ *   returns   OK | E_ARG (k is not 1 to the last dimension) | E_SIZE (room) | E_TYPE | E_CLOSED |
+ *             E_UNSUPPORTED
+ *   cost      a pass, and up to k steps for an element that is among the largest so far */
+HORUS_API horus_result horus_tensor_topk(int64_t *index, float *value, size_t room,
+                                         const horus_tensor *scores, uint32_t k);
+/* The same with k = 1. */
+HORUS_API horus_result horus_tensor_argmax(int64_t *index, float *value, size_t room,
+                                           const horus_tensor *scores);
+
+/* Outputs of YOLO networks; a leading 1 may be absent. Boxes are centre x, centre y, width, height
+ * in px of the input; scores are probabilities. */
+typedef enum horus_yolo_layout {
+    HORUS_YOLO_V8, /* (1, 4 + classes, boxes): v8 and later */
+    HORUS_YOLO_V5  /* (1, boxes, 5 + classes): an objectness before the classes, as v5 and v7 */
+} horus_yolo_layout;
+enum { HORUS_NMS_AGNOSTIC = 1 }; /* boxes of different classes suppress each other as well */
+
+/* A box above the threshold, corners in px of the input. Working memory: only lend it. */
+typedef struct horus_yolo_candidate {
+    float x0, y0, x1, y1, score;
+    uint32_t class_id, index;
+} horus_yolo_candidate;
+
+typedef struct horus_yolo_desc {
+    horus_yolo_layout layout;
+    float confidence;        /* keep what is above; 0: 0.25; up to 1 */
+    float iou;               /* suppress what overlaps a better box by more; 0: 0.45; up to 1 */
+    uint32_t max_detections; /* 0: 300 */
+    uint32_t flags;          /* HORUS_NMS_AGNOSTIC */
+    horus_yolo_candidate
+        *candidates;                /* room for those above the threshold; the best stay if there */
+    uint32_t candidate_count;       /* are more. 1 up; a usual number is 1000 */
+    const horus_pixel_map *map;     /* back to px of the image, cut to it; NULL: px of the input */
+    const char *const *class_names; /* UTF-8, cut to 63 bytes; NULL, or beyond the count: "" */
+    uint32_t class_name_count;
+} horus_yolo_desc;
+
+typedef struct horus_yolo_stats {
+    uint32_t candidates; /* boxes above the threshold, without those below */
+    uint32_t invalid; /* a score or objectness that is NaN, or above the threshold and a coordinate
+                            or score not finite, beyond 1e9, or a size not above 0 */
+    uint32_t outside; /* above the threshold, but wholly outside the image */
+    uint32_t dropped; /* candidates that did not fit */
+    uint32_t suppressed; /* candidates that overlapped a better one */
+} horus_yolo_stats;
+
+/* Finds the boxes above the threshold (each with its best class, of equals the lower), suppresses
+ * overlapping ones, best first, and writes detections, best first: of equal scores, the box that
+ * stands first in the tensor. bbox is in px; instance_id counts 0, 1, 2 ...; timestamp_ns is the
+ * tensor's.
+ *   count     in: room in out; out: how many
+ *   stats     may be NULL
+ *   returns   OK | E_ARG | E_TYPE (no floats) | E_SIZE (the shape is not the layout's, or over 2^32 - 1
+ *             boxes) | E_CLOSED | E_UNSUPPORTED (not contiguous)
+ *   cost      a pass over the tensor; candidates times detections */
+HORUS_API horus_result horus_yolo_decode(horus_detection *out, uint32_t *count,
+                                         const horus_tensor *output, const horus_yolo_desc *desc,
+                                         horus_yolo_stats *stats);
+/* The same straight into a DetectionList: the detections become its items, as many as fit.
+ *   message   a horus_detections whose fixed part is filled, room bytes in all, 8-byte aligned. A
+ *             timestamp_ns of 0 and an empty frame_id become those of the tensor
+ *   bytes     in: bytes so far; out: with the items
+ *   returns   as horus_yolo_decode; nothing changed but after OK */
+HORUS_API horus_result horus_yolo_decode_message(void *message, size_t room, size_t *bytes,
+                                                 const horus_tensor *output,
+                                                 const horus_yolo_desc *desc,
+                                                 horus_yolo_stats *stats);
 #endif
 
 /* ------------------------------------------------------------------------------------ */
@@ -10704,6 +10871,1018 @@ horus_result horus_depth_write(const horus_depth *d, const char *path)
     return horusi_write(&m, path, true);
 }
 #endif /* HORUS_NO_VIEWS */
+
+#ifndef HORUS_NO_VISION
+/* ------------------------------------------------------------------------------------ >>prepare
+ *
+ * An image becomes a tensor, strip by strip of columns. A strip has tables of which two pixels each
+ * column mixes; the two rows that a row mixes are fetched as planes of floats, mixed in x, and are
+ * still there for the next row where the image grows. */
+
+#ifdef HORUS_NO_OS
+enum { HORUSI_STRIP = 32 }; /* columns; 52 bytes of stack each */
+#else
+enum { HORUSI_STRIP = 128 };
+#endif
+typedef float horusi_plane[HORUSI_STRIP];
+
+static float horusi_float_of(uint32_t bits)
+{
+    float f;
+    memcpy(&f, &bits, 4);
+    return f;
+}
+static uint32_t horusi_bits_of(float f)
+{
+    uint32_t bits;
+    memcpy(&bits, &f, 4);
+    return bits;
+}
+static bool horusi_is_finite(float f) { return (horusi_bits_of(f) & 0x7f800000u) != 0x7f800000u; }
+
+/* Four at a time: gcc makes no vectors of loops of unknown length at -O2. */
+typedef float horusi_f4 __attribute__((vector_size(16), may_alias, aligned(4)));
+typedef int32_t horusi_i4 __attribute__((vector_size(16), may_alias, aligned(4)));
+static horusi_f4 horusi_f4_at(const float *p) { return *(const horusi_f4 *)p; }
+
+#ifndef HORUS_NO_VIEWS
+/* Rounded to the nearest half, of two the even one. */
+static uint16_t horusi_half(float f)
+{
+    uint32_t bits = horusi_bits_of(f), sign = bits >> 16 & 0x8000u, m = bits & 0x7fffffffu;
+    if (m > 0x7f800000u)
+        return (uint16_t)(sign | 0x7e00u);
+    if (m >= 0x47800000u) /* 65536 up; from 65520 on the sum below gives the same */
+        return (uint16_t)(sign | 0x7c00u);
+    if (m < 0x38800000u) { /* below the smallest normal one: the sum's last bits are what remains */
+        float sum = horusi_float_of(m) + 0.5f;
+        return (uint16_t)(sign | (horusi_bits_of(sum) - 0x3f000000u));
+    }
+    return (uint16_t)(sign | ((m - 0x38000000u + 0xfffu + (m >> 13 & 1)) >> 13));
+}
+
+/* One direction of a resize: `from` px of the image become `to`, which begin at `at`. */
+typedef struct horusi_axis {
+    int64_t from, to, at;
+    uint32_t begin, end; /* the tensor's px that have pixels, not padding */
+} horusi_axis;
+/* The pixels that px x of the tensor mixes: lo * (1 - f) + hi * f. */
+static float horusi_mixed(const horusi_axis *a, uint32_t x, uint32_t *lo, uint32_t *hi)
+{
+    int64_t num = (2 * (x - a->at) + 1) * a->from - a->to, den = 2 * a->to;
+    int64_t at = num > 0 ? num / den : 0;
+    if (at >= a->from - 1) {
+        *lo = *hi = (uint32_t)(a->from - 1);
+        return 0;
+    }
+    int64_t rest = num > 0 ? num - at * den : 0;
+    *lo = (uint32_t)at;
+    *hi = (uint32_t)(rest ? at + 1 : at);
+    return (float)rest / (float)den;
+}
+
+typedef struct horusi_plan {
+    horusi_axis x, y;
+    uint32_t width, height, channels; /* of the tensor */
+    uint8_t dtype, encoding;
+    uint8_t planes;    /* what is fetched: 1 or 3 */
+    uint8_t colours;   /* what the image has: 1 or 3 */
+    uint8_t source[3]; /* which plane a channel is made of */
+    float mul[3], add[3], pad[3];
+} horusi_plan;
+
+typedef struct horusi_strip {
+    uint32_t n, padded; /* columns; the next multiple of 16 */
+    uint32_t inner;     /* columns whose pixels are not the last of a row */
+    uint32_t pairs;     /* columns from whose first pixel on a row has 8 bytes more */
+    uint32_t pixel;     /* bytes of one */
+    bool mixes;         /* any f is not 0 */
+    uint32_t lo[HORUSI_STRIP], hi[HORUSI_STRIP]; /* where its two pixels begin in a row */
+    horusi_plane f;
+    uint32_t a[HORUSI_STRIP], b[HORUSI_STRIP]; /* pixels as they are */
+    int64_t held[2];                           /* which rows of the image `row` has, by parity */
+    horusi_plane row[2][3];
+    horusi_plane result;
+} horusi_strip;
+
+static uint32_t horusi_get3(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16;
+}
+static uint32_t horusi_get4(const uint8_t *p) { return horusi_get3(p) | (uint32_t)p[3] << 24; }
+static uint32_t horusi_get2(const uint8_t *p)
+{
+    uint16_t u;
+    memcpy(&u, p, 2);
+    return u;
+}
+/* Pixel x of a row of Y0 U Y1 V as RGB; an odd last one has no V. */
+static uint32_t horusi_get_yuv(const uint8_t *row, uint32_t x, uint32_t width)
+{
+    const uint8_t *pair = row + (size_t)(x & ~1u) * 2;
+    int32_t y = row[(size_t)x * 2], luma = (y > 16 ? y - 16 : 0) * 76309, rgb[3];
+    int32_t u = pair[1] - 128, v = (x | 1) < width ? pair[3] - 128 : 0;
+    uint32_t pixel = 0;
+    rgb[0] = luma + 104597 * v;
+    rgb[1] = luma - 25675 * u - 53279 * v;
+    rgb[2] = luma + 132201 * u;
+    for (uint32_t c = 0; c < 3; c++) {
+        int32_t value = (rgb[c] + 32768) / 65536; /* below 0 all is 0 */
+        pixel |= (uint32_t)(value < 0 ? 0 : value > 255 ? 255 : value) << 8 * c;
+    }
+    return pixel;
+}
+
+/* The pixels of one side of a strip. */
+static void horusi_gather(const horusi_strip *s, const horusi_plan *p, const uint8_t *row,
+                          const uint32_t *at, uint32_t *to)
+{
+    uint32_t i = 0;
+    switch (p->encoding) {
+    case HORUS_RGB8:
+    case HORUS_BGR8:
+        for (; i < s->inner; i++) /* the byte behind is the next pixel's */
+            to[i] = horusi_get4(row + at[i]);
+        for (; i < s->n; i++)
+            to[i] = horusi_get3(row + at[i]);
+        break;
+    case HORUS_RGBA8:
+    case HORUS_BGRA8:
+        for (; i < s->n; i++)
+            to[i] = horusi_get4(row + at[i]);
+        break;
+    case HORUS_YUV422:
+        for (; i < s->n; i++)
+            to[i] = horusi_get_yuv(row, at[i] / 2, (uint32_t)p->x.from);
+        break;
+    case HORUS_MONO8:
+        for (; i < s->n; i++)
+            to[i] = row[at[i]];
+        break;
+    default: /* 16 bits */
+        for (; i < s->n; i++)
+            to[i] = horusi_get2(row + at[i]);
+        break;
+    }
+}
+/* Both sides at once, where colours have bytes: two neighbours lie in eight bytes. Where nothing is
+ * mixed the second may be any pixel. */
+static void horusi_gather_both(horusi_strip *s, uint32_t shift, const uint8_t *row)
+{
+    uint32_t i = 0;
+    for (; i < s->pairs; i++) {
+        const uint8_t *at = row + s->lo[i];
+        uint64_t both = horusi_get4(at) | (uint64_t)horusi_get4(at + 4) << 32;
+        s->a[i] = (uint32_t)both;
+        s->b[i] = (uint32_t)(both >> shift);
+    }
+    for (; i < s->n; i++) {
+        s->a[i] = horusi_get3(row + s->lo[i]);
+        s->b[i] = horusi_get3(row + s->hi[i]);
+    }
+}
+/* n is a multiple of 16. */
+static horusi_f4 horusi_take4(const uint32_t *pixels, int32_t shift, int32_t mask)
+{
+    horusi_i4 v = *(const horusi_i4 *)pixels >> shift & mask;
+    return __builtin_convertvector(v, horusi_f4);
+}
+static void horusi_take_pixels(float *to, const uint32_t *a, int32_t shift, int32_t mask,
+                               uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i += 4)
+        *(horusi_f4 *)(to + i) = horusi_take4(a + i, shift, mask);
+}
+static void horusi_mix_pixels(float *to, const horusi_strip *s, int32_t shift, int32_t mask)
+{
+    for (uint32_t i = 0; i < s->padded; i += 4) {
+        horusi_f4 lo = horusi_take4(s->a + i, shift, mask);
+        horusi_f4 hi = horusi_take4(s->b + i, shift, mask);
+        *(horusi_f4 *)(to + i) = lo + (hi - lo) * horusi_f4_at(s->f + i);
+    }
+}
+static void horusi_mix_rows(float *to, const float *a, const float *b, float f, float mul,
+                            float add, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i += 4) {
+        horusi_f4 lo = horusi_f4_at(a + i), hi = horusi_f4_at(b + i);
+        *(horusi_f4 *)(to + i) = (lo + (hi - lo) * f) * mul + add;
+    }
+}
+static void horusi_scale_row(float *to, const float *a, float mul, float add, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i += 4)
+        *(horusi_f4 *)(to + i) = horusi_f4_at(a + i) * mul + add;
+}
+static void horusi_take_floats(const horusi_strip *s, const uint8_t *row, float *to)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        float lo, hi;
+        memcpy(&lo, row + s->lo[i], 4);
+        memcpy(&hi, row + s->hi[i], 4);
+        to[i] = s->f[i] > 0 ? lo + (hi - lo) * s->f[i] : lo;
+    }
+}
+/* A row of the image as planes, mixed in x. */
+static void horusi_fetch_row(horusi_strip *s, const horusi_plan *p, const uint8_t *row,
+                             horusi_plane *to)
+{
+    bool floats = p->encoding == HORUS_MONO32F || p->encoding == HORUS_RGB32F;
+    bool reverse = p->encoding == HORUS_BGR8 || p->encoding == HORUS_BGRA8;
+    int32_t mask = p->colours == 3 ? 0xff : 0xffff;
+    if (s->pixel > 2 && s->mixes && !floats)
+        horusi_gather_both(s, 8 * s->pixel, row);
+    else if (!floats)
+        horusi_gather(s, p, row, s->lo, s->a);
+    if (s->pixel <= 2 && s->mixes)
+        horusi_gather(s, p, row, s->hi, s->b);
+    for (uint32_t c = 0; c < p->colours; c++) {
+        int32_t shift = p->colours == 1 ? 0 : (int32_t)(8 * (reverse ? 2 - c : c));
+        if (floats)
+            horusi_take_floats(s, row + 4 * (size_t)c, to[c]);
+        else if (s->mixes)
+            horusi_mix_pixels(to[c], s, shift, mask);
+        else
+            horusi_take_pixels(to[c], s->a, shift, mask, s->padded);
+    }
+    if (p->colours == 3 && p->planes == 1)
+        for (uint32_t i = 0; i < s->n; i++)
+            to[0][i] = 0.299f * to[0][i] + 0.587f * to[1][i] + 0.114f * to[2][i];
+}
+/* n elements, `step` bytes apart. */
+static void horusi_store(uint8_t *to, size_t step, const float *from, uint32_t n, uint8_t dtype)
+{
+    if (dtype == HORUS_F32 && step == 4) {
+        memcpy(to, from, (size_t)n * 4);
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++, to += step) {
+        float v = from[i];
+        uint16_t half;
+        switch (dtype) {
+        case HORUS_F32:
+            memcpy(to, &v, 4);
+            break;
+        case HORUS_F16:
+            half = horusi_half(v);
+            memcpy(to, &half, 2);
+            break;
+        default:
+            *to = (uint8_t)(v > 0 ? (v < 255 ? v + 0.5f : 255) : 0); /* NaN: 0 */
+            break;
+        }
+    }
+}
+/* Where channel c, row y, column x of the tensor is, and how far the next column. */
+typedef struct horusi_target {
+    uint8_t *data;
+    size_t channel, row, column;
+} horusi_target;
+static uint8_t *horusi_target_at(const horusi_target *t, uint32_t c, uint32_t y, uint32_t x)
+{
+    return t->data + c * t->channel + y * t->row + x * t->column;
+}
+
+/* Columns x to end - 1 of channel c in a row are padding. */
+static void horusi_pad_row(horusi_strip *s, const horusi_plan *p, const horusi_target *t,
+                           uint32_t c, uint32_t y, uint32_t x, uint32_t end)
+{
+    for (uint32_t n; x < end; x += n) {
+        n = end - x < HORUSI_STRIP ? end - x : HORUSI_STRIP;
+        horusi_store(horusi_target_at(t, c, y, x), t->column, s->result, n, p->dtype);
+    }
+}
+static void horusi_pad(horusi_strip *s, const horusi_plan *p, const horusi_target *t)
+{
+    for (uint32_t c = 0; c < p->channels; c++) {
+        for (uint32_t i = 0; i < HORUSI_STRIP; i++)
+            s->result[i] = p->pad[c];
+        for (uint32_t y = 0; y < p->height; y++) {
+            bool none = y < p->y.begin || y >= p->y.end;
+            horusi_pad_row(s, p, t, c, y, 0, none ? p->width : p->x.begin);
+            if (!none)
+                horusi_pad_row(s, p, t, c, y, p->x.end, p->width);
+        }
+    }
+}
+static void horusi_strip_begin(horusi_strip *s, const horusi_plan *p, const horus_image *m,
+                               uint32_t x)
+{
+    uint32_t lo, hi;
+    memset(s, 0, sizeof *s); /* what is padding is a number, too */
+    s->n = p->x.end - x < HORUSI_STRIP ? p->x.end - x : HORUSI_STRIP;
+    s->padded = (s->n + 15) & ~15u;
+    s->pixel = (uint32_t)m->channels * m->elem_bytes;
+    s->held[0] = s->held[1] = -1;
+    for (uint32_t i = 0; i < s->n; i++) {
+        s->f[i] = horusi_mixed(&p->x, x + i, &lo, &hi);
+        s->mixes |= s->f[i] > 0;
+        s->inner += hi + 1 < m->width_px;
+        s->pairs += ((uint64_t)m->width_px - lo) * s->pixel >= 8;
+        s->lo[i] = lo * s->pixel;
+        s->hi[i] = hi * s->pixel;
+    }
+}
+/* The planes of row y of the image. */
+static horusi_plane *horusi_planes_of(horusi_strip *s, const horusi_plan *p, const horus_image *m,
+                                      uint32_t y)
+{
+    if (s->held[y & 1] != y)
+        horusi_fetch_row(s, p, horusi_pixel_at(m, 0, y), s->row[y & 1]);
+    s->held[y & 1] = y;
+    return s->row[y & 1];
+}
+static void horusi_resample(horusi_strip *s, const horusi_plan *p, const horus_image *m,
+                            const horusi_target *t, uint32_t x)
+{
+    horusi_strip_begin(s, p, m, x);
+    for (uint32_t y = p->y.begin; y < p->y.end; y++) {
+        uint32_t lo, hi;
+        float f = horusi_mixed(&p->y, y, &lo, &hi);
+        horusi_plane *above = horusi_planes_of(s, p, m, lo);
+        horusi_plane *below = horusi_planes_of(s, p, m, hi);
+        for (uint32_t c = 0; c < p->channels; c++) {
+            const float *a = above[p->source[c]], *b = below[p->source[c]];
+            if (f > 0)
+                horusi_mix_rows(s->result, a, b, f, p->mul[c], p->add[c], s->padded);
+            else
+                horusi_scale_row(s->result, a, p->mul[c], p->add[c], s->padded);
+            horusi_store(horusi_target_at(t, c, y, x), t->column, s->result, s->n, p->dtype);
+        }
+    }
+}
+
+/* a * b / c, rounded, at least 1. */
+static int64_t horusi_scaled(uint32_t a, uint32_t b, uint32_t c)
+{
+    int64_t n = (2 * (int64_t)a * b + c) / (2 * (int64_t)c);
+    return n ? n : 1;
+}
+static horusi_axis horusi_axis_of(uint32_t from, int64_t to, uint32_t size)
+{
+    horusi_axis a = {from, to, 0, 0, size};
+    if (to < size) {
+        a.at = (size - to) / 2;
+        a.begin = (uint32_t)a.at;
+        a.end = (uint32_t)(a.at + to);
+    } else {
+        a.at = -((to - size) / 2);
+    }
+    return a;
+}
+/* Checks all but the tensor. p: its size and dtype are given. */
+static horus_result horusi_plan_make(horusi_plan *p, const horus_image *m,
+                                     const horus_preprocess_desc *d, horus_pixel_map *map,
+                                     const char *what)
+{
+    enum { MOST = 1 << 20 };
+    bool bytes = m->elem_bytes == 1, depth = m->encoding == HORUS_DEPTH16;
+    float white = bytes ? 255 : m->elem_bytes == 2 ? 65535 : 1;
+    float scale = d->scale, pad = d->pad;
+    if (m->encoding == HORUS_BAYER_RGGB8)
+        return horusi_fail(HORUS_E_UNSUPPORTED,
+                           "%s: bayer_rggb8 has no colours yet: make rgb8 of it", what);
+    if (p->dtype != HORUS_F32 && p->dtype != HORUS_F16 && p->dtype != HORUS_U8)
+        return horusi_fail(HORUS_E_UNSUPPORTED, "%s: dtype %s: float32, float16 or uint8", what,
+                           horus_dtype_name((horus_dtype)p->dtype));
+    if ((p->channels != 1 && p->channels != 3) || d->fit > HORUS_CENTER_CROP ||
+        d->flags > (HORUS_ORDER_BGR | HORUS_LAYOUT_NHWC))
+        return horusi_fail(HORUS_E_ARG, "%s: 1 or 3 channels, one of horus_fit, known flags", what);
+    if (p->width > MOST || p->height > MOST || m->width_px > MOST || m->height_px > MOST)
+        return horusi_fail(HORUS_E_SIZE, "%s: %u x %u px to %u x %u: a side has at most %d", what,
+                           (unsigned)m->width_px, (unsigned)m->height_px, (unsigned)p->width,
+                           (unsigned)p->height, (int)MOST);
+    bool wide = (uint64_t)m->width_px * p->height >= (uint64_t)m->height_px * p->width;
+    int64_t w = p->width, h = p->height;
+    if (d->fit != HORUS_STRETCH && wide == (d->fit == HORUS_LETTERBOX))
+        h = horusi_scaled(m->height_px, p->width, m->width_px);
+    else if (d->fit != HORUS_STRETCH)
+        w = horusi_scaled(m->width_px, p->height, m->height_px);
+    p->x = horusi_axis_of(m->width_px, w, p->width);
+    p->y = horusi_axis_of(m->height_px, h, p->height);
+    p->encoding = m->encoding;
+    p->colours = m->channels == 1 ? 1 : 3;
+    p->planes = (uint8_t)(p->colours < p->channels ? p->colours : p->channels);
+    if (!(scale < 0 || scale > 0))
+        scale = (p->dtype == HORUS_U8 ? 255 : 1) / (depth ? 1000 : white);
+    pad = pad < 0 || (depth && !(pad > 0)) ? 0 : pad > 0 ? pad : white * 114 / 255;
+    bool finite = horusi_is_finite(d->scale) && horusi_is_finite(d->pad);
+    for (uint32_t c = 0; c < p->channels; c++) {
+        float mean = d->mean[c], std = d->std[c] < 0 || d->std[c] > 0 ? d->std[c] : 1;
+        p->source[c] = (uint8_t)(p->planes == 1 ? 0 : d->flags & HORUS_ORDER_BGR ? 2 - c : c);
+        p->mul[c] = scale / std;
+        p->add[c] = -mean / std;
+        p->pad[c] = pad * p->mul[c] + p->add[c];
+        finite &= horusi_is_finite(d->std[c]) && horusi_is_finite(p->pad[c]); /* and so is mul */
+    }
+    if (!finite)
+        return horusi_fail(HORUS_E_ARG, "%s: scale, mean, std or pad is not finite, or too large",
+                           what);
+    if (map) {
+        map->scale_x = (float)w / (float)m->width_px;
+        map->scale_y = (float)h / (float)m->height_px;
+        map->offset_x = (float)p->x.at;
+        map->offset_y = (float)p->y.at;
+        map->width_px = m->width_px;
+        map->height_px = m->height_px;
+    }
+    return HORUS_OK;
+}
+static void horusi_preprocess(void *to, const horusi_plan *p, const horus_image *m, uint32_t flags)
+{
+    size_t elem = horus_dtype_bytes((horus_dtype)p->dtype), all = p->channels;
+    horusi_strip s;
+    horusi_target t = {(uint8_t *)to, elem * p->width * p->height, elem * p->width, elem};
+    if (flags & HORUS_LAYOUT_NHWC)
+        t = (horusi_target){(uint8_t *)to, elem, elem * all * p->width, elem * all};
+    horusi_pad(&s, p, &t);
+    for (uint32_t x = p->x.begin; x < p->x.end; x += s.n)
+        horusi_resample(&s, p, m, &t, x);
+}
+
+horus_result horus_image_preprocess_into(const horus_tensor *out, const horus_image *m,
+                                         const horus_preprocess_desc *desc, horus_pixel_map *map)
+{
+    static const horus_preprocess_desc zero;
+    const char *what = "image_preprocess_into";
+    const horus_preprocess_desc *d = desc ? desc : &zero;
+    horusi_plan p;
+    memset(&p, 0, sizeof p);
+    if (map)
+        memset(map, 0, sizeof *map);
+    horus_result r = horusi_check_tensor(out, what);
+    if (r == HORUS_OK)
+        r = horusi_check_image(m, what);
+    if (r == HORUS_OK && out->frame.pool)
+        r = horusi_may_write(&out->frame, what);
+    if (r == HORUS_OK && out->readonly)
+        r = horusi_fail(HORUS_E_READONLY, "%s: a read-only view; copy() gives a writable one",
+                        what);
+    if (r == HORUS_OK && !horus_tensor_is_contiguous(out))
+        r = horusi_fail(HORUS_E_UNSUPPORTED, "%s: the tensor is not contiguous", what);
+    if (r == HORUS_OK && (out->ndim < 3 || out->ndim > 4 || (out->ndim == 4 && out->shape[0] != 1)))
+        r = horusi_fail(HORUS_E_ARG,
+                        "%s: a tensor of three dimensions, or of four with a leading 1", what);
+    if (r != HORUS_OK)
+        return r;
+    const int64_t *shape = out->shape + out->ndim - 3;
+    bool last = d->flags & HORUS_LAYOUT_NHWC;
+    for (uint32_t i = 0; i < 3; i++)
+        if (shape[i] < 1 || shape[i] > UINT32_MAX)
+            return horusi_fail(HORUS_E_SIZE, "%s: a dimension of %lld", what, (long long)shape[i]);
+    p.channels = (uint32_t)shape[last ? 2 : 0];
+    p.height = (uint32_t)shape[last ? 0 : 1];
+    p.width = (uint32_t)shape[last ? 1 : 2];
+    p.dtype = out->dtype;
+    r = horusi_plan_make(&p, m, d, map, what);
+    if (r == HORUS_OK)
+        horusi_preprocess(out->data, &p, m, d->flags);
+    return r;
+}
+horus_result horus_image_preprocess(horus_tensor *out, const horus_image *m, horus_pool *pool,
+                                    const horus_preprocess_desc *desc, horus_pixel_map *map)
+{
+    static const horus_preprocess_desc zero;
+    const horus_preprocess_desc *d = desc ? desc : &zero;
+    horusi_plan p;
+    horus_tensor t;
+    memset(&p, 0, sizeof p);
+    if (map)
+        memset(map, 0, sizeof *map);
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "image_preprocess: out is NULL");
+    memset(out, 0, sizeof *out);
+    horus_result r = horusi_check_image(m, "image_preprocess");
+    if (r != HORUS_OK)
+        return r;
+    p.width = d->width_px ? d->width_px : m->width_px;
+    p.height = d->height_px ? d->height_px : m->height_px;
+    p.channels = d->channels ? d->channels : m->channels == 1 ? 1 : 3;
+    p.dtype = (uint32_t)d->dtype <= HORUS_BOOL ? (uint8_t)d->dtype : HORUS_BOOL;
+    int64_t c = p.channels, h = p.height, w = p.width;
+    bool last = d->flags & HORUS_LAYOUT_NHWC;
+    int64_t shape[4] = {1, last ? h : c, last ? w : h, last ? c : w};
+    r = horusi_plan_make(&p, m, d, map, "image_preprocess");
+    if (r == HORUS_OK)
+        r = horus_tensor_alloc(&t, pool ? pool : m->frame.pool, (horus_dtype)p.dtype, 4, shape,
+                               HORUS_UNINIT);
+    if (r == HORUS_OK) {
+        horusi_preprocess(t.data, &p, m, d->flags);
+        horusi_copy_meta(&t.frame, &m->frame);
+        *out = t;
+    } else if (map) {
+        memset(map, 0, sizeof *map);
+    }
+    return r;
+}
+#endif
+
+/* ------------------------------------------------------------------------------------ >>decode
+ *
+ * What comes out of a network: probabilities, the best of them, boxes. */
+
+static float horusi_from_half(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16, m = h & 0x7fff;
+    if (m >= 0x7c00)
+        return horusi_float_of(sign | 0x7f800000u | (m & 0x3ff) << 13);
+    if (m < 0x400) /* (m / 2^24) */
+        return horusi_float_of(sign | horusi_bits_of((float)m * 5.9604644775390625e-8f));
+    return horusi_float_of(sign | ((m << 13) + 0x38000000u));
+}
+static bool horusi_is_float(uint8_t dtype)
+{
+    return dtype == HORUS_F32 || dtype == HORUS_F64 || dtype == HORUS_F16 || dtype == HORUS_BF16;
+}
+/* n elements from the i-th on as floats: where they are, or in `room`. */
+static const float *horusi_floats(const horus_tensor *t, uint64_t i, uint32_t n, float *room)
+{
+    const uint8_t *at = (const uint8_t *)t->data + i * horus_dtype_bytes((horus_dtype)t->dtype);
+    double d;
+    uint16_t h;
+    switch (t->dtype) {
+    case HORUS_F32:
+        if ((uintptr_t)at % sizeof(float) == 0)
+            return (const float *)(const void *)at;
+        memcpy(room, at, (size_t)n * 4);
+        break;
+    case HORUS_F64:
+        for (uint32_t k = 0; k < n; k++) {
+            memcpy(&d, at + (size_t)k * 8, 8);
+            room[k] = (float)d;
+        }
+        break;
+    default:
+        for (uint32_t k = 0; k < n; k++) {
+            memcpy(&h, at + (size_t)k * 2, 2);
+            room[k] =
+                t->dtype == HORUS_F16 ? horusi_from_half(h) : horusi_float_of((uint32_t)h << 16);
+        }
+        break;
+    }
+    return room;
+}
+static horus_result horusi_check_floats(const horus_tensor *t, const char *what)
+{
+    horus_result r = horusi_check_tensor(t, what);
+    if (r == HORUS_OK && !horusi_is_float(t->dtype))
+        r = horusi_fail(HORUS_E_TYPE, "%s: for floats, this tensor has %s", what,
+                        horus_dtype_name((horus_dtype)t->dtype));
+    if (r == HORUS_OK && !horus_tensor_is_contiguous(t))
+        r = horusi_fail(HORUS_E_UNSUPPORTED, "%s: the tensor is not contiguous: copy() it", what);
+    return r;
+}
+/* A tensor as rows of its last dimension. */
+static horus_result horusi_check_rows(const horus_tensor *t, uint64_t *rows, uint64_t *n,
+                                      const char *what)
+{
+    horus_result r = horusi_check_floats(t, what);
+    if (r == HORUS_OK && (t->ndim == 0 || t->shape[t->ndim - 1] == 0))
+        r = horusi_fail(HORUS_E_ARG, "%s: the last dimension has no elements", what);
+    if (r == HORUS_OK) {
+        *n = (uint64_t)t->shape[t->ndim - 1];
+        *rows = horus_tensor_numel(t) / *n;
+    }
+    return r;
+}
+
+/* e^x for x <= 0: x = n * ln 2 + r, |r| <= ln 2 / 2, and the series of e^r, whose next term is below
+ * 6e-9. ln 2 is in two parts, n times the first of which is exact. */
+static float horusi_exp(float x)
+{
+    float clamped = x > -87 ? x : -87;
+    int32_t n = (int32_t)(clamped * 1.44269504f - 0.5f);
+    float r = clamped - (float)n * 0.693145751953125f - (float)n * 1.4286068203094172e-6f;
+    float sum = 1.f / 720 + r * (1.f / 5040);
+    sum = 1.f / 120 + r * sum;
+    sum = 1.f / 24 + r * sum;
+    sum = 1.f / 6 + r * sum;
+    sum = 0.5f + r * sum;
+    sum = 1 + r * (1 + r * sum);
+    sum *= horusi_float_of((uint32_t)(n + 127) << 23);
+    return x > -87 ? sum : 0;
+}
+static float horusi_nan(void) { return horusi_float_of(0x7fc00000u); }
+static void horusi_softmax_row(float *to, uint64_t n)
+{
+    float most = to[0];
+    bool nan = false;
+    double sum = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        most = to[i] > most ? to[i] : most;
+        nan |= !(to[i] <= 3.402823466e38f);
+    }
+    if (nan || most < -3.402823466e38f) {
+        for (uint64_t i = 0; i < n; i++)
+            to[i] = horusi_nan();
+        return;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        to[i] = horusi_exp(to[i] - most);
+        sum += (double)to[i];
+    }
+    float by = (float)(1 / sum); /* sum is 1 at least */
+    for (uint64_t i = 0; i < n; i++)
+        to[i] *= by;
+}
+enum { HORUSI_CHUNK = 64 };
+horus_result horus_tensor_softmax(horus_tensor *out, const horus_tensor *logits, horus_pool *pool)
+{
+    horus_tensor t;
+    uint64_t rows = 0, n = 0;
+    float room[HORUSI_CHUNK];
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "tensor_softmax: out is NULL");
+    horus_result r = horusi_check_rows(logits, &rows, &n, "tensor_softmax");
+    if (r == HORUS_OK)
+        r = horus_tensor_alloc(&t, pool ? pool : logits->frame.pool, HORUS_F32, logits->ndim,
+                               logits->shape, HORUS_UNINIT);
+    if (r != HORUS_OK) {
+        memset(out, 0, sizeof *out);
+        return r;
+    }
+    float *to = (float *)t.data;
+    for (uint64_t i = 0; i < rows * n; i += HORUSI_CHUNK) {
+        uint32_t k = (uint32_t)(rows * n - i < HORUSI_CHUNK ? rows * n - i : HORUSI_CHUNK);
+        memcpy(to + i, horusi_floats(logits, i, k, room), k * sizeof *to);
+    }
+    for (uint64_t i = 0; i < rows; i++)
+        horusi_softmax_row(to + i * n, n);
+    horusi_copy_meta(&t.frame, &logits->frame);
+    *out = t;
+    return HORUS_OK;
+}
+
+/* The k largest of one row, kept in order. */
+static void horusi_topk_row(int64_t *index, float *value, const horus_tensor *t, uint64_t begin,
+                            uint64_t n, uint32_t k)
+{
+    float room[HORUSI_CHUNK];
+    uint32_t found = 0;
+    for (uint64_t i = 0; i < n; i += HORUSI_CHUNK) {
+        uint32_t m = (uint32_t)(n - i < HORUSI_CHUNK ? n - i : HORUSI_CHUNK);
+        const float *v = horusi_floats(t, begin + i, m, room);
+        for (uint32_t j = 0; j < m; j++) {
+            if (found == k ? !(v[j] > value[k - 1]) : v[j] != v[j])
+                continue;
+            uint32_t at = found < k ? found++ : k - 1;
+            for (; at > 0 && v[j] > value[at - 1]; at--) {
+                index[at] = index[at - 1];
+                value[at] = value[at - 1];
+            }
+            index[at] = (int64_t)(i + j);
+            value[at] = v[j];
+        }
+    }
+    for (; found < k; found++) {
+        index[found] = -1;
+        value[found] = horusi_nan();
+    }
+}
+static horus_result horusi_topk(int64_t *index, float *value, size_t room,
+                                const horus_tensor *scores, uint32_t k, const char *what)
+{
+    uint64_t rows = 0, n = 0;
+    horus_result r = horusi_check_rows(scores, &rows, &n, what);
+    if (r == HORUS_OK && (!index || !value || k == 0 || k > n))
+        r = horusi_fail(HORUS_E_ARG, "%s: index, value, and a k of 1 to %llu", what,
+                        (unsigned long long)n);
+    if (r == HORUS_OK && rows > room / k)
+        r = horusi_fail(HORUS_E_SIZE, "%s: room for %llu, %llu rows of %u", what,
+                        (unsigned long long)room, (unsigned long long)rows, (unsigned)k);
+    for (uint64_t i = 0; r == HORUS_OK && i < rows; i++)
+        horusi_topk_row(index + i * k, value + i * k, scores, i * n, n, k);
+    return r;
+}
+horus_result horus_tensor_topk(int64_t *index, float *value, size_t room,
+                               const horus_tensor *scores, uint32_t k)
+{
+    return horusi_topk(index, value, room, scores, k, "tensor_topk");
+}
+horus_result horus_tensor_argmax(int64_t *index, float *value, size_t room,
+                                 const horus_tensor *scores)
+{
+    return horusi_topk(index, value, room, scores, 1, "tensor_argmax");
+}
+
+/* ---- boxes */
+
+typedef struct horusi_yolo {
+    const horus_tensor *t;
+    const horus_pixel_map *map;
+    horus_yolo_candidate *heap;
+    uint32_t count, room;
+    bool is_heap; /* the worst first */
+    uint32_t classes, boxes;
+    float confidence, iou;
+    horus_yolo_stats stats;
+} horusi_yolo;
+
+static bool horusi_better(const horus_yolo_candidate *a, const horus_yolo_candidate *b)
+{
+    return a->score > b->score || (!(a->score < b->score) && a->index < b->index);
+}
+/* Puts c into the heap of n candidates, of which the i-th is free. */
+static void horusi_sift(horus_yolo_candidate *heap, uint32_t n, uint32_t i, horus_yolo_candidate c)
+{
+    for (uint32_t child; (child = 2 * i + 1) < n; i = child) {
+        if (child + 1 < n && horusi_better(&heap[child], &heap[child + 1]))
+            child++;
+        if (!horusi_better(&c, &heap[child]))
+            break;
+        heap[i] = heap[child];
+    }
+    heap[i] = c;
+}
+static void horusi_heap(horusi_yolo *y)
+{
+    for (uint32_t i = y->count / 2; !y->is_heap && i-- > 0;)
+        horusi_sift(y->heap, y->count, i, y->heap[i]);
+    y->is_heap = true;
+}
+/* Best first. */
+static void horusi_sort(horusi_yolo *y)
+{
+    horusi_heap(y);
+    for (uint32_t n = y->count; n > 1; n--) {
+        horus_yolo_candidate last = y->heap[n - 1];
+        y->heap[n - 1] = y->heap[0];
+        horusi_sift(y->heap, n - 1, 0, last);
+    }
+}
+static float horusi_cut(float v, float most) { return v < 0 ? 0 : v > most ? most : v; }
+/* The box in px of the image; false if none of it is inside. */
+static bool horusi_box(const horus_pixel_map *map, const horus_yolo_candidate *c,
+                       horus_bounding_box2d *box)
+{
+    float x0 = c->x0, y0 = c->y0, x1 = c->x1, y1 = c->y1;
+    if (map) {
+        float w = (float)map->width_px, h = (float)map->height_px;
+        x0 = horusi_cut((x0 - map->offset_x) / map->scale_x, w);
+        x1 = horusi_cut((x1 - map->offset_x) / map->scale_x, w);
+        y0 = horusi_cut((y0 - map->offset_y) / map->scale_y, h);
+        y1 = horusi_cut((y1 - map->offset_y) / map->scale_y, h);
+    }
+    box->x = x0;
+    box->y = y0;
+    box->width = x1 - x0;
+    box->height = y1 - y0;
+    return box->width > 0 && box->height > 0;
+}
+/* A box above the threshold. at: centre and size. */
+static void horusi_found(horusi_yolo *y, const float at[4], float score, uint32_t class_id,
+                         uint32_t index)
+{
+    const float most = 1e9f;
+    horus_bounding_box2d box;
+    horus_yolo_candidate c = {at[0] - at[2] / 2,
+                              at[1] - at[3] / 2,
+                              at[0] + at[2] / 2,
+                              at[1] + at[3] / 2,
+                              score,
+                              class_id,
+                              index};
+    bool sound = at[2] > 0 && at[3] > 0 && score <= most;
+    for (int i = 0; i < 4; i++)
+        sound &= at[i] >= -most && at[i] <= most;
+    if (!sound) {
+        y->stats.invalid++;
+        return;
+    }
+    if (!horusi_box(y->map, &c, &box)) {
+        y->stats.outside++;
+        return;
+    }
+    y->stats.candidates++;
+    if (y->count < y->room) {
+        y->heap[y->count++] = c;
+        return;
+    }
+    horusi_heap(y);
+    y->stats.dropped++;
+    if (horusi_better(&c, &y->heap[0]))
+        horusi_sift(y->heap, y->count, 0, c);
+}
+
+/* The best of the classes so far of a chunk of boxes, of which this is class c. odd: any was NaN. */
+static void horusi_rate(float *best, int32_t *which, int32_t *odd, const float *score, uint32_t c)
+{
+    for (uint32_t i = 0; i < HORUSI_CHUNK; i += 4) {
+        horusi_i4 *w = (horusi_i4 *)(which + i), *b = (horusi_i4 *)(best + i);
+        horusi_f4 s = horusi_f4_at(score + i);
+        horusi_i4 more = (horusi_i4)(s > horusi_f4_at(best + i));
+        *w = (more & (int32_t)c) | (~more & *w);
+        *b = (more & (horusi_i4)s) | (~more & *b);
+        *(horusi_i4 *)(odd + i) |= (horusi_i4)(s != s);
+    }
+}
+static void horusi_scan_v8(horusi_yolo *y)
+{
+    float best[HORUSI_CHUNK], room[HORUSI_CHUNK] = {0};
+    int32_t which[HORUSI_CHUNK], odd[HORUSI_CHUNK];
+    for (uint32_t i = 0; i < y->boxes; i += HORUSI_CHUNK) {
+        uint32_t n = y->boxes - i < HORUSI_CHUNK ? y->boxes - i : HORUSI_CHUNK;
+        for (uint32_t k = 0; k < HORUSI_CHUNK; k++) {
+            best[k] = y->confidence;
+            which[k] = -1;
+            odd[k] = 0;
+        }
+        for (uint32_t c = 0; c < y->classes; c++) {
+            const float *score = horusi_floats(y->t, (4 + (uint64_t)c) * y->boxes + i, n, room);
+            if (n < HORUSI_CHUNK && score != room) { /* a whole chunk is read */
+                memcpy(room, score, n * sizeof *room);
+                score = room;
+            }
+            horusi_rate(best, which, odd, score, c);
+        }
+        for (uint32_t k = 0; k < n; k++) {
+            float at[4];
+            y->stats.invalid += odd[k] != 0;
+            if (odd[k] || which[k] < 0)
+                continue;
+            for (uint32_t j = 0; j < 4; j++)
+                at[j] = *horusi_floats(y->t, (uint64_t)j * y->boxes + i + k, 1, room);
+            horusi_found(y, at, best[k], (uint32_t)which[k], i + k);
+        }
+    }
+}
+static void horusi_scan_v5(horusi_yolo *y)
+{
+    float room[HORUSI_CHUNK], at[4];
+    for (uint32_t i = 0; i < y->boxes; i++) {
+        uint64_t begin = (uint64_t)i * (5 + (uint64_t)y->classes);
+        float object = *horusi_floats(y->t, begin + 4, 1, room), best = y->confidence;
+        uint32_t which = UINT32_MAX, odd = object != object;
+        for (uint32_t c = 0; object > y->confidence && c < y->classes; c += HORUSI_CHUNK) {
+            uint32_t n = y->classes - c < HORUSI_CHUNK ? y->classes - c : HORUSI_CHUNK;
+            const float *p = horusi_floats(y->t, begin + 5 + c, n, room);
+            for (uint32_t k = 0; k < n; k++) {
+                float s = p[k] * object;
+                which = s > best ? c + k : which;
+                best = s > best ? s : best;
+                odd |= s != s;
+            }
+        }
+        y->stats.invalid += odd;
+        if (odd || which == UINT32_MAX)
+            continue;
+        memcpy(at, horusi_floats(y->t, begin, 4, room), sizeof at);
+        horusi_found(y, at, best, which, i);
+    }
+}
+static bool horusi_overlap(const horus_yolo_candidate *a, const horus_yolo_candidate *b, float most)
+{
+    float w = (a->x1 < b->x1 ? a->x1 : b->x1) - (a->x0 > b->x0 ? a->x0 : b->x0);
+    float h = (a->y1 < b->y1 ? a->y1 : b->y1) - (a->y0 > b->y0 ? a->y0 : b->y0);
+    if (!(w > 0 && h > 0))
+        return false;
+    float both = w * h, all = (a->x1 - a->x0) * (a->y1 - a->y0) + (b->x1 - b->x0) * (b->y1 - b->y0);
+    return both > most * (all - both);
+}
+/* Leaves the best `most` at the front. */
+static uint32_t horusi_suppress(horusi_yolo *y, uint32_t most, bool agnostic)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < y->count && kept < most; i++) {
+        bool alone = true;
+        for (uint32_t k = 0; k < kept && alone; k++)
+            alone = !((agnostic || y->heap[k].class_id == y->heap[i].class_id) &&
+                      horusi_overlap(&y->heap[k], &y->heap[i], y->iou));
+        if (alone)
+            y->heap[kept++] = y->heap[i];
+        else
+            y->stats.suppressed++;
+    }
+    return kept;
+}
+static bool horusi_map_is_sound(const horus_pixel_map *m)
+{
+    return m->scale_x > 0 && m->scale_y > 0 && horusi_is_finite(m->scale_x) &&
+           horusi_is_finite(m->scale_y) && horusi_is_finite(m->offset_x) &&
+           horusi_is_finite(m->offset_y) && m->width_px && m->height_px;
+}
+static horus_result horusi_yolo_begin(horusi_yolo *y, const horus_tensor *t,
+                                      const horus_yolo_desc *d, const char *what)
+{
+    memset(y, 0, sizeof *y);
+    horus_result r = horusi_check_floats(t, what);
+    if (r != HORUS_OK)
+        return r;
+    if (!d || !d->candidates || d->candidate_count == 0)
+        return horusi_fail(HORUS_E_ARG, "%s: no room for candidates", what);
+    if (d->layout > HORUS_YOLO_V5 || d->flags > HORUS_NMS_AGNOSTIC ||
+        !(d->confidence >= 0 && d->confidence <= 1 && d->iou >= 0 && d->iou <= 1))
+        return horusi_fail(HORUS_E_ARG, "%s: a known layout and flags, thresholds of 0 to 1", what);
+    if (d->map && !horusi_map_is_sound(d->map))
+        return horusi_fail(HORUS_E_ARG, "%s: no valid map", what);
+    if (t->ndim < 2 || t->ndim > 3 || (t->ndim == 3 && t->shape[0] != 1))
+        return horusi_fail(HORUS_E_SIZE, "%s: %u dimensions: two, or three with a leading 1", what,
+                           (unsigned)t->ndim);
+    bool v5 = d->layout == HORUS_YOLO_V5;
+    int64_t fields = t->shape[t->ndim - (v5 ? 1 : 2)], boxes = t->shape[t->ndim - (v5 ? 2 : 1)];
+    if (fields < (v5 ? 6 : 5) || fields > INT32_MAX || boxes > UINT32_MAX)
+        return horusi_fail(HORUS_E_SIZE,
+                           "%s: %lld boxes of %lld values: a box has %s and its classes", what,
+                           (long long)boxes, (long long)fields, v5 ? "5 values" : "4 values");
+    y->t = t;
+    y->map = d->map;
+    y->heap = d->candidates;
+    y->room = d->candidate_count;
+    y->classes = (uint32_t)fields - (v5 ? 5 : 4);
+    y->boxes = (uint32_t)boxes;
+    y->confidence = d->confidence > 0 ? d->confidence : 0.25f;
+    y->iou = d->iou > 0 ? d->iou : 0.45f;
+    return HORUS_OK;
+}
+/* UTF-8, cut between characters; `to` is zero. */
+static void horusi_class_name(char *to, size_t room, const char *name)
+{
+    size_t n = strlen(name);
+    if (n >= room)
+        for (n = room - 1; n > 0 && ((uint8_t)name[n] & 0xc0) == 0x80;)
+            n--;
+    memcpy(to, name, n);
+}
+static uint32_t horusi_yolo_run(horusi_yolo *y, horus_detection *out, uint32_t room,
+                                const horus_yolo_desc *d)
+{
+    uint32_t most = d->max_detections ? d->max_detections : 300;
+    uint64_t time_ns = 0;
+    if (d->layout == HORUS_YOLO_V5)
+        horusi_scan_v5(y);
+    else
+        horusi_scan_v8(y);
+    horusi_sort(y);
+    uint32_t n = horusi_suppress(y, most < room ? most : room, d->flags & HORUS_NMS_AGNOSTIC);
+    if (y->t->frame.pool)
+        (void)horus_frame_get_time(&y->t->frame, &time_ns);
+    for (uint32_t i = 0; i < n; i++) {
+        const horus_yolo_candidate *c = &y->heap[i];
+        memset(&out[i], 0, sizeof out[i]);
+        out[i].timestamp_ns = time_ns;
+        out[i].confidence = c->score;
+        out[i].class_id = c->class_id;
+        out[i].instance_id = i;
+        (void)horusi_box(y->map, c, &out[i].bbox);
+        if (d->class_names && c->class_id < d->class_name_count && d->class_names[c->class_id])
+            horusi_class_name(out[i].class_name, sizeof out[i].class_name,
+                              d->class_names[c->class_id]);
+    }
+    return n;
+}
+horus_result horus_yolo_decode(horus_detection *out, uint32_t *count, const horus_tensor *output,
+                               const horus_yolo_desc *desc, horus_yolo_stats *stats)
+{
+    horusi_yolo y;
+    if (stats)
+        memset(stats, 0, sizeof *stats);
+    uint32_t room = count ? *count : 0;
+    if (count)
+        *count = 0;
+    if (!out || !count)
+        return horusi_fail(HORUS_E_ARG, "yolo_decode: a NULL argument");
+    horus_result r = horusi_yolo_begin(&y, output, desc, "yolo_decode");
+    if (r == HORUS_OK)
+        *count = horusi_yolo_run(&y, out, room, desc);
+    if (r == HORUS_OK && stats)
+        *stats = y.stats;
+    return r;
+}
+horus_result horus_yolo_decode_message(void *message, size_t room, size_t *bytes,
+                                       const horus_tensor *output, const horus_yolo_desc *desc,
+                                       horus_yolo_stats *stats)
+{
+    horusi_yolo y;
+    horus_detections *list = (horus_detections *)message;
+    if (stats)
+        memset(stats, 0, sizeof *stats);
+    if (!message || !bytes || (uintptr_t)message % 8 || *bytes < sizeof *list)
+        return horusi_fail(HORUS_E_ARG,
+                           "yolo_decode_message: a message that begins with its %u fixed bytes, "
+                           "8-byte aligned",
+                           (unsigned)sizeof *list);
+    size_t at = (*bytes + 7) & ~(size_t)7;
+    if (room > UINT32_MAX || *bytes > room || at > room)
+        return horusi_fail(HORUS_E_SIZE, "yolo_decode_message: %llu bytes in %llu",
+                           (unsigned long long)*bytes, (unsigned long long)room);
+    horus_result r = horusi_yolo_begin(&y, output, desc, "yolo_decode_message");
+    if (r != HORUS_OK)
+        return r;
+    memset((uint8_t *)message + *bytes, 0, at - *bytes);
+    horus_detection *items = (horus_detection *)(void *)((uint8_t *)message + at);
+    uint32_t n = horusi_yolo_run(&y, items, (uint32_t)((room - at) / sizeof *items), desc);
+    list->items.offset = (uint32_t)at;
+    list->items.count = n;
+    *bytes = at + n * sizeof *items;
+    if (output->frame.pool && list->timestamp_ns == 0)
+        (void)horus_frame_get_time(&output->frame, &list->timestamp_ns);
+    if (output->frame.pool && list->frame_id[0] == 0)
+        (void)horus_frame_get_id(&output->frame, list->frame_id);
+    if (stats)
+        *stats = y.stats;
+    return HORUS_OK;
+}
+#endif /* HORUS_NO_VISION */
 
 #ifndef HORUS_NO_SCHEDULER
 /* ------------------------------------------------------------------------------------ >>threads

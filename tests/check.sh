@@ -91,6 +91,7 @@ for cc in gcc clang; do
     try "$cc static" $cc -std=c11 -O1 $W -Wno-unused-function -I. "$work/static.c" -o "$work/static.$cc"
     try "$cc without views" $cc -std=c11 -O1 $W -DHORUS_NO_VIEWS -I. $make_code "$work/impl.c" -o "$work/$cc.d.o"
     try "$cc without the scheduler" $cc -std=c11 -O1 $W -DHORUS_NO_SCHEDULER -I. $make_code "$work/impl.c" -o "$work/$cc.f.o"
+    try "$cc without vision" $cc -std=c11 -O1 $W -DHORUS_NO_VISION -I. $make_code "$work/impl.c" -o "$work/$cc.g.o"
     try "$cc without an OS" $cc -std=c11 -O1 $W -I. $make_code "$work/no_os.c" -o "$work/$cc.e.o"
     try "$cc c17" $cc -std=c17 $W -I. -fsyntax-only "$work/impl.c"
     try "$cc gnu11, API first" $cc -std=gnu11 $W -I. -fsyntax-only "$work/api_first.c"
@@ -118,8 +119,11 @@ try "no symbols when static" sh -c "! nm -g --defined-only '$work/static.gcc' | 
 try "one error for a late include" sh -c \
     "! gcc -std=c11 -I. -c '$work/late.c' -o '$work/x.o' 2>'$work/err'; [ \$(grep -c '#error' '$work/err') -ge 1 ]"
 
+# nothing but the C library: no -lm
+try "no libm" sh -c "! nm -u '$work/gcc.c11.o' | grep -wE 'expf?|logf?|powf?|sqrtf?|floorf?|ceilf?|roundf?|rintf?|lrintf?|fmaxf?|fminf?'"
+
 # the contents list: each tag once there and once as a section
-for tag in $(sed -n '1,12p' horus.h | grep -o '>>[a-z]*' | sort -u); do
+for tag in $(sed -n '1,13p' horus.h | grep -o '>>[a-z]*' | sort -u); do
     try "contents $tag" sh -c "[ \$(grep -c -- '--- $tag\b' horus.h) -eq 1 ]"
 done
 for header in horus.h horus_python.h; do
