@@ -54,8 +54,6 @@ CC = os.environ.get("CC", "gcc").split()
 CXX = os.environ.get("CXX", "g++").split()
 FLAGS = ["-O2"]
 REPEATS = 1 if QUICK else 3
-# Debian puts the version into the path
-ICEORYX = (sorted(glob.glob("/usr/include/iceoryx/v*")) or ["/usr/include/iceoryx/v2"])[-1]
 LATE = {", idle": "idle", ", loaded": "while stress-ng runs", ", FIFO, idle": "SCHED_FIFO, idle",
         ", FIFO, loaded": "SCHED_FIFO, while stress-ng runs"}
 LOAD = ["stress-ng", "--quiet", "--timeout", "300", "--cpu", "2", "--switch", "1", "--vm", "1",
@@ -110,10 +108,14 @@ def two_cpus():
     return cpus[0], next((c for c in cpus[1:] if core(c) != core(cpus[0])), cpus[1])
 
 
+def iceoryx_include():  # Debian puts the version into the path
+    return (sorted(glob.glob("/usr/include/iceoryx/v*")) or ["/usr/include/iceoryx/v2"])[-1]
+
+
 def have(header):
     if not header.endswith((".h", ".hpp")):
         return shutil.which(header) is not None
-    test = subprocess.run(CXX + ["-isystem", ICEORYX, "-xc++", "-E", "-o", os.devnull, "-"],
+    test = subprocess.run(CXX + ["-isystem", iceoryx_include(), "-xc++", "-E", "-o", os.devnull, "-"],
                           input="#include <%s>\n" % header, text=True, stderr=subprocess.DEVNULL)
     return test.returncode == 0
 
@@ -168,7 +170,7 @@ def build(peers):
     objects = [path(o) for o in ("bench.o", "horus.o", "peers.o")]
     if iceoryx:
         subprocess.run(c + [path("peers_iceoryx.o"), os.path.join(HERE, "peers_iceoryx.c"),
-                            "-isystem", ICEORYX], check=True)
+                            "-isystem", iceoryx_include()], check=True)
         objects += [path("peers_iceoryx.o"), "-liceoryx_binding_c"]
     subprocess.run(CXX + ["-o", path("bench")] + objects + ["-pthread"], check=True)
     return times
