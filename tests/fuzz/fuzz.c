@@ -5,11 +5,8 @@
 #include "wire.h"
 #include "views.h"
 #include "figures.h"
-<<<<<<< HEAD
 #include "recording.h"
-=======
 #include "decode.h"
->>>>>>> w-vision
 
 static void nothing(void) {}
 static const struct target {
@@ -25,11 +22,8 @@ static const struct target {
     {"names", views_init, target_names, names_seeds},
     {"views", views_init, target_views, views_seeds},
     {"figures", figures_init, target_figures, figures_seeds},
-<<<<<<< HEAD
     {"recording", recording_init, target_recording, recording_seeds},
-=======
     {"decode", views_init, target_decode, decode_seeds},
->>>>>>> w-vision
 };
 static const struct target *chosen;
 

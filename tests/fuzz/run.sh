@@ -22,11 +22,7 @@ while getopts t:j:s:wp: option; do
     esac
 done
 shift $((OPTIND - 1))
-<<<<<<< HEAD
-targets=${*:-attach live descriptors dlpack names views figures recording storm}
-=======
-targets=${*:-attach live descriptors dlpack names views figures decode storm}
->>>>>>> w-vision
+targets=${*:-attach live descriptors dlpack names views figures recording decode storm}
 out=build/fuzz
 mkdir -p "$out"
 passed=0
