@@ -1947,15 +1947,15 @@ static PyObject *horusp_array(PyObject *self, PyObject *const *args, Py_ssize_t 
     PyObject *v[2];
     if (!horusp_args(&horusp_sig_array, args, nargs, kw, v))
         return NULL;
-    PyObject *a = horusp_ndarray((horusp_frame *)self), *b = a;
     int copy = v[1] && v[1] != Py_None ? PyObject_IsTrue(v[1]) : -2; /* -2: as needed */
-    if (a && copy == -1) {
-        b = NULL;
-    } else if (a && v[0] && v[0] != Py_None) {
+    PyObject *a = copy == -1 ? NULL : horusp_ndarray((horusp_frame *)self), *b = NULL;
+    if (!a)
+        return NULL;
+    if (v[0] && v[0] != Py_None) {
         PyObject *yes = PyBool_FromLong(copy == 1), *none = PyTuple_New(0);
         PyObject *kw_as = none ? Py_BuildValue("{sOsO}", "dtype", v[0], "copy", yes) : NULL;
         PyObject *as = kw_as ? PyObject_GetAttrString(a, "astype") : NULL;
-        b = as ? PyObject_Call(as, none, kw_as) : NULL;
+        b = as ? PyObject_Call(as, none, kw_as) : NULL; /* perhaps `a`, held once more */
         Py_XDECREF(as);
         Py_XDECREF(kw_as);
         Py_XDECREF(none);
@@ -1964,11 +1964,10 @@ static PyObject *horusp_array(PyObject *self, PyObject *const *args, Py_ssize_t 
             Py_CLEAR(b);
             PyErr_SetString(HORUSP_VALUE_ERROR, "another dtype is not to be had without a copy");
         }
-    } else if (a && copy == 1) {
-        b = PyObject_CallMethod(a, "copy", NULL);
+    } else {
+        b = copy == 1 ? PyObject_CallMethod(a, "copy", NULL) : horusp_ref(a);
     }
-    if (b != a)
-        Py_XDECREF(a);
+    Py_DECREF(a);
     return b;
 }
 static horusp_sig horusp_sig_to_numpy = {"to_numpy", 1, 0, 1, {{"copy", 0}}};

@@ -692,6 +692,43 @@ class Lifetimes(unittest.TestCase):
         self.assertTrue(horus.audit()["balanced"])
 
 
+    def test_arrays_that_numpy_asks_for_give_their_slot_back(self):
+        def slots():
+            gc.collect()
+            return horus.TensorPool().stats()["allocated_slots"]
+        routes = {
+            "the same dtype": lambda f: f.__array__(np.uint8), "another": lambda f: f.__array__(np.float64),
+            "no copy": lambda f: f.__array__(np.uint8, copy=False), "a copy": lambda f: f.__array__(np.uint8, copy=True),
+            "no dtype": lambda f: f.__array__(), "a plain copy": lambda f: f.__array__(copy=True),
+            "asarray": lambda f: np.asarray(f, dtype=np.uint8), "array": lambda f: np.array(f, dtype=np.uint8),
+            "to_numpy": lambda f: f.to_numpy(copy=True)}
+        for name, route in routes.items():
+            with self.subTest(name):
+                frame = horus.Image(4, 4)
+                holds, before = frame.refcount, slots()
+                for _ in range(20):
+                    route(frame)
+                    route(horus.Image(4, 4))
+                self.assertEqual((frame.refcount, slots()), (holds, before))
+        with self.assertRaises(ValueError):
+            horus.Image(4, 4).__array__(np.float64, copy=False)
+
+    def test_a_copy_argument_that_raises_or_releases(self):
+        class Copy:
+            def __init__(self, act):
+                self.act = act
+            def __bool__(self):
+                return self.act()
+        frame, seen = horus.Image(2, 2), []
+        frame.release()
+        self.assertRaises(ZeroDivisionError, frame.__array__, None, Copy(lambda: 1 // 0))
+        with self.assertRaises(horus.ClosedError) as caught:
+            frame.__array__(None, Copy(lambda: seen.append(sys.exc_info()[0]) or True))
+        self.assertEqual((seen, caught.exception.__context__), ([None], None))
+        frame = horus.Image(2, 2)
+        self.assertRaises(horus.ClosedError, frame.__array__, None, Copy(lambda: frame.release() or True))
+
+
 class ReadOnly(unittest.TestCase):
     def sent(self):
         topic = horus.Topic("readonly")
