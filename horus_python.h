@@ -10459,24 +10459,24 @@ static bool horusp_node_parse(horusp_node *n, PyObject *spec, PyObject *list)
         return true;
     if (PyUnicode_Check(spec) || PyType_Check(spec) || horusp_is_end(spec))
         return horusp_node_declare(n, NULL, spec, list);
-    if (PyDict_Check(spec)) {
-        PyObject *key, *value;
-        Py_ssize_t at = 0;
-        while (ok && PyDict_Next(spec, &at, &key, &value))
-            ok = horusp_node_declare(n, key, value, list);
-        return ok;
-    }
-    if (!PyList_Check(spec) && !PyTuple_Check(spec)) {
+    if (!PyDict_Check(spec) && !PyList_Check(spec) && !PyTuple_Check(spec)) {
         PyErr_Format(HORUSP_TYPE_ERROR,
                      "pubs and subs are a name, a message class, horus.Pub, horus.Sub, a list of "
                      "these or a dict, not %.100s",
                      Py_TYPE(spec)->tp_name);
         return false;
     }
-    PyObject *items = PySequence_Tuple(spec);
-    for (Py_ssize_t i = 0; items && ok && i < PyTuple_GET_SIZE(items); i++)
-        ok = horusp_node_declare(n, NULL, PyTuple_GET_ITEM(items, i), list);
+    /* of its own: a class that is looked at may run code that changes theirs */
+    PyObject *pairs = PyDict_Check(spec) ? PyDict_Items(spec) : NULL;
+    PyObject *items = PyErr_Occurred() ? NULL : PySequence_Tuple(pairs ? pairs : spec);
+    for (Py_ssize_t i = 0; items && ok && i < PyTuple_GET_SIZE(items); i++) {
+        PyObject *item = PyTuple_GET_ITEM(items, i);
+        ok = pairs ? horusp_node_declare(n, PyTuple_GET_ITEM(item, 0), PyTuple_GET_ITEM(item, 1),
+                                         list)
+                   : horusp_node_declare(n, NULL, item, list);
+    }
     Py_XDECREF(items);
+    Py_XDECREF(pairs);
     return items && ok;
 }
 

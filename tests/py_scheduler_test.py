@@ -305,6 +305,24 @@ class Arguments(unittest.TestCase):
         self.assertEqual([full.send("full", i) for i in range(3)], [True, True, False])
 
 
+    def test_what_is_declared_may_change_while_it_is_read(self):
+        program('''
+import horus
+class Meta(type):
+    def __getattribute__(cls, name):
+        if name == "__topic_name__":
+            spec.clear()
+        return type.__getattribute__(cls, name)
+class C(metaclass=Meta):
+    pass
+for spec in ({"".join(["ke", "yname"]): C}, {"first": horus.Pub("".join(["to", "pic"]), C, capacity=777777)},
+             ["".join(["to", "pic2"]), C, "after"], {"a" * 40: C, "b" * 40: "c" * 40}):
+    names = horus.Node(pubs=spec).publishers()
+    assert names in (["keyname"], ["first"], ["topic2", "c", "after"], ["a" * 40, "b" * 40]), names
+    assert not spec
+''')
+
+
 class Callbacks(unittest.TestCase):
     def test_subclasses(self):
         log = []
