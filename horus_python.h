@@ -1732,10 +1732,9 @@ static PyObject *horusp_plain_torch(PyObject *o)
         horusp_torch_says(o, &is_cpu, false, Py_True))
         return o; /* horusp_from_dlpack() does the rest */
     for (size_t i = 0; o && i < sizeof steps / sizeof steps[0]; i++) {
-        PyObject *next =
-            PyObject_HasAttrString(o, steps[i]) ? PyObject_CallMethod(o, steps[i], NULL) : o;
-        if (next == o)
-            continue;
+        PyObject *next = PyObject_HasAttrString(o, steps[i])
+                             ? PyObject_CallMethod(o, steps[i], NULL) /* `o` itself is new, too */
+                             : horusp_ref(o);
         Py_DECREF(o);
         o = next;
     }

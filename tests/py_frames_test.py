@@ -924,6 +924,21 @@ for n in range(12):
             self.assertEqual((done.returncode, done.stderr), (0, ""), call)
 
 
+    def test_what_from_torch_calls_may_return_itself(self):
+        class Source:
+            def detach(self):
+                return self
+            cpu = resolve_conj = resolve_neg = detach
+            def __dlpack__(self, **keywords):
+                return horus.Tensor([3, 4]).__dlpack__()
+        source = Source()
+        for taken in (horus.Tensor, horus.PointCloud, horus.DepthImage):
+            before = sys.getrefcount(source)
+            for _ in range(50):
+                taken.from_torch(source)
+            self.assertEqual(sys.getrefcount(source), before, taken)
+
+
 class Exchange(unittest.TestCase):
     """DLPack's table of C functions, which kernels call."""
 

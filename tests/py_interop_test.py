@@ -111,6 +111,16 @@ class Matrix(unittest.TestCase):
         for source in (x.t(), x[::2, 1:], x.clone().requires_grad_(), x[:, :1], torch.zeros(0, 3)):
             self.assertEqual(horus.Tensor.from_torch(source).tolist(), source.tolist())
             self.assertEqual(horus.Tensor.from_dlpack(source.detach()).tolist(), source.tolist())
+        for taken, source in ((horus.Tensor, torch.zeros(4, 3)), (horus.PointCloud, torch.zeros(4, 3)),
+                              (horus.DepthImage, torch.zeros(4, 3)), (horus.DepthImage, torch.zeros(4, 3).double()),
+                              (horus.Image, torch.zeros(4, 3))):  # holds nothing of what it copied
+            for source in (source, source.clone().requires_grad_()):
+                count = sum(issubclass(type(o), torch.Tensor) for o in gc.get_objects())
+                for _ in range(10):
+                    taken.from_torch(source)
+                gc.collect()
+                self.assertEqual(sum(issubclass(type(o), torch.Tensor) for o in gc.get_objects()), count,
+                                 (taken, source.requires_grad))
         negative = torch.complex(x, x).conj().imag  # a view that is negated when read
         self.assertTrue(negative.is_neg())
         self.assertEqual(horus.Tensor.from_torch(negative).tolist(), (-x).tolist())
