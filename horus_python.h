@@ -8509,19 +8509,16 @@ static int horusp_parse_field(horus_field *out, PyObject *name, PyObject *type)
     return -1;
 }
 
-static PyObject *horusp_message_define(PyObject *module, PyObject *args, PyObject *kwargs)
+/* name: a str and of no subclass, whose methods could run anything. */
+static PyObject *horusp_message_defined(PyObject *name, PyObject *kwargs)
 {
-    PyObject *name, *key, *value, *result = NULL;
+    PyObject *key, *value, *result = NULL;
     Py_ssize_t at = 0;
     uint32_t n = 0, most = 1;
     uint64_t size = 0;
     horus_field *f = NULL;
     horus_type *type = NULL;
     char *class_name = NULL, *topic = NULL;
-    (void)module;
-    if (!PyArg_ParseTuple(args, "U:message", &name) ||
-        (kwargs && !PyArg_ValidateKeywordArguments(kwargs)))
-        return NULL;
     Py_ssize_t fields = kwargs ? PyDict_Size(kwargs) : 0;
     PyObject *stamp = kwargs ? PyDict_GetItemString(kwargs, "timestamp_ns") : NULL;
     bool added = stamp == NULL, bare = stamp == Py_None;
@@ -8545,11 +8542,7 @@ static PyObject *horusp_message_define(PyObject *module, PyObject *args, PyObjec
                                   "message %U: the module has a class of that name: choose another",
                                   name)
                    : NULL;
-    if (horusp_users == sizeof horusp_user / sizeof horusp_user[0])
-        return PyErr_Format(horusp.by_code[-HORUS_E_LIMIT],
-                            "message %U: this process has made %u types already", name,
-                            (unsigned)horusp_users);
-    f = PyMem_Calloc((size_t)fields + added, sizeof *f);
+    f = PyMem_Calloc((size_t)fields + bare + added, sizeof *f);
     type = PyMem_Calloc(1, sizeof *type);
     Py_INCREF(name);
     class_name = horusp_keep(name);
@@ -8602,6 +8595,13 @@ static PyObject *horusp_message_define(PyObject *module, PyObject *args, PyObjec
         }
     }
     size = (size + most - 1) / most * most;
+    /* From here on until the place is taken nothing runs that could make another message. */
+    if (horusp_users == sizeof horusp_user / sizeof horusp_user[0]) {
+        PyErr_Format(horusp.by_code[-HORUS_E_LIMIT],
+                     "message %U: this process has made %u types already", name,
+                     (unsigned)horusp_users);
+        goto failed;
+    }
     horusp_user[horusp_users].field = f;
     horusp_user[horusp_users].fields = n;
     *type = (horus_type){class_name, topic, horusp_user_function[horusp_users], (uint32_t)size,
@@ -8617,13 +8617,13 @@ static PyObject *horusp_message_define(PyObject *module, PyObject *args, PyObjec
         Py_XINCREF(result);
         goto failed;
     }
+    horusp_users++; /* taken, even if the class fails: its fields are known to a horus_type */
     PyObject *globals = PyEval_GetGlobals(); /* the caller's: for pickling */
     PyObject *word = PyUnicode_FromString("__name__");
     PyObject *where = globals && word ? PyDict_GetItemWithError(globals, word) : NULL;
     Py_XDECREF(word);
     const char *from = where && PyUnicode_Check(where) ? PyUnicode_AsUTF8(where) : NULL;
     PyErr_Clear();
-    horusp_users++; /* taken, even if the class fails: its fields are known to a horus_type */
     horusp_class *c = horusp_class_new(type, NULL, from ? from : "__main__", added);
     if (c) {
         c->bare = bare;
@@ -8640,6 +8640,17 @@ failed:
     PyMem_Free(class_name);
     PyMem_Free(topic);
     return result;
+}
+static PyObject *horusp_message_define(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    PyObject *name;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "U:message", &name) ||
+        (kwargs && !PyArg_ValidateKeywordArguments(kwargs)) || !(name = PyUnicode_FromObject(name)))
+        return NULL;
+    PyObject *made = horusp_message_defined(name, kwargs);
+    Py_DECREF(name);
+    return made;
 }
 /* A message of a class that was pickled with its definition, which is made if nobody has. */
 static PyObject *horusp_made(PyObject *definition)
