@@ -1668,12 +1668,41 @@ static int horusp_source_buffer(horusp_source *s, PyObject *o)
     }
     return 1;
 }
+/* An array of NumPy's, of a subclass too (memmap, recarray, matrix); NumPy is not imported for it. */
+static bool horusp_is_ndarray(PyObject *o)
+{
+    if (horusp.np)
+        return PyObject_TypeCheck(o, (PyTypeObject *)horusp.np[HORUSP_NP_ARRAY_TYPE]);
+    for (PyTypeObject *type = Py_TYPE(o); type; type = type->tp_base)
+        if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE) && strcmp(type->tp_name, "numpy.ndarray") == 0)
+            return true;
+    return false;
+}
+/* Refuses what has no meaning without more than its elements: 0, or -1 with an exception. */
+static int horusp_check_array(PyObject *o)
+{
+    static horusp_name name = {"numpy.ma", NULL};
+    if (!(Py_TYPE(o)->tp_flags & Py_TPFLAGS_HEAPTYPE) || !horusp_is_ndarray(o))
+        return 0; /* not one that Python code derived */
+    PyObject *n = horusp_str(&name);
+    PyObject *ma = n ? PyDict_GetItemWithError(PyImport_GetModuleDict(), n) : NULL;
+    PyObject *type = ma ? PyObject_GetAttrString(ma, "MaskedArray") : NULL;
+    int masked = type ? PyObject_IsInstance(o, type) : PyErr_Occurred() ? -1 : 0;
+    Py_XDECREF(type);
+    if (masked > 0)
+        PyErr_Format(HORUSP_TYPE_ERROR,
+                     "a %.100s would lose its mask: filled() gives a plain array, and so does data",
+                     Py_TYPE(o)->tp_name);
+    return masked ? -1 : 0;
+}
 /* Anything that NumPy makes an array of. `keep` gets what must live as long. */
 static bool horusp_source_begin(horusp_source *s, PyObject *o, PyObject **keep)
 {
     memset(s, 0, sizeof *s);
     *keep = NULL;
-    int r = horusp_source_buffer(s, o);
+    int r = horusp_check_array(o);
+    if (r == 0)
+        r = horusp_source_buffer(s, o);
     if (r != 0)
         return r > 0;
     PyObject *a = horusp_np_call("asarray", o, NULL), *d = NULL, *name = NULL;
@@ -9173,15 +9202,6 @@ static int horusp_send_ready(horusp_sending *s, int64_t timeout_ns)
     if (s->slot.pool)
         (void)horus_frame_release(&s->slot);
     return r;
-}
-static bool horusp_is_ndarray(PyObject *o)
-{
-    static PyTypeObject *type; /* known once NumPy was used */
-    if (!type && horusp.np)
-        type = (PyTypeObject *)horusp.np[HORUSP_NP_ARRAY_TYPE];
-    if (type)
-        return PyObject_TypeCheck(o, type);
-    return strcmp(Py_TYPE(o)->tp_name, "numpy.ndarray") == 0;
 }
 static int horusp_send_message(horusp_topic *o, PyObject *m, int64_t timeout_ns);
 
