@@ -3414,6 +3414,10 @@ static PyObject *horusp_depth_set(PyObject *self, PyObject *const *args, Py_ssiz
                      "%R m cannot be stored: uint16 millimetres are 0 to 65.535", v[2]);
         return NULL;
     }
+    if (d.dtype == HORUS_F32 && !d.readonly && !horusi_value_fits(units, HORUS_F32)) {
+        PyErr_Format(horusp.overflow_error, "%R m is beyond the range of float32 (3.4e38)", v[2]);
+        return NULL;
+    }
     d.scale = 1;
     horus_result r = horus_depth_set(&d, (uint32_t)x, (uint32_t)y, units);
     if (r != HORUS_OK)

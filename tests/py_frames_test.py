@@ -5,6 +5,7 @@ import errno
 import gc
 import importlib.util
 import inspect
+import math
 import os
 import pathlib
 import pickle
@@ -182,6 +183,27 @@ class CloudsAndDepth(unittest.TestCase):
                 bad()
         with self.assertRaises(TypeError):
             horus.DepthImage.from_numpy(np.zeros((2, 2), "i4"))
+
+
+    def test_what_float32_cannot_hold_is_refused(self):
+        depth, image, colour = horus.DepthImage(2, 2), horus.Image(2, 2, "mono32f"), horus.Image(2, 2, "rgb32f")
+        most = float(np.finfo("f4").max)
+        ways = {"set_depth": lambda v: depth.set_depth(0, 0, v), "set_pixel": lambda v: image.set_pixel(0, 0, v),
+                "fill": image.fill, "a channel": lambda v: colour.set_pixel(1, 1, [0, v, 0])}
+        for name, way in ways.items():
+            for value in (1e39, -1e39, 3.4028235677973366e38, 1e308, 10**39):
+                with self.subTest(name, value=value), self.assertRaises(OverflowError) as caught:
+                    way(value)
+                self.assertIsInstance(caught.exception, horus.Error)
+            for value in (most, -most, 3.4028235677973362e38, math.inf, -math.inf, math.nan, 1e-60):
+                way(value)
+        image.fill(math.inf)
+        depth.set_depth(1, 1, most)
+        self.assertEqual((image.pixel(1, 1), depth.get_depth(1, 1)), ([math.inf], most))
+        with np.errstate(over="ignore"):  # arrays follow NumPy's own rule
+            self.assertEqual(horus.DepthImage.from_numpy(np.full((1, 1), 1e300)).get_depth(0, 0), math.inf)
+        with self.assertWarnsRegex(RuntimeWarning, "overflow"):
+            horus.DepthImage.from_numpy(np.full((1, 1), 1e300))
 
 
 class Common(unittest.TestCase):
