@@ -10426,9 +10426,21 @@ static PyObject *horusp_end_new(PyTypeObject *type, PyObject *args, PyObject *kw
     }
     return (PyObject *)e;
 }
+/* Nothing is changed in one: whoever closes a cycle around it can be cleared. */
+static int horusp_end_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    horusp_end *e = (horusp_end *)self;
+    Py_VISIT(e->topic);
+    Py_VISIT(e->msg_type);
+    Py_VISIT(e->capacity);
+    Py_VISIT(e->policy);
+    Py_VISIT(e->history);
+    return 0;
+}
 static void horusp_end_dealloc(PyObject *self)
 {
     horusp_end *e = (horusp_end *)self;
+    PyObject_GC_UnTrack(self);
     Py_CLEAR(e->topic);
     Py_CLEAR(e->msg_type);
     Py_CLEAR(e->capacity);
@@ -10451,7 +10463,8 @@ static PyTypeObject horusp_pub_type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "horus.Pub",
     .tp_basicsize = sizeof(horusp_end),
     .tp_dealloc = horusp_end_dealloc,
-    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_traverse = horusp_end_traverse,
     .tp_doc = "Pub(topic, msg_type=None, capacity=None, *, policy=None, history=None)\n--\n\n"
               "A topic that a Node publishes: arguments as Topic()'s.",
     .tp_new = horusp_end_new,
@@ -10461,7 +10474,8 @@ static PyTypeObject horusp_sub_type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "horus.Sub",
     .tp_basicsize = sizeof(horusp_end),
     .tp_dealloc = horusp_end_dealloc,
-    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_traverse = horusp_end_traverse,
     .tp_doc = "Sub(topic, msg_type=None, capacity=None, *, policy=None, history=None)\n--\n\n"
               "A topic that a Node subscribes to: arguments as Topic()'s.",
     .tp_new = horusp_end_new,
@@ -11102,7 +11116,10 @@ static int horusp_node_traverse(PyObject *self, visitproc visit, void *arg)
 {
     horusp_node *n = (horusp_node *)self;
     Py_VISIT(n->dict);
-    Py_VISIT(n->topics);
+    Py_VISIT(n->topics); /* a dict and lists: the collector clears them themselves */
+    Py_VISIT(n->pubs);
+    Py_VISIT(n->subs);
+    Py_VISIT(n->on);
     Py_VISIT(n->data);
     Py_VISIT(n->tick);
     Py_VISIT(n->init);
