@@ -1398,6 +1398,31 @@ class Arguments(unittest.TestCase):
                 horus.Tensor.from_descriptor(number, tensor.to_descriptor())
 
 
+    def test_what_a_value_raises_is_ours(self):
+        huge, image = 10**5000, horus.Image(2, 2)
+        odd = memoryview(bytes(24))[::2]
+
+        def time(value):
+            image.timestamp_ns = value
+        for kind, call, *args in (
+                (TypeError, horus.Tensor, None), (TypeError, horus.Tensor, 1.5), (TypeError, horus.Tensor([2]).reshape, None),
+                (TypeError, image.fill, None), (TypeError, image.set_pixel, 0, 0, None), (TypeError, image.save, None),
+                (ValueError, image.save, "a\0b.png"), (TypeError, image.copy_from, "text"),
+                (TypeError, horus.Image.from_bytes, 5, 2, 2), (BufferError, horus.Image.from_bytes, odd, 2, 2),
+                (BufferError, horus.CmdVel.from_bytes, odd), (BufferError, horus.Tensor.from_descriptor, 1, odd),
+                (TypeError, horus.Tensor.from_descriptor, 1, "a"), (TypeError, horus.CmdVel.from_bytes, "a"),
+                (TypeError, horus.wait, 5), (ValueError, horus.Image, huge, 1), (ValueError, horus.Image, -huge, 1),
+                (ValueError, horus.Tensor, [huge]), (ValueError, horus.Topic, "huge", huge), (ValueError, time, -huge),
+                (ValueError, time, huge), (ValueError, horus.Image(2, 2).pixel, huge, 0), (TypeError, horus.Topic, huge),
+                (ValueError, horus.Rate, huge), (ValueError, horus.Image, 2, 2, "a" * 5000),
+                (TypeError, horus.Topic, 5)):
+            with self.subTest(call=getattr(call, "__name__", call), args=[type(a).__name__ for a in args]):
+                with self.assertRaises(kind) as caught:
+                    call(*args)
+                self.assertIsInstance(caught.exception, horus.Error)
+                self.assertTrue(str(caught.exception))
+
+
 class Saving(unittest.TestCase):
     def test_a_cloud_is_no_picture(self):
         cloud = horus.PointCloud.from_numpy(np.ones((3, 3), "f4"))
