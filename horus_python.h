@@ -1292,6 +1292,11 @@ static const horus_dl_tensor *horusp_managed(const horus_dl_managed_versioned *m
 /* Memory of others, copied into the pool. */
 static bool horusp_import_dl(const horus_dl_tensor *d, horus_pool *pool, horus_tensor *out)
 {
+    if (d->ndim > HORUS_MAX_DIMS) { /* not BufferError: a ValueError, as from_numpy() has it */
+        PyErr_Format(HORUSP_VALUE_ERROR, "%d dimensions; at most %d are possible", (int)d->ndim,
+                     HORUS_MAX_DIMS);
+        return false;
+    }
     PyThreadState *thread = PyEval_SaveThread();
     horus_result r = horus_dlpack_import(out, d, pool);
     PyEval_RestoreThread(thread);

@@ -1114,7 +1114,7 @@ class Exchange(unittest.TestCase):
                          (x.foreign(deleted, x.prototype([2], 5, 64, data=data)), BufferError),
                          (x.foreign(deleted, x.prototype([2], lanes=2, data=data)), BufferError),
                          (x.foreign(deleted, x.prototype([2], device=(2, 0), data=data)), BufferError),
-                         (x.foreign(deleted, x.prototype([1] * 9, data=data)), BufferError),
+                         (x.foreign(deleted, x.prototype([1] * 9, data=data)), ValueError),
                          (x.foreign(deleted, x.prototype([-1], data=data)), ValueError),
                          (x.foreign(deleted, x.prototype([2])), ValueError)):
             with self.assertRaises(error):

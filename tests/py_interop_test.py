@@ -390,6 +390,22 @@ class Kernels(unittest.TestCase):
 
 
 @unittest.skipUnless(torch, "PyTorch is not installed")
+class Dimensions(unittest.TestCase):
+    def test_nine_are_a_value_error_by_every_way(self):
+        nine = np.zeros((1,) * 9, "f4")
+        ways = {"from_numpy": lambda: horus.Tensor.from_numpy(nine)}
+        if hasattr(np, "from_dlpack"):
+            ways["from_dlpack"] = lambda: horus.Tensor.from_dlpack(nine)
+            ways["Image.from_dlpack"] = lambda: horus.Image.from_dlpack(nine)
+        if torch:
+            ways["from_torch"] = lambda: horus.Tensor.from_torch(torch.zeros((1,) * 9))
+            ways["a gradient"] = lambda: horus.Tensor.from_torch(torch.zeros((1,) * 9, requires_grad=True))
+        for name, way in ways.items():
+            with self.subTest(name), self.assertRaisesRegex(ValueError, "9 dimensions; at most 8") as caught:
+                way()
+            self.assertIsInstance(caught.exception, horus.ArgumentError)
+
+
 class TorchTable(unittest.TestCase):
     """from_torch, from_dlpack and to_torch through torch's own table."""
 
