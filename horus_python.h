@@ -3766,6 +3766,7 @@ static PyObject *horusp_reduced(PyObject *self, PyObject *const *args, Py_ssize_
     static const char *const names[] = {"axis",     "axis",    "dtype", "out",
                                         "keepdims", "initial", "where"};
     PyObject *v[COUNT], *r = NULL, *a = NULL, *out = NULL;
+    horusp_hold *written = NULL; /* out='s, if it is ours */
     if (!horusp_args(sig, args, nargs, kw, v))
         return NULL;
     bool by_dim = v[DIM] && v[DIM] != Py_None, by_axis = v[AXIS] && v[AXIS] != Py_None;
@@ -3785,10 +3786,8 @@ static PyObject *horusp_reduced(PyObject *self, PyObject *const *args, Py_ssize_
             continue;
         PyObject *value = horusp_operand(v[i]); /* where= and out= may be ours */
         if (value && i == OUT) {
-            if (horusp_is_frame(v[i]) && horusp_is_read_only((horusp_frame *)v[i])) {
-                (void)horusp_read_only();
+            if (horusp_is_frame(v[i]) && !(written = horusp_write_begin((horusp_frame *)v[i])))
                 Py_CLEAR(value);
-            }
             out = v[i];
         }
         ok = value && PyDict_SetItemString(options, names[i], value) == 0;
@@ -3796,6 +3795,8 @@ static PyObject *horusp_reduced(PyObject *self, PyObject *const *args, Py_ssize_
     }
     if (ok)
         r = PyObject_Call(function, one, options);
+    if (written)
+        horusp_write_end(written);
     Py_XDECREF(one);
     Py_XDECREF(options);
     Py_XDECREF(function);

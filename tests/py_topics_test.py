@@ -500,6 +500,20 @@ class Threads(unittest.TestCase):
             self.assertTrue((image.to_numpy() == 7).all())
             self.assertTrue(topic.send(image))
             self.assertTrue(image.readonly)
+            for name in ("sum", "mean", "max", "min"):  # what out= names is written to as well
+                out = horus.Tensor([1])
+
+                class Where(Source):
+                    def __array__(self, dtype=None, copy=None):
+                        super().__array__()
+                        return np.ones((5, 1), bool)
+                options = {} if name in ("sum", "mean") else {"initial": 0}
+                tried.clear()
+                getattr(horus.Tensor([5, 1]), name)(dim=0, out=out, where=Where(out), **options)
+                self.assertIn("written to", tried[0])
+                self.assertTrue(topic.send(out))
+                with self.assertRaises(horus.ReadOnlyError):
+                    getattr(horus.Tensor([5, 1]), name)(dim=0, out=out)
 
     def test_many_threads_share_a_topic_of_long_messages(self):
         got, lock = [], threading.Lock()
