@@ -2978,15 +2978,20 @@ static PyObject *horusp_image_save(PyObject *self, PyObject *path)
     return horusp_save(self, path, horusp_image_write);
 }
 HORUSP_ONE(horusp_image_save, "save", "path")
-/* What a notebook shows. */
+/* What a notebook shows: by way of a file in TMPDIR, or in /tmp where that is unset or of no use. */
 static PyObject *horusp_png(PyObject *self, horusp_writer_of write_it)
 {
-    char path[] = "/tmp/horus.XXXXXX.png";
-    int fd = mkstemps(path, 4);
+    const char *folders[2] = {getenv("TMPDIR"), "/tmp"};
+    char path[4096];
+    int fd = -1;
+    for (int i = 0; fd < 0 && i < 2; i++)
+        if (folders[i] && folders[i][0] &&
+            snprintf(path, sizeof path, "%s/horus.XXXXXX.png", folders[i]) < (int)sizeof path)
+            fd = mkstemps(path, 4);
     if (fd < 0)
         return horusp_os_error(errno, Py_None);
     (void)close(fd);
-    PyObject *name = PyUnicode_FromString(path),
+    PyObject *name = PyUnicode_DecodeFSDefault(path),
              *done = name ? horusp_save(self, name, write_it) : NULL;
     PyObject *out = NULL;
     if (done) {

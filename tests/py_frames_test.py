@@ -118,6 +118,28 @@ class Images(unittest.TestCase):
         with self.assertRaises(ValueError):
             horus.Image.from_numpy(np.zeros((0, 4), np.uint8))
 
+    def test_a_picture_for_notebooks_goes_by_way_of_tmpdir(self):
+        image, old = horus.Image(2, 2), os.environ.get("TMPDIR")
+        try:
+            image._repr_png_()
+        except RuntimeError as error:  # built without stb_image_write
+            self.assertIn("stb_image_write", str(error))
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            os.utime(folder, ns=(0, 0))
+            try:
+                os.environ["TMPDIR"] = folder
+                self.assertEqual(image._repr_png_()[:4], b"\x89PNG")
+                self.assertNotEqual(os.stat(folder).st_mtime_ns, 0)  # a file came
+                self.assertEqual(os.listdir(folder), [])  # and went
+                for other in (os.path.join(folder, "none"), "/" + "a" * 5000, ""):
+                    os.environ["TMPDIR"] = other
+                    self.assertEqual(image._repr_png_()[:4], b"\x89PNG")
+            finally:
+                os.environ.pop("TMPDIR")
+                if old is not None:
+                    os.environ["TMPDIR"] = old
+
     def test_pictures(self):
         import tempfile
         with tempfile.TemporaryDirectory() as folder:
