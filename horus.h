@@ -520,7 +520,7 @@ HORUS_API horus_result horus_image_wrap(horus_image *out, void *pixels, uint32_t
 /* The same memory as a tensor: (H,W) or (H,W,C). Holds the frame once more. */
 HORUS_API horus_result horus_image_tensor(horus_tensor *out, const horus_image *image);
 /* One pixel. value has one entry per channel, in the encoding's own range (0 to 255, 0 to 65535, or
- * float). OK | E_ARG (outside, or a value out of range) | E_SIZE (count differs) | E_READONLY */
+ * what a float holds, infinities too). OK | E_ARG (outside, or a value out of range) | E_SIZE (count differs) | E_READONLY */
 HORUS_API horus_result horus_image_pixel(const horus_image *image, uint32_t x, uint32_t y,
                                          double *value, size_t count);
 HORUS_API horus_result horus_image_set_pixel(const horus_image *image, uint32_t x, uint32_t y,
@@ -554,7 +554,8 @@ HORUS_API horus_result horus_depth_tensor(horus_tensor *out, const horus_depth *
 /* Metres at one place; 0, NaN or infinity as stored. OK | E_ARG */
 HORUS_API horus_result horus_depth_get(const horus_depth *depth, uint32_t x, uint32_t y,
                                        double *metres);
-/* Rounds to the nearest unit. OK | E_ARG (outside; U16: negative or too far) | E_READONLY */
+/* Rounds to the nearest unit. OK | E_ARG (outside; U16: negative or too far; F32: finite, but not as
+ * a float) | E_READONLY */
 HORUS_API horus_result horus_depth_set(const horus_depth *depth, uint32_t x, uint32_t y,
                                        double metres);
 
@@ -10141,7 +10142,10 @@ static double horusi_value_get(const uint8_t *at, uint8_t dtype)
 }
 static bool horusi_value_fits(double v, uint8_t dtype)
 {
-    return dtype == HORUS_F32 || (v >= 0 && v <= (dtype == HORUS_U16 ? 65535 : 255));
+    double size = v < 0 ? -v : v; /* what is finite stays so; infinities and NaN are values */
+    if (dtype == HORUS_F32)
+        return !(size >= 0x1.ffffffp127 && size <= 1.7976931348623157e308);
+    return v >= 0 && v <= (dtype == HORUS_U16 ? 65535 : 255);
 }
 static void horusi_value_set(uint8_t *at, uint8_t dtype, double v)
 {
@@ -10432,7 +10436,8 @@ horus_result horus_depth_set(const horus_depth *d, uint32_t x, uint32_t y, doubl
         return r;
     double units = d->dtype == HORUS_F32 ? metres : metres / (double)d->scale;
     if (x >= d->width_px || y >= d->height_px ||
-        (d->dtype == HORUS_U16 && !(units >= 0 && units < 65535.5)))
+        !(d->dtype == HORUS_U16 ? units >= 0 && units < 65535.5
+                                : horusi_value_fits(units, d->dtype)))
         return horusi_fail(
             HORUS_E_ARG, "depth_set: (%u, %u), %g m: outside %u x %u, or not to be stored",
             (unsigned)x, (unsigned)y, metres, (unsigned)d->width_px, (unsigned)d->height_px);

@@ -305,6 +305,70 @@ class Arguments(unittest.TestCase):
         self.assertEqual([full.send("full", i) for i in range(3)], [True, True, False])
 
 
+    def test_what_is_declared_may_change_while_it_is_read(self):
+        program('''
+import horus
+class Meta(type):
+    def __getattribute__(cls, name):
+        if name == "__topic_name__":
+            spec.clear()
+        return type.__getattribute__(cls, name)
+class C(metaclass=Meta):
+    pass
+for spec in ({"".join(["ke", "yname"]): C}, {"first": horus.Pub("".join(["to", "pic"]), C, capacity=777777)},
+             ["".join(["to", "pic2"]), C, "after"], {"a" * 40: C, "b" * 40: "c" * 40}):
+    names = horus.Node(pubs=spec).publishers()
+    assert names in (["keyname"], ["first"], ["topic2", "c", "after"], ["a" * 40, "b" * 40]), names
+    assert not spec
+''')
+
+    def test_cycles_are_collected(self):
+        class Marked:  # a class cannot be told from others of its name
+            pass
+
+        def pub():
+            class C:
+                mark = Marked()
+            C.x = horus.Pub("x", C)
+            return weakref.ref(C.mark)
+
+        def sub():
+            class C:
+                mark = Marked()
+            C.x = [horus.Sub(C)]
+            return weakref.ref(C.mark)
+
+        def topic():
+            class C:
+                mark = Marked()
+            C.x = horus.Topic(C, name="cycle.topic")
+            return weakref.ref(C.mark)
+
+        def node():
+            n = horus.Node("cycle", tick=nothing, on="cycle.on")
+            n.me = n
+            horus.Scheduler().add(n)
+            return weakref.ref(n)
+
+        def node_on_class():
+            class C:
+                pass
+            C.n = horus.Node("cycle.class", tick=nothing, on=C, subs=C)
+            horus.Scheduler().add(C.n)
+            return weakref.ref(C.n)
+
+        def node_of_pubs():
+            class C:
+                pass
+            C.n = horus.Node("cycle.pubs", pubs={"p": horus.Pub(C)}, subs=[horus.Sub("s", C)])
+            return weakref.ref(C.n)
+        for make in (pub, sub, topic, node, node_on_class, node_of_pubs):
+            with self.subTest(make.__name__):
+                seen = make()
+                gc.collect()
+                self.assertIsNone(seen())
+
+
 class Callbacks(unittest.TestCase):
     def test_subclasses(self):
         log = []
