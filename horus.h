@@ -11302,6 +11302,7 @@ typedef struct horusi_node {
     bool over;   /* ends here: never ticked again in this run */
     bool ticked; /* in this run */
     bool going;  /* it was part of the step before, and goes on */
+    bool called_back; /* what followed its tick may have taken long */
     bool muted;  /* not of this run or step: set between them */
     horusi_a32
         safe; /* ENTERS: by who swapped it from 0; SAFE: by the node's thread; 0: no episode */
@@ -11687,8 +11688,10 @@ static void horusi_failed(horus_scheduler *s, horusi_node *n, horus_result r, co
                         n->name, what, horus_result_text(r));
         break;
     case HORUS_FAILURE_RESTART:
-        if (n->live)
+        if (n->live) {
             horusi_end_node(s, n);
+            now = horusi_clock_of(s);
+        }
         if (n->failures_in_row > most)
             horusi_retire(s, n);
         else
@@ -11740,7 +11743,7 @@ static bool horusi_come_back(horus_scheduler *s, horusi_node *n)
     return true;
 }
 
-/* One tick, now. Returns when it ended. */
+/* One tick, now. Returns when it ended: `called_back` says that what followed it is not in that. */
 static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, uint64_t now)
 {
     horusi_node_block *b = n->block;
@@ -11799,6 +11802,7 @@ static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, ui
     bool over = budget && spent > budget;
     bool late = n->d.deadline_ns && since > (uint64_t)n->d.deadline_ns;
     if (horusi_rarely(over || late)) {
+        n->called_back = true;
         if (over)
             horusi_count(&b->budget_misses, 1);
         if (late)
@@ -11806,6 +11810,7 @@ static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, ui
         if (!judged)
             horusi_miss(s, n, over, over ? spent : since);
     } else if (horusi_rarely(horusi_ld32_acq(J2, &n->safe) == HORUSI_SAFE)) {
+        n->called_back = true;
         horusi_set_state(n, HORUS_NODE_RUNNING);
         horusi_count(&b->recoveries, 1);
         horusi_report(s, n, HORUS_EVENT_RECOVERED, 0, HORUS_OK, "");
@@ -11820,16 +11825,24 @@ static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, ui
                             "node %s: missed its deadline %u times in a row", n->name, most);
     } else
         n->late_in_row = 0;
-    if (horusi_rarely(r < 0))
+    if (horusi_rarely(r < 0)) {
+        n->called_back = true;
         horusi_failed(s, n, r, "tick", end);
-    else
+    } else
         n->failures_in_row = 0;
     return end;
 }
+/* The time after ticks were left out: who was told of it may have taken long. */
+static uint64_t horusi_time_after(const horus_scheduler *s, uint64_t now)
+{
+    return s->d.on_event ? horusi_clock_of(s) : now;
+}
 
-/* What is due of a node with a rate: at most one tick. Returns the time after it. */
+/* What is due of a node with a rate: at most one tick. Returns the time after it and all that it called,
+ * when the next node's begins. */
 static uint64_t horusi_release_node(horus_scheduler *s, horusi_node *n, uint64_t *due, uint64_t now)
 {
+    uint64_t skipped = n->skipped;
     uint64_t upto = now < s->end ? now : s->end - 1; /* what is due at the end is not of this run */
     if (horusi_rarely(n->pause_until != 0)) {
         if (now < n->pause_until || !horusi_come_back(s, n)) {
@@ -11838,19 +11851,22 @@ static uint64_t horusi_release_node(horus_scheduler *s, horusi_node *n, uint64_t
             *due = n->over ? UINT64_MAX : *due;
             return horusi_clock_of(s);
         }
+        now = horusi_clock_of(s); /* init may have taken long */
+        upto = now < s->end ? now : s->end - 1;
     }
     if (horusi_rarely(*due < n->rest_until)) { /* in a step before, or at another rate */
         *due = horusi_skip_to(n, *due, n->rest_until <= upto ? n->rest_until : upto + 1);
         if (*due > upto)
-            return now;
+            return horusi_time_after(s, now);
     }
     if (n->d.overrun != HORUS_OVERRUN_CATCH_UP || now - upto > n->whole) /* the run is over */
         *due = horusi_skip_to_newest(n, *due, upto);
     if (horusi_rarely(horusi_ld32_rlx(own, &n->leave_out) != 0)) {
         horusi_st32_rlx(own, &n->leave_out, 0);
         *due = horusi_skip_to(n, *due, *due + 1);
-        return now;
+        return horusi_time_after(s, now);
     }
+    now = horusi_rarely(n->skipped != skipped) ? horusi_time_after(s, now) : now;
     uint64_t end = horusi_tick(s, n, *due, now);
     *due = horusi_later(n, *due, 1);
     if (horusi_rarely(*due < end)) {
@@ -11866,6 +11882,10 @@ static uint64_t horusi_release_node(horus_scheduler *s, horusi_node *n, uint64_t
     if (horusi_rarely(n->over)) {
         n->over_due = *due;
         *due = UINT64_MAX;
+    }
+    if (horusi_rarely(n->called_back || n->skipped != 0)) {
+        end = n->called_back ? horusi_clock_of(s) : horusi_time_after(s, end);
+        n->called_back = false;
     }
     return end;
 }

@@ -42,6 +42,7 @@ typedef struct probe {
     uint64_t stop_at;                /* stop the scheduler in this tick; 0: never */
     int id;
     bool safe[KEPT];
+    uint64_t init_cost, shutdown_cost, safe_cost; /* as cost, of the other callbacks */
 } probe;
 static int order_log[4096]; /* ids of what ran: n, init n + 100, shutdown n + 200 */
 static _Atomic unsigned order_count;
@@ -79,6 +80,8 @@ static horus_result probe_init(void *user)
     probe *p = user;
     note_order(p->id + 100);
     p->inits++;
+    if (p->clock)
+        p->clock->now += p->init_cost;
     return p->init_fails == 0 || p->inits <= p->init_fails ? p->init_result : HORUS_OK;
 }
 static horus_result probe_shutdown(void *user)
@@ -86,9 +89,17 @@ static horus_result probe_shutdown(void *user)
     probe *p = user;
     note_order(p->id + 200);
     p->shutdowns++;
+    if (p->clock)
+        p->clock->now += p->shutdown_cost;
     return p->shutdown_result;
 }
-static void probe_safe(void *user) { ((probe *)user)->safes++; }
+static void probe_safe(void *user)
+{
+    probe *p = user;
+    p->safes++;
+    if (p->clock)
+        p->clock->now += p->safe_cost;
+}
 
 static horus_scheduler *open_with(horus_context *c, fake *f, horus_scheduler_desc d)
 {
@@ -1152,6 +1163,57 @@ TEST(a_node_in_its_safe_state_is_still_in_it_after_a_pause)
     CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);
 }
+static void event_takes_long(void *user, const horus_event *e)
+{
+    if (e->kind == HORUS_EVENT_SKIPPED || e->kind == HORUS_EVENT_BUDGET)
+        ((fake *)user)->now += 30 * ms;
+}
+/* What one node calls beside its tick is not in the next node's tick, nor in its own next one. */
+TEST(callbacks_of_one_node_are_not_charged_to_the_next)
+{
+    horus_context *c = join(8 * MiB);
+    for (int way = 0; way < 4; way++) { /* safe_state, shutdown and init, an event's function */
+        fake f = {.now = 5};
+        static probe p, q;
+        memset(&p, 0, sizeof p);
+        memset(&q, 0, sizeof q);
+        p.clock = q.clock = &f;
+        p.slow_at = 3;
+        p.slow = way == 1 ? 0 : 2 * ms;
+        p.safe_cost = 40 * ms;
+        p.shutdown_cost = way == 1 ? 50 * ms : 0;
+        p.fail_at = 3;
+        p.fail_times = way == 1;
+        p.result = HORUS_E_LIMIT;
+        horus_scheduler *s =
+            open_with(c, &f, (horus_scheduler_desc){.on_event = way > 1 ? event_takes_long : NULL,
+                                                    .user = &f});
+        add_probe(s, &p,
+                  (horus_node_desc){.name = "a",
+                                    .rate_num = 100,
+                                    .budget_ns = 1000000,
+                                    .on_miss = way == 0   ? HORUS_MISS_SAFE_MODE
+                                               : way == 3 ? HORUS_MISS_SKIP
+                                                          : HORUS_MISS_WARN,
+                                    .on_failure = HORUS_FAILURE_RESTART,
+                                    .pause_ns = 20000000});
+        add_probe(s, &q, (horus_node_desc){.name = "b", .rate_num = 100, .budget_ns = 1000000});
+        q.cost = 1000;
+        p.init_cost = way == 1 ? 60 * ms : 0;
+        CHECK_OK(horus_scheduler_run(s, (int64_t)second));
+        horus_node_stats a = stats_at(s, 0), b = stats_at(s, 1);
+        CHECK_EQ(a.budget_misses, way != 1);
+        CHECK_EQ(a.restarts, way == 1);
+        CHECK(a.spread[HORUS_SPREAD_RUN].max_ns == p.slow);
+        CHECK_EQ(b.budget_misses, 0);
+        CHECK_EQ(b.spread[HORUS_SPREAD_RUN].max_ns, 1000);
+        CHECK_EQ(a.ticks + a.skipped, 100);
+        CHECK_EQ(b.ticks + b.skipped, 100);
+        CHECK_OK(horus_scheduler_close(s));
+    }
+    horus_context_close(c);
+}
+
 TEST(a_safe_state_needs_no_function)
 {
     horus_context *c = join(8 * MiB);
