@@ -1586,7 +1586,7 @@ typedef struct horus_time_source {
 /* Flags of a scheduler. */
 enum {
     /* run stops on SIGINT and SIGTERM (not where they are ignored), and gives their handlers back
-     * when it ends, but for one that was set meanwhile */
+     * when it ends, but for one that was set meanwhile. A child of fork() has the former ones at once */
     HORUS_SIGNALS = 1 << 0,
     /* a clock that jumps from due time to due time, as one of your own could: the same ticks in the
      * same order with the same times and random numbers, each time, as fast as they go */
@@ -10743,11 +10743,26 @@ static struct sigaction horusi_signals_old[2];
 static const int horusi_signals_of[2] = {SIGINT, SIGTERM};
 /* How often this process, its parent and so on were forked: who remembers another number is in a child. */
 static horusi_a32 horusi_forks;
+static void horusi_on_signal(int number)
+{
+    (void)number;
+    (void)horusi_add32_rlx(own, &horusi_signals, 1);
+}
+static void horusi_restore_handlers(void)
+{
+    for (int i = 0; i < 2; i++) {
+        struct sigaction now;
+        if (sigaction(horusi_signals_of[i], NULL, &now) == 0 && now.sa_handler == horusi_on_signal)
+            (void)sigaction(horusi_signals_of[i], &horusi_signals_old[i], NULL);
+    }
+}
 static void horusi_count_fork(void) /* in the child, which has this thread alone */
 {
     horusi_tid = horusi_tid_taped = 0;
     (void)horusi_add32_rlx(fork, &horusi_forks, 1);
     horusi_st32_rlx(fork, &horusi_signals_lock, 0);
+    horusi_restore_handlers(); /* the run is the parent's: a child ends by a signal as if there were none */
+    horusi_signals_users = 0;
 }
 /* 0, or an errno. */
 static int horusi_watch_forks(void)
@@ -10758,11 +10773,6 @@ static int horusi_watch_forks(void)
     watched = e == 0;
     horusi_unlock(&horusi_signals_lock);
     return e;
-}
-static void horusi_on_signal(int number)
-{
-    (void)number;
-    (void)horusi_add32_rlx(own, &horusi_signals, 1);
 }
 static void horusi_catch_signals(void)
 {
@@ -10782,12 +10792,8 @@ static void horusi_catch_signals(void)
 static void horusi_leave_signals(void)
 {
     horusi_lock(&horusi_signals_lock);
-    horusi_signals_users--;
-    for (int i = 0; i < 2 && horusi_signals_users == 0; i++) {
-        struct sigaction now;
-        if (sigaction(horusi_signals_of[i], NULL, &now) == 0 && now.sa_handler == horusi_on_signal)
-            (void)sigaction(horusi_signals_of[i], &horusi_signals_old[i], NULL);
-    }
+    if (--horusi_signals_users == 0)
+        horusi_restore_handlers();
     horusi_unlock(&horusi_signals_lock);
 }
 
@@ -12622,7 +12628,7 @@ static horus_result horusi_end_run(horus_scheduler *s, horus_result r)
         horusi_report(s, NULL, HORUS_EVENT_END, 0, r, "");
     horusi_st32_rlx(report, &s->block->end, (uint32_t)s->end_kind);
     horusi_st32_rlx(report, &s->block->running, 0);
-    if (horusi_takes_signals(s))
+    if (horusi_takes_signals(s) && !s->child) /* there they were given back at once */
         horusi_leave_signals();
     if (s->child) {
         s->block = s->parents_block;

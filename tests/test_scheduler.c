@@ -724,6 +724,53 @@ TEST(signals_end_the_run_if_asked_for)
     CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);
 }
+/* In a child of a run the handlers are what they were before it, whoever forked. */
+static void be_signalled(void *arg)
+{
+    struct sigaction now;
+    (void)arg;
+    own_handler = 0;
+    (void)raise(SIGTERM);
+    CHECK_EQ(own_handler, 1);
+    CHECK(sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler == SIG_DFL);
+}
+static void *fork_beside(void *arg)
+{
+    CHECK_JOIN(test_fork(be_signalled, arg));
+    return NULL;
+}
+static horus_result fork_in_tick(void *user, horus_tick *t)
+{
+    pthread_t other;
+    if (t->count == 1)
+        CHECK_JOIN(test_fork(be_signalled, user));
+    if (t->count == 2) {
+        REQUIRE(pthread_create(&other, NULL, fork_beside, user) == 0);
+        (void)pthread_join(other, NULL);
+    }
+    if (t->count == 3)
+        (void)raise(SIGTERM); /* and still caught here */
+    return HORUS_OK;
+}
+TEST(a_child_of_a_run_takes_signals_as_before_it)
+{
+    horus_context *c = join(8 * MiB);
+    struct sigaction a;
+    memset(&a, 0, sizeof a);
+    a.sa_handler = on_own;
+    (void)sigaction(SIGTERM, &a, NULL);
+    (void)signal(SIGINT, SIG_DFL);
+    own_handler = 0;
+    horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){.flags = HORUS_SIGNALS});
+    REQUIRE_OK(horus_scheduler_add(
+        s, &(horus_node_desc){.name = "n", .tick = fork_in_tick, .rate_num = 1000}));
+    CHECK_RESULT(horus_scheduler_run(s, (int64_t)(20 * second)), HORUS_INTERRUPTED);
+    CHECK_EQ(own_handler, 0);
+    CHECK_OK(horus_scheduler_close(s));
+    (void)raise(SIGTERM);
+    CHECK_EQ(own_handler, 1);
+    horus_context_close(c);
+}
 static horus_result handle_in_tick(void *user, horus_tick *t)
 {
     struct sigaction a;
