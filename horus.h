@@ -11512,6 +11512,13 @@ horusi_stop_for(horus_scheduler *s, horus_scheduler_end kind, horus_result resul
     }
     horus_scheduler_stop(s);
 }
+/* To be asked before each tick: a signal, whoever sees it first, ends the run. */
+static bool horusi_halts(horus_scheduler *s)
+{
+    if (horusi_takes_signals(s) && horusi_rarely(horusi_ld32_rlx(own, &horusi_signals) != s->signals))
+        horusi_stop_for(s, HORUS_END_SIGNAL, HORUS_INTERRUPTED, "SIGINT or SIGTERM came");
+    return horusi_stops(s);
+}
 
 /* ---- phases */
 
@@ -11938,7 +11945,7 @@ static void horusi_change_rates(horus_scheduler *s, horusi_loop *l)
 static void horusi_ordered(horus_scheduler *s, horusi_loop *l, bool first, uint64_t begin)
 {
     uint64_t now = horusi_clock_of(s), looked = now;
-    while (s->end > begin && !horusi_stops(s)) {
+    while (s->end > begin && !horusi_halts(s)) {
         uint64_t seen = now < s->end ? now : s->end - 1, next = UINT64_MAX;
         if (horusi_rarely(horusi_ld32_acq(Q2, &s->changes) != l->changes))
             horusi_change_rates(s, l);
@@ -11947,18 +11954,15 @@ static void horusi_ordered(horus_scheduler *s, horusi_loop *l, bool first, uint6
         for (uint32_t i = 0; i < l->count; i++) {
             uint64_t due = l->due[i];
             if (due <= seen) {
-                if (horusi_rarely(horusi_stops(s) || (s->tape && horusi_tape_ends(s->tape))))
+                if (horusi_rarely(horusi_halts(s) || (s->tape && horusi_tape_ends(s->tape))))
                     break;
                 now = horusi_release_node(s, l->nodes[i], &l->due[i], now);
                 due = l->due[i];
             }
             next = due < next ? due : next;
         }
-        if (first) {
+        if (first)
             horusi_count(&s->block->passes, 1);
-            if (horusi_takes_signals(s) && horusi_ld32_rlx(own, &horusi_signals) != s->signals)
-                horusi_stop_for(s, HORUS_END_SIGNAL, HORUS_INTERRUPTED, "SIGINT or SIGTERM came");
-        }
         if (horusi_rarely(s->look != NULL) && first && now - looked >= HORUSI_LOOP_SLICE_NS) {
             looked = now;
             s->look(s->d.user);
@@ -11970,7 +11974,7 @@ static void horusi_ordered(horus_scheduler *s, horusi_loop *l, bool first, uint6
             break; /* it cannot catch up any more */
         uint64_t wake = next < s->end ? next : s->end;
         bool changed = horusi_ld32_acq(Q2, &s->changes) != l->changes; /* by one of these ticks */
-        if (wake > now && !changed && !horusi_stops(s)) {
+        if (wake > now && !changed && !horusi_halts(s)) {
             wake = wake - now > HORUSI_LOOP_SLICE_NS ? now + HORUSI_LOOP_SLICE_NS : wake;
             if (horusi_rarely(s->clock.sleep != NULL))
                 s->clock.sleep(s->clock.user, wake);
@@ -11996,7 +12000,7 @@ static void horusi_tick_topic(horus_scheduler *s, horusi_node *n, uint64_t wait)
         if (wait > 0)
             horusi_sleep_until(horusi_now() + wait);
     }
-    if (r != HORUS_OK || horusi_stops(s))
+    if (r != HORUS_OK || horusi_halts(s))
         return;
     uint64_t skipped = 0, taken = horusi_ld64_rlx(own, &t->sub->received);
     if (horusi_ld32_rlx(own, &n->leave_out)) {
@@ -12015,7 +12019,7 @@ static void horusi_tick_topic(horus_scheduler *s, horusi_node *n, uint64_t wait)
 /* The thread of a node that ticks when its topic has a message. */
 static void horusi_on_topic(horus_scheduler *s, horusi_node *n)
 {
-    while (!horusi_stops(s) && !n->over) {
+    while (!horusi_halts(s) && !n->over) {
         uint64_t now = horusi_now(), slice = HORUSI_LOOP_SLICE_NS;
         if (now >= s->end)
             break;

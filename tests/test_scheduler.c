@@ -771,6 +771,25 @@ TEST(a_child_of_a_run_takes_signals_as_before_it)
     CHECK_EQ(own_handler, 1);
     horus_context_close(c);
 }
+TEST(no_tick_begins_after_a_signal)
+{
+    horus_context *c = join(8 * MiB);
+    static probe p;
+    fake f = {.now = 9};
+    static int number = SIGTERM;
+    (void)signal(SIGTERM, SIG_DFL);
+    memset(&p, 0, sizeof p);
+    horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){.flags = HORUS_SIGNALS});
+    REQUIRE_OK(horus_scheduler_add(
+        s, &(horus_node_desc){
+               .name = "first", .tick = raise_in_tick, .rate_num = 1000, .user = &number}));
+    add_probe(s, &p, (horus_node_desc){.name = "next", .rate_num = 1000});
+    CHECK_RESULT(horus_scheduler_run(s, (int64_t)second), HORUS_INTERRUPTED);
+    CHECK_EQ(stats_at(s, 0).ticks, 3);
+    CHECK_EQ(p.ticks, 2);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
 static horus_result handle_in_tick(void *user, horus_tick *t)
 {
     struct sigaction a;
