@@ -1710,7 +1710,8 @@ HORUS_API horus_result horus_scheduler_step(horus_scheduler *scheduler, int64_t 
 HORUS_API void horus_scheduler_stop(horus_scheduler *scheduler);
 
 /* Frees it; its figures stay to be read until their memory is needed. Before the context is closed.
- * OK (NULL too) | E_BUSY (it runs: nothing was done) */
+ * OK (NULL too) | E_BUSY (it runs: nothing was done) | E_DETACHED (it ran as this process was forked: the
+ * same; so say add, admit and run there, and get_stats, if admit or the beginning of a run was cut off) */
 HORUS_API horus_result horus_scheduler_close(horus_scheduler *scheduler);
 
 /* The next random number of this tick: depends on seed, node and phase alone. */
@@ -11465,6 +11466,16 @@ static void horusi_report(horus_scheduler *s, horusi_node *n, horus_event_kind k
     }
 }
 
+/* The error of what goes only while nothing runs. A child that was forked meanwhile has no thread of that
+ * run, and nobody to end it. */
+static horus_result horusi_is_busy(const horus_scheduler *s, const char *what)
+{
+    if (horusi_ld32_rlx(fork, &horusi_forks) != s->forks)
+        return horusi_fail(HORUS_E_DETACHED,
+                           "scheduler %s ran as this process was forked: it is the parent's",
+                           s->name);
+    return horusi_fail(HORUS_E_BUSY, "scheduler %s runs%s", s->name, what);
+}
 /* Who is at the block from outside: it stays where it is while we are, if this does not return 1. */
 static uint32_t horusi_block_enter(horus_scheduler *s)
 {
@@ -12315,7 +12326,7 @@ horus_result horus_scheduler_add(horus_scheduler *s, const horus_node_desc *d)
     if (!s || !d)
         return horusi_fail(HORUS_E_ARG, "scheduler_add: the scheduler or desc is NULL");
     if (horusi_ld32_acq(Q2, &s->busy))
-        return horusi_fail(HORUS_E_BUSY, "scheduler %s runs: add nodes before", s->name);
+        return horusi_is_busy(s, ": add nodes before");
     if (s->count == HORUSI_MAX_NODES)
         return horusi_fail(HORUS_E_LIMIT, "scheduler %s has %u nodes", s->name, (unsigned)s->count);
     horusi_node *n = (horusi_node *)horusi_new(s->context, sizeof *n);
@@ -12823,7 +12834,7 @@ horus_result horus_scheduler_admit(horus_scheduler *s, double *load)
     if (!s)
         return horusi_fail(HORUS_E_ARG, "scheduler_admit: the scheduler is NULL");
     if (!horusi_cas32_acqrel(Q2, &s->busy, &idle, 1))
-        return horusi_fail(HORUS_E_BUSY, "scheduler %s runs", s->name);
+        return horusi_is_busy(s, "");
     horus_result r = horusi_make_loops(s);
     if (r == HORUS_OK)
         r = horusi_admit(s, &sum);
@@ -12890,7 +12901,7 @@ static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool ste
     if (r != HORUS_OK)
         return r;
     if (!horusi_cas32_seq(B, &s->busy, &idle, 1))
-        return horusi_fail(HORUS_E_BUSY, "scheduler %s runs already", s->name);
+        return horusi_is_busy(s, " already");
     if (s->forks != horusi_ld32_rlx(fork, &horusi_forks)) { /* with memory of its own */
         s->forks = horusi_ld32_rlx(fork, &horusi_forks);
         horusi_st32_rlx(own, &s->looking, 0);
@@ -12978,6 +12989,8 @@ horus_result horus_scheduler_get_stats(horus_scheduler *s, horus_scheduler_stats
     for (uint32_t tries = 0; horusi_block_enter(s) == 1;
          tries++) { /* admit, or a run that begins */
         horusi_block_leave(s);
+        if (horusi_ld32_rlx(fork, &horusi_forks) != s->forks)
+            return horusi_is_busy(s, "");
         horusi_give_way(tries);
     }
     if (!s->block)
@@ -12994,7 +13007,7 @@ horus_result horus_scheduler_close(horus_scheduler *s)
     if (!s)
         return HORUS_OK;
     if (horusi_ld32_acq(Q2, &s->busy))
-        return horusi_fail(HORUS_E_BUSY, "scheduler %s runs: stop it first", s->name);
+        return horusi_is_busy(s, ": stop it first");
     bool child = horusi_ld32_rlx(fork, &horusi_forks) != s->forks;
     for (uint32_t i = s->count; i > 0 && !child; i--) { /* of steps */
         horusi_node *n = s->sorted[i - 1];

@@ -1080,6 +1080,43 @@ TEST(a_child_does_not_run_its_parents_scheduler)
     CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);
 }
+/* Forked by one thread while another is about to run it: nobody goes on there. */
+static void ask_what_is_busy(void *arg)
+{
+    horus_scheduler *s = arg;
+    horus_scheduler_stats st;
+    uint32_t busy = horusi_ld32_acq(Q2, &s->busy);
+    if (busy == 1)
+        CHECK_RESULT(horus_scheduler_get_stats(s, &st, NULL, 0, NULL), HORUS_E_DETACHED);
+    CHECK_RESULT(horus_scheduler_add(s, &(horus_node_desc){.name = "x", .tick = probe_tick}),
+                 HORUS_E_DETACHED);
+    CHECK_RESULT(horus_scheduler_admit(s, NULL), HORUS_E_DETACHED);
+    CHECK_RESULT(horus_scheduler_run(s, 0), HORUS_E_DETACHED);
+    CHECK_RESULT(horus_scheduler_close(s), HORUS_E_DETACHED);
+    CHECK_TEXT(horus_last_error(), "as this process was forked");
+}
+TEST(a_child_of_a_run_that_begins_is_told_so_and_does_not_wait_for_it)
+{
+    for (int priv = 0; priv < 2; priv++) {
+        horus_context *c;
+        fake f = {.now = 9};
+        static probe p;
+        memset(&p, 0, sizeof p);
+        c = priv ? NULL : join(8 * MiB);
+        if (priv)
+            REQUIRE_OK(horus_context_open(&c, &(horus_context_desc){.flags = HORUS_PRIVATE}));
+        horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){0});
+        add_probe(s, &p, (horus_node_desc){.name = "n", .rate_num = 1000});
+        CHECK_OK(horus_scheduler_run(s, (int64_t)(5 * ms)));
+        for (uint32_t busy = 1; busy <= 2; busy++) {
+            horusi_st32_rel(Q1, &s->busy, busy);
+            CHECK_JOIN(test_fork(ask_what_is_busy, s));
+        }
+        horusi_st32_rel(Q1, &s->busy, 0);
+        CHECK_OK(horus_scheduler_close(s));
+        horus_context_close(c);
+    }
+}
 TEST(a_scheduler_without_a_description_has_the_process_in_its_name)
 {
     horus_scheduler *s;
