@@ -1787,7 +1787,7 @@ HORUS_API horus_result horus_scheduler_get_recording(const horus_scheduler *sche
                                                      horus_recording *out);
 
 /* A log-linear histogram's summary, nanoseconds. Percentiles are true ones of all values, nothing
- * trimmed, within 3.2 %; max is exact. */
+ * trimmed, within 3.2 % up to 73 minutes (longer ones count as the longest of those); max is exact. */
 typedef struct horus_spread {
     uint64_t count, mean_ns, p50_ns, p99_ns, p99_9_ns, max_ns;
 } horus_spread;
@@ -10943,7 +10943,7 @@ static void horusi_touch_stack(void)
  * writes while others read. A reader takes all of it as input. */
 enum {
     HORUSI_BIN_BITS = 4, /* sixteen bins to each power of two: a bin is 6.25 % wide at most */
-    HORUSI_BINS = 16 + 32 * 16
+    HORUSI_BINS = 16 + 38 * 16 /* up to 2^42 ns, 73 minutes: budgets and deadlines go to an hour */
 };
 typedef struct horusi_histogram {
     horusi_a64 sum, max;
@@ -10958,7 +10958,7 @@ typedef struct horusi_node_block {
         restarts, safe_entries, recoveries, running_since, last_due;
     horusi_histogram spread[HORUS_SPREADS];
 } horusi_node_block;
-#define HORUSI_SCHED_MAGIC 0x31484353535248ull
+#define HORUSI_SCHED_MAGIC 0x32484353535248ull
 /* Of a topic of figures, which then fits into a block of 4096 bytes. Each scheduler has a handle, each
  * reader while it reads. */
 enum { HORUSI_SCHED_WRITERS = 8, HORUSI_SCHED_HANDLES = 40 };
@@ -10985,7 +10985,7 @@ static uint32_t horusi_bin(uint64_t ns)
 #else
     uint32_t e = horusi_log2(ns);
 #endif
-    if (e > 35)
+    if (e > 41)
         return HORUSI_BINS - 1;
     return 16 + (e - HORUSI_BIN_BITS) * 16 + (uint32_t)(ns >> (e - HORUSI_BIN_BITS) & 15);
 }

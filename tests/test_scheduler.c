@@ -1605,6 +1605,10 @@ TEST(percentiles_are_true_ones)
         CHECK(b == 0 || horusi_bin_ns(b) > horusi_bin_ns(b - 1));
     }
     CHECK_EQ(horusi_bin(UINT64_MAX), HORUSI_BINS - 1);
+    for (uint64_t ns = 1; ns <= 3600 * second; ns += 1 + ns / 7) { /* an hour, as budgets */
+        double off = (double)horusi_bin_ns(horusi_bin(ns)) / (double)ns - 1;
+        CHECK(off < 0.033 && off > -0.033);
+    }
     memset(&sp, 0xff, sizeof sp);
     memset(&sp, 0, sizeof sp);
     horusi_spread_of(&h, &sp);
