@@ -1746,7 +1746,7 @@ enum {
 typedef struct horus_capabilities {
     uint32_t wanted, got; /* HORUS_CAN_ bits; wanted & ~got is what was refused */
     /* a line for each thing refused: what, for whom, why, what helps; "" if all was had */
-    char degradations[500];
+    char degradations[500]; /* whole lines; the last may say how many more there are */
 } horus_capabilities;
 /* What the present or last run asked for, and really has. OK | E_ARG | E_NOT_FOUND (has not run) */
 HORUS_API horus_result horus_scheduler_get_capabilities(const horus_scheduler *scheduler,
@@ -11349,6 +11349,8 @@ struct horus_scheduler {
     uint64_t start, end;
     horus_tensor memory; /* the block's, if it is shared */
     horus_capabilities can;
+    uint32_t lines_left_out; /* of its degradations */
+    size_t lines_end;        /* of the whole ones */
     uint32_t box_ticks, box_events; /* records of the black box */
     horusi_a32 ready;               /* threads that have asked for their rights */
     pthread_key_t here; /* of a thread of a run: its loop; tells when a callback ends its thread */
@@ -12565,9 +12567,17 @@ static horus_result horusi_make_loops(horus_scheduler *s)
 static void horusi_note(horus_scheduler *s, const char *what, const char *whose, const char *why,
                         const char *help)
 {
-    size_t used = strlen(s->can.degradations), room = sizeof s->can.degradations - used;
-    (void)snprintf(s->can.degradations + used, room, "%s%s for %s: %s%s", used ? "\n" : "", what,
-                   whose, why, help);
+    char line[sizeof s->can.degradations];
+    const size_t last = sizeof "\nand 4294967295 more"; /* that fits in any case */
+    int n = snprintf(line, sizeof line, "%s%s for %s: %s%s", s->lines_end ? "\n" : "", what, whose,
+                     why, help);
+    char *to = s->can.degradations + s->lines_end;
+    if (s->lines_left_out == 0 && n > 0 && s->lines_end + (size_t)n + last <= sizeof line) {
+        memcpy(to, line, (size_t)n + 1);
+        s->lines_end += (size_t)n;
+    } else
+        (void)snprintf(to, last, "%sand %u more", s->lines_end ? "\n" : "",
+                       (unsigned)++s->lines_left_out);
 }
 /* Notes what a thread was refused. */
 static void horusi_note_rights(horus_scheduler *s, const horusi_rights *r, const char *whose)
@@ -12703,6 +12713,8 @@ static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
     horusi_rights locked;
     bool realtime = (s->d.flags & HORUSI_REALTIME) != 0 && !s->step;
     memset(&s->can, 0, sizeof s->can);
+    s->lines_left_out = 0;
+    s->lines_end = 0;
     memset(&locked, 0, sizeof locked);
     s->can.got = UINT32_MAX;
     horusi_st32_rlx(own, &s->go, 0);

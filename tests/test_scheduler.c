@@ -3635,6 +3635,32 @@ TEST(a_binding_is_told_when_a_thread_ends_and_may_look_now_and_then)
     CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);
 }
+TEST(what_was_refused_is_told_in_whole_lines)
+{
+    horus_context *c = join(8 * MiB);
+    static probe p[20];
+    char name[20][HORUS_NAME_BYTES];
+    horus_capabilities can;
+    horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){0});
+    for (int i = 0; i < 20; i++) {
+        (void)snprintf(name[i], sizeof name[i], "a node of a rather long name, number %d", i);
+        add_probe(s, &p[i], (horus_node_desc){.name = name[i], .priority = 5});
+    }
+    CHECK_OK(horus_scheduler_run(s, 0));
+    CHECK_OK(horus_scheduler_get_capabilities(s, &can));
+    unsigned lines = 0, more = 0;
+    for (char *line = strtok(can.degradations, "\n"); line; line = strtok(NULL, "\n")) {
+        CHECK_EQ(more, 0); /* it is the last */
+        if (sscanf(line, "and %u more", &more) != 1) {
+            CHECK(strstr(line, name[lines]) && strstr(line, "; the scheduler's own are theirs"));
+            lines++;
+        }
+    }
+    CHECK(lines > 1 && more > 1);
+    CHECK_EQ(lines + more, 20);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
 TEST(wishes_that_ordered_nodes_cannot_have_are_told)
 {
     horus_context *c = join(8 * MiB);
