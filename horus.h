@@ -1726,7 +1726,8 @@ HORUS_API void horus_scheduler_log(horus_scheduler *scheduler, const horus_tick 
                                    const char *text);
 
 /* Do the budgets fit? Adds budget / period of all ordered nodes, and of the compute nodes of each
- * thread; nodes without a budget count nothing.
+ * thread; threads that are bound to the same single processor together. Rates and budgets are those of
+ * the next run; nodes without a budget count nothing.
  *   load      the largest sum, 1.0 being one processor, with E_LIMIT too; may be NULL
  *   returns   OK | E_LIMIT (over 1, or a budget over its own period or deadline: last_error names the
  *             nodes) | E_ARG | E_BUSY (it runs) | E_MEMORY */
@@ -12801,32 +12802,88 @@ static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
     return e ? horusi_errno(HORUS_E_SYSTEM, "start a thread of scheduler", s->name) : HORUS_OK;
 }
 
+/* ---- admission */
+
+/* What the next run's budget takes of a processor: at the rate that was set last. */
+static double horusi_share(const horusi_node *n)
+{
+    uint64_t wanted = horusi_ld64_rlx(own, &n->wanted);
+    double num = wanted ? (double)horusi_high(wanted) : (double)n->num;
+    double den = wanted ? (double)horusi_low(wanted) : (double)n->den;
+    return n->num ? (double)horusi_ld64_rlx(own, &n->budget) * num / 1e9 / den : 0;
+}
+/* 1 + the only processor of a loop's thread; 0: it has several. */
+static int32_t horusi_core_of(const horus_scheduler *s, uint32_t loop)
+{
+    if (loop > 0)
+        return s->loops[loop].nodes[0]->d.core; /* one with a wish is alone */
+    for (int32_t i = 0; i < 64 && !s->clock.now; i++)
+        if (s->d.cores == 1ull << i)
+            return i + 1;
+    return 0;
+}
+/* Whether a loop's nodes share a processor with those of `first`, in any case. */
+static bool horusi_is_beside(const horus_scheduler *s, uint32_t first, uint32_t loop)
+{
+    return loop == first ||
+           (horusi_core_of(s, first) != 0 && horusi_core_of(s, first) == horusi_core_of(s, loop));
+}
+/* The names of those who share a processor, the largest share first; whole ones, as many as fit. */
+static void horusi_name_shares(const horus_scheduler *s, uint32_t first, char *out, size_t room)
+{
+    const size_t last = sizeof ", 4294967295 more";
+    size_t used = 0;
+    const horusi_node *before = NULL;
+    uint32_t more = 0;
+    out[0] = 0;
+    for (;;) {
+        const horusi_node *next = NULL;
+        for (uint32_t l = 0; l < s->loop_count; l++)
+            for (uint32_t i = 0; i < s->loops[l].count && horusi_is_beside(s, first, l); i++) {
+                const horusi_node *n = s->loops[l].nodes[i];
+                double share = horusi_share(n), limit = before ? horusi_share(before) : 0;
+                bool due = !before || share < limit ||
+                           (!(share > limit) && n->index > before->index);
+                double most = next ? horusi_share(next) : 0;
+                if (share > 0 && due &&
+                    (!next || share > most || (!(share < most) && n->index < next->index)))
+                    next = n;
+            }
+        if (!next)
+            break;
+        before = next;
+        char one[HORUS_NAME_BYTES + 32];
+        int n = snprintf(one, sizeof one, "%s%s %.1f %%", used ? ", " : "", next->name,
+                         100 * horusi_share(next));
+        if (more == 0 && n > 0 && used + (size_t)n + last <= room) {
+            memcpy(out + used, one, (size_t)n + 1);
+            used += (size_t)n;
+        } else
+            more++;
+    }
+    if (more)
+        (void)snprintf(out + used, room - used, "%s%u more", used ? ", " : "", (unsigned)more);
+}
 /* Loops are made. */
 static horus_result horusi_admit(horus_scheduler *s, double *load)
 {
-    char who[200] = "";
+    char who[190]; /* which an error's text has room for */
     double most = 0;
+    uint32_t worst = 0;
     const horusi_node *tight = NULL; /* the first whose budget is over its deadline */
-    for (uint32_t l = 0; l < s->loop_count; l++) {
-        char names[200] = "";
+    for (uint32_t first = 0; first < s->loop_count; first++) {
         double sum = 0;
-        for (uint32_t i = 0; i < s->loops[l].count; i++) {
-            const horusi_node *n = s->loops[l].nodes[i];
-            double share = n->num ? (double)horusi_ld64_rlx(own, &n->budget) * (double)n->num /
-                                        1e9 / (double)n->den
-                                  : 0;
-            size_t used = strlen(names);
-            sum += share;
-            if (share > 0)
-                (void)snprintf(names + used, sizeof names - used, "%s%s %.1f %%", used ? ", " : "",
-                               n->name, 100 * share);
-            if (!tight && n->d.deadline_ns &&
-                horusi_ld64_rlx(own, &n->budget) > (uint64_t)n->d.deadline_ns)
-                tight = n;
-        }
+        for (uint32_t l = 0; l < s->loop_count; l++)
+            for (uint32_t i = 0; i < s->loops[l].count && horusi_is_beside(s, first, l); i++) {
+                const horusi_node *n = s->loops[l].nodes[i];
+                sum += horusi_share(n);
+                if (!tight && n->d.deadline_ns &&
+                    horusi_ld64_rlx(own, &n->budget) > (uint64_t)n->d.deadline_ns)
+                    tight = n;
+            }
         if (sum > most) {
             most = sum;
-            memcpy(who, names, sizeof who);
+            worst = first;
         }
     }
     *load = most;
@@ -12835,6 +12892,7 @@ static horus_result horusi_admit(horus_scheduler *s, double *load)
                            tight->name, (unsigned long long)horusi_ld64_rlx(own, &tight->budget));
     if (most <= 1.0 + 1e-9)
         return HORUS_OK;
+    horusi_name_shares(s, worst, who, sizeof who);
     return horusi_fail(HORUS_E_LIMIT, "budgets take %.1f %% of a processor: %s", 100 * most, who);
 }
 horus_result horus_scheduler_admit(horus_scheduler *s, double *load)

@@ -2702,6 +2702,51 @@ TEST(budgets_that_do_not_fit_are_named)
     horus_topic_close(t);
     horus_context_close(c);
 }
+TEST(budgets_are_added_up_for_the_next_run_and_for_each_processor)
+{
+    horus_context *c = join(8 * MiB);
+    static probe p[6];
+    double load;
+    horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){.cores = 1});
+    add_probe(s, &p[0], (horus_node_desc){.name = "a", .rate_num = 100, .budget_ns = 3000000});
+    CHECK_OK(horus_scheduler_set_rate(s, "a", 200)); /* before it has ever run */
+    CHECK_OK(horus_scheduler_admit(s, &load));
+    CHECK(load > 0.5999 && load < 0.6001);
+    for (int i = 1; i < 4; i++) {
+        static const char *const names[] = {"", "b", "c", "beside"};
+        add_probe(s, &p[i],
+                  (horus_node_desc){.name = names[i],
+                                    .rate_num = 100,
+                                    .budget_ns = i * 1500000,
+                                    .compute = true,
+                                    .core = i == 3 ? 2 : 1});
+        CHECK_RESULT(horus_scheduler_admit(s, &load), i == 1 ? HORUS_OK : HORUS_E_LIMIT);
+        CHECK(i != 1 || (load > 0.7499 && load < 0.7501));
+        CHECK(i == 1 || (load > 1.0499 && load < 1.0501));
+    }
+    CHECK_TEXT(horus_last_error(), "105.0 % of a processor: a 60.0 %, c 30.0 %, b 15.0 %");
+    CHECK(!strstr(horus_last_error(), "beside") && !strstr(horus_last_error(), "more"));
+    CHECK_OK(horus_scheduler_close(s));
+    /* the worst are named, and whole */
+    static probe many[40];
+    s = open_with(c, NULL, (horus_scheduler_desc){0});
+    for (int i = 0; i < 40; i++) {
+        char name[HORUS_NAME_BYTES];
+        (void)snprintf(name, sizeof name, "a node of a rather long name (%d)", i);
+        add_probe(s, &many[i],
+                  (horus_node_desc){.name = name,
+                                    .rate_num = 100,
+                                    .budget_ns = i == 30 ? 9000000 : i == 35 ? 5000000 : 100000});
+    }
+    CHECK_RESULT(horus_scheduler_admit(s, &load), HORUS_E_LIMIT);
+    CHECK_TEXT(horus_last_error(), ": a node of a rather long name (30) 90.0 %, a node of a rather "
+                                   "long name (35) 50.0 %, a node of a rather long name (0) 1.0 %");
+    unsigned more = 0;
+    const char *end = strrchr(horus_last_error(), ',');
+    CHECK(end && sscanf(end, ", %u more", &more) == 1 && more > 30 && more < 38);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
 static uint64_t trace;
 static horus_result traced(void *user, horus_tick *t)
 {
