@@ -1749,8 +1749,9 @@ typedef struct horus_capabilities {
     /* a line for each thing refused: what, for whom, why, what helps; "" if all was had */
     char degradations[500]; /* whole lines; the last may say how many more there are */
 } horus_capabilities;
-/* What the present or last run asked for, and really has. OK | E_ARG | E_NOT_FOUND (has not run) */
-HORUS_API horus_result horus_scheduler_get_capabilities(const horus_scheduler *scheduler,
+/* What the present or last run asked for, and really has. Any thread.
+ * OK | E_ARG | E_NOT_FOUND (has not run) */
+HORUS_API horus_result horus_scheduler_get_capabilities(horus_scheduler *scheduler,
                                                         horus_capabilities *out);
 
 /* Recording and replay. With `record`, each call on a topic that a node's tick, init or shutdown makes
@@ -11349,7 +11350,9 @@ struct horus_scheduler {
     uint32_t loop_count;
     uint64_t start, end;
     horus_tensor memory; /* the block's, if it is shared */
-    horus_capabilities can;
+    horusi_a32 can_lock; /* of these two, which anybody may read */
+    bool can_told;
+    horus_capabilities can, finds; /* finds: while a run begins */
     uint32_t lines_left_out; /* of its degradations */
     size_t lines_end;        /* of the whole ones */
     uint32_t box_ticks, box_events; /* records of the black box */
@@ -12568,11 +12571,11 @@ static horus_result horusi_make_loops(horus_scheduler *s)
 static void horusi_note(horus_scheduler *s, const char *what, const char *whose, const char *why,
                         const char *help)
 {
-    char line[sizeof s->can.degradations];
+    char line[sizeof s->finds.degradations];
     const size_t last = sizeof "\nand 4294967295 more"; /* that fits in any case */
     int n = snprintf(line, sizeof line, "%s%s for %s: %s%s", s->lines_end ? "\n" : "", what, whose,
                      why, help);
-    char *to = s->can.degradations + s->lines_end;
+    char *to = s->finds.degradations + s->lines_end;
     if (s->lines_left_out == 0 && n > 0 && s->lines_end + (size_t)n + last <= sizeof line) {
         memcpy(to, line, (size_t)n + 1);
         s->lines_end += (size_t)n;
@@ -12595,8 +12598,8 @@ static void horusi_note_rights(horus_scheduler *s, const horusi_rights *r, const
         {"SCHED_DEADLINE",
          "; it takes CAP_SYS_NICE, no binding to processors, and of each node a rate "
          "and a budget, which together fit into the shortest period"}};
-    s->can.wanted |= r->wanted;
-    s->can.got &= ~r->refused;
+    s->finds.wanted |= r->wanted;
+    s->finds.got &= ~r->refused;
     for (uint32_t i = 0; i < HORUSI_RIGHTS; i++)
         if (r->refused >> i & 1)
             horusi_note(s, list[i].what, whose, strerror(r->error[i]), list[i].help);
@@ -12713,11 +12716,11 @@ static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
     s->watched = s->d.watchdog_ns > 0 && !s->step;
     horusi_rights locked;
     bool realtime = (s->d.flags & HORUSI_REALTIME) != 0 && !s->step;
-    memset(&s->can, 0, sizeof s->can);
+    memset(&s->finds, 0, sizeof s->finds);
     s->lines_left_out = 0;
     s->lines_end = 0;
     memset(&locked, 0, sizeof locked);
-    s->can.got = UINT32_MAX;
+    s->finds.got = UINT32_MAX;
     horusi_st32_rlx(own, &s->go, 0);
     horusi_st32_rlx(own, &s->over, 0);
     horusi_st32_rlx(own, &s->ready, 0);
@@ -12760,11 +12763,15 @@ static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
     for (uint32_t l = 1; l < s->loop_count; l++)
         if (s->loops[l].joinable)
             horusi_note_rights(s, &s->loops[l].rights, s->loops[l].nodes[0]->name);
-    s->can.got &= s->can.wanted;
-    uint32_t missing = s->can.wanted & ~s->can.got & ~(uint32_t)HORUS_CAN_SHARE;
+    s->finds.got &= s->finds.wanted;
+    horusi_lock(&s->can_lock);
+    s->can = s->finds;
+    s->can_told = true;
+    horusi_unlock(&s->can_lock);
+    uint32_t missing = s->finds.wanted & ~s->finds.got & ~(uint32_t)HORUS_CAN_SHARE;
     if (missing && (s->d.flags & HORUS_REALTIME_OR_FAIL))
         horusi_stop_for(s, HORUS_END_FAILURE, HORUS_E_PERMISSION, "scheduler %s: %s", s->name,
-                        s->can.degradations);
+                        s->finds.degradations);
     horusi_touch_stack();
     uint64_t begin = horusi_clock_of(s);
     if (s->lent && s->stepped) { /* however long the ticks of the last step took */
@@ -12915,16 +12922,22 @@ horus_result horus_scheduler_admit(horus_scheduler *s, double *load)
         *load = sum;
     return r;
 }
-horus_result horus_scheduler_get_capabilities(const horus_scheduler *s, horus_capabilities *out)
+horus_result horus_scheduler_get_capabilities(horus_scheduler *s, horus_capabilities *out)
 {
     if (out)
         memset(out, 0, sizeof *out);
     if (!s || !out)
         return horusi_fail(HORUS_E_ARG, "scheduler_get_capabilities: an argument is NULL");
-    if (!s->block)
-        return horusi_fail(HORUS_E_NOT_FOUND, "scheduler %s has not run", s->name);
-    *out = s->can;
-    return HORUS_OK;
+    bool child = horusi_ld32_rlx(fork, &horusi_forks) != s->forks; /* where nobody writes */
+    if (!child)
+        horusi_lock(&s->can_lock);
+    bool has_run = s->can_told;
+    if (has_run)
+        *out = s->can;
+    if (!child)
+        horusi_unlock(&s->can_lock);
+    return has_run ? HORUS_OK
+                   : horusi_fail(HORUS_E_NOT_FOUND, "scheduler %s has not run", s->name);
 }
 
 /* A run or step begins: in a replay, one of the same nodes and at the same time as was recorded. */
@@ -12975,6 +12988,7 @@ static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool ste
     if (s->forks != horusi_ld32_rlx(fork, &horusi_forks)) { /* with memory of its own */
         s->forks = horusi_ld32_rlx(fork, &horusi_forks);
         horusi_st32_rlx(own, &s->looking, 0);
+        horusi_st32_rlx(own, &s->can_lock, 0);
         if (s->tape)
             horusi_tape_over(s->tape, HORUS_E_DETACHED, "the file is that of another process");
     }
