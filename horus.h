@@ -1469,7 +1469,8 @@ HORUS_MESSAGES(HORUSI_X)
  * when there is a message. init and shutdown are on the thread that called run, but for those of a
  * RESTART, which are on the node's.
  *
- * Late. A tick that takes longer than budget_ns, or ends later than deadline_ns after it was due, is a
+ * Late. A tick that takes longer than budget_ns, from the call of its callback to its return (in Python from
+ * when it has the GIL: the wait for it is latency, and counts for deadlines alone), or ends later than deadline_ns after it was due, is a
  * miss: `on_miss` says what follows. With watchdog_ns this is noticed while the tick still runs, else
  * when it has ended. What becomes of ticks that could not start in time is `overrun`'s matter.
  *
@@ -11319,6 +11320,7 @@ typedef struct horusi_node {
     horusi_a64 run;     /* 0, or when the tick began << 2 | RUNS | JUDGED: its miss is dealt with */
     horusi_a64 run_due; /* when that tick was due */
     horusi_a64 run_phase; /* and its k */
+    uint64_t began;       /* that tick: it takes that long since */
 } horusi_node;
 
 /* One thread's nodes, in the order of their ticks. */
@@ -11358,6 +11360,7 @@ struct horus_scheduler {
     uint32_t box_ticks, box_events; /* records of the black box */
     horusi_a32 ready;               /* threads that have asked for their rights */
     pthread_key_t here; /* of a thread of a run: its loop; tells when a callback ends its thread */
+    bool waits;                /* a tick begins when its callback calls horusi_tick_waited */
     void (*thread_ends)(void); /* called by each thread of ours at its end: for bindings */
     void (*look)(void *user);  /* and by the caller's loop, every 100 ms: d.user's */
     pthread_t watchdog;
@@ -11773,6 +11776,28 @@ static bool horusi_come_back(horus_scheduler *s, horusi_node *n)
     return true;
 }
 
+static bool horusi_is_watched(const horus_scheduler *s, const horusi_node *n, uint64_t budget)
+{
+    return s->d.watchdog_ns > 0 && (budget || n->d.deadline_ns);
+}
+HORUSI_HOT void horusi_tick_begins(horusi_node *n, uint64_t due, uint64_t now, bool watched)
+{
+    n->began = now;
+    horusi_st64_rlx(report, &n->block->running_since, now);
+    horusi_observe(&n->block->spread[HORUS_SPREAD_WAKE], now > due ? now - due : 0);
+    if (watched) {
+        horusi_st64_rlx(own, &n->run_due, due);
+        horusi_st64_rel(J1, &n->run, now << 2 | HORUSI_RUNS);
+    }
+}
+/* For bindings whose callbacks first wait for a lock of theirs: the tick begins only now. */
+static inline void horusi_tick_waited(horus_tick *t)
+{
+    horus_scheduler *s = t->scheduler;
+    horusi_node *n = s->nodes[t->index];
+    t->now_ns = horusi_clock_of(s);
+    horusi_tick_begins(n, t->due_ns, t->now_ns, horusi_is_watched(s, n, t->budget_ns));
+}
 /* One tick, now. Returns when it ended: `called_back` says that what followed it is not in that. */
 static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, uint64_t now)
 {
@@ -11783,7 +11808,7 @@ static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, ui
         return now;
     }
     uint64_t budget = horusi_ld64_rlx(own, &n->budget);
-    bool watched = s->d.watchdog_ns > 0 && (budget || n->d.deadline_ns);
+    bool watched = horusi_is_watched(s, n, budget);
     horus_tick t;
     t.scheduler = s;
     t.node = n->name;
@@ -11805,20 +11830,18 @@ static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, ui
     n->ticked = true;
     horusi_st64_rlx(report, &b->ticks, t.count + 1);
     horusi_st64_rlx(report, &b->last_due, due);
-    horusi_st64_rlx(report, &b->running_since, now);
     horusi_st64_rlx(own, &n->run_phase, t.phase);
-    horusi_observe(&b->spread[HORUS_SPREAD_WAKE], now - due);
-    if (watched) {
-        horusi_st64_rlx(own, &n->run_due, due);
-        horusi_st64_rel(J1, &n->run, now << 2 | HORUSI_RUNS);
-    }
+    if (horusi_rarely(s->waits))
+        n->began = now;
+    else
+        horusi_tick_begins(n, due, now, watched);
     horus_result r = horusi_call(s, n, HORUSI_DO_TICK, &t);
     if (horusi_rarely(s->child))
         return now;
     bool judged = watched && (horusi_xchg64_seq(J2, &n->run, 0) & HORUSI_JUDGED) != 0;
     uint64_t end =
         horusi_clock_of(s); /* after that: what was judged is a miss by this clock, too */
-    uint64_t spent = end > now ? end - now : 0, since = end > due ? end - due : 0;
+    uint64_t spent = end > n->began ? end - n->began : 0, since = end > due ? end - due : 0;
     horusi_st64_rlx(report, &b->running_since, 0);
     horusi_observe(&b->spread[HORUS_SPREAD_RUN], spent);
     if (horusi_rarely(t.used_ns != 0 && !s->lent))

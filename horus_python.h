@@ -10864,6 +10864,7 @@ static horus_result horusp_on_tick(void *user, horus_tick *t)
     horus_result result = HORUS_OK;
     if (!horusp_take_lock())
         return HORUS_E_DETACHED;
+    horusi_tick_waited(t); /* for the GIL: that is no work of this node's */
     PyObject *f = n->tick ? horusp_ref(n->tick) : horusp_ref(Py_None);
     const horus_tick *outer = horusp_tick;
     uint64_t began = horusi_now();
@@ -11160,8 +11161,8 @@ static PyTypeObject horusp_node_type = {
         "pubs, subs: a name, a message class, Pub, Sub, a list of these, or a dict of name to "
         "class. "
         "Undeclared topics are made at first use.\n"
-        "budget (at most 1), deadline (at most 5): seconds that a tick may take, and from when it "
-        "was due "
+        "budget (at most 1), deadline (at most 5): seconds that a tick may take, from when it has the "
+        "GIL (the wait for that is in \"wake_latency\"), and from when it was due "
         "to its end; on_miss: \"warn\", \"skip\" (leave out the next tick), \"safe_mode\" (call "
         "enter_safe_state once per episode) or \"stop\".\n"
         "failure_policy: after an exception: None (log it and go on), \"fatal\" (stop), "
@@ -11172,7 +11173,8 @@ static PyTypeObject horusp_node_type = {
         "has a "
         "message, on a thread of its own. Neither goes with the other, or with an async tick.\n"
         "priority (SCHED_FIFO 1 to 99, with rt=True), core (processor): of compute and on nodes.\n"
-        "watchdog: seconds after which a tick that still runs is a miss, if no budget is given.\n"
+        "watchdog: seconds after which a tick that still runs is a miss, if no budget is given. What is "
+        "seen while it runs is told once the tick lets other threads run.\n"
         "default_capacity: of topics that say nothing (frames keep 8).",
     .tp_new = horusp_node_new,
     .tp_init = horusp_node_init,
@@ -11594,7 +11596,8 @@ static bool horusp_scheduler_open(horusp_scheduler *s)
 {
     horus_result r = horus_scheduler_open(&s->handle, &s->desc);
     if (r == HORUS_OK)
-        s->handle->thread_ends = horusp_thread_ends, s->handle->look = horusp_look;
+        s->handle->thread_ends = horusp_thread_ends, s->handle->look = horusp_look,
+        s->handle->waits = true;
     for (Py_ssize_t i = 0; r == HORUS_OK && i < PyList_GET_SIZE(s->nodes); i++) {
         horusp_node *n = (horusp_node *)PyList_GET_ITEM(s->nodes, i);
         horus_node_desc d;

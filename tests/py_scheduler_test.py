@@ -493,6 +493,25 @@ class Callbacks(unittest.TestCase):
 
 
 class Threads(unittest.TestCase):
+    def test_the_wait_for_the_lock_is_latency_and_not_of_the_budget(self):
+        def hold(node):
+            end = time.monotonic() + 0.15
+            while time.monotonic() < end:  # lets nobody in but at the interpreter's intervals
+                pass
+
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(0.1)
+        try:
+            s = horus.Scheduler()
+            s.add(horus.Node("holds", hold, rate=5, compute=True))
+            s.add(horus.Node("waits", nothing, rate=5, budget=0.05))
+            s.run(duration=1.1)
+        finally:
+            sys.setswitchinterval(interval)
+        stats = s.get_node_stats("waits")
+        self.assertEqual(stats["budget_misses"], 0, stats)
+        self.assertGreater(stats["wake_latency"]["max_ns"], 50e6, stats)
+
     @timely
     def test_compute_nodes_do_not_delay_the_others(self):
         threads = set()

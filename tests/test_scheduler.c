@@ -1271,6 +1271,42 @@ static void event_takes_long(void *user, const horus_event *e)
     if (e->kind == HORUS_EVENT_SKIPPED || e->kind == HORUS_EVENT_BUDGET)
         ((fake *)user)->now += 30 * ms;
 }
+static horus_result tick_that_waits(void *user, horus_tick *t)
+{
+    probe *p = user;
+    p->clock->now += 30 * ms; /* as for an interpreter's lock */
+    CHECK_EQ(horusi_ld64_rlx(own, &t->scheduler->nodes[t->index]->run), 0);
+    horusi_tick_waited(t);
+    return probe_tick(user, t);
+}
+TEST(what_a_binding_waits_for_is_latency_and_no_part_of_the_budget)
+{
+    horus_context *c = join(8 * MiB);
+    fake f = {.now = 5};
+    static probe p;
+    memset(&p, 0, sizeof p);
+    p.clock = &f;
+    p.cost = 2 * ms;
+    horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){0});
+    s->waits = true;
+    add_probe(s, &p,
+              (horus_node_desc){.name = "n",
+                                .tick = tick_that_waits,
+                                .rate_num = 10,
+                                .budget_ns = 3000000,
+                                .deadline_ns = 31000000});
+    CHECK_OK(horus_scheduler_run(s, (int64_t)second));
+    horus_node_stats st = stats_at(s, 0);
+    CHECK_EQ(st.ticks, 10);
+    CHECK_EQ(st.budget_misses, 0);
+    CHECK_EQ(st.deadline_misses, 10);
+    CHECK_EQ(st.spread[HORUS_SPREAD_WAKE].count, 10);
+    CHECK_EQ(st.spread[HORUS_SPREAD_WAKE].max_ns, 30 * ms);
+    CHECK_EQ(st.spread[HORUS_SPREAD_RUN].max_ns, 2 * ms);
+    CHECK_EQ(p.now[3] - p.due[3], 30 * ms);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
 /* What one node calls beside its tick is not in the next node's tick, nor in its own next one. */
 TEST(callbacks_of_one_node_are_not_charged_to_the_next)
 {
