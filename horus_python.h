@@ -10939,6 +10939,23 @@ static PyObject *horusp_node_send(PyObject *self, PyObject *const *args, Py_ssiz
     Py_DECREF(t);
     return horusp_sent(r);
 }
+/* In a tick by real time: when the message was sent that is received next; else, or not known, 0. */
+static uint64_t horusp_next_ns(const horusp_node *n, horusp_topic *t)
+{
+    horus_info info;
+    horus_scheduler *s = n->now ? n->now->scheduler : NULL;
+    if (!s || s->clock.now || !t->handle || horusi_taped() ||
+        horus_topic_peek(t->handle, NULL, 0, &info) != HORUS_OK)
+        return 0;
+    return info.publish_ns;
+}
+/* And it was received: its age is of the tick's. */
+static void horusp_used(const horusp_node *n, uint64_t publish_ns)
+{
+    horus_tick *t;
+    memcpy(&t, &n->now, sizeof t);
+    horus_tick_used(t, publish_ns);
+}
 static PyObject *horusp_node_recv(PyObject *self, PyObject *key)
 {
     horusp_node *n = (horusp_node *)self;
@@ -10947,7 +10964,10 @@ static PyObject *horusp_node_recv(PyObject *self, PyObject *key)
     if (!t)
         return NULL;
     Py_INCREF(t);
+    uint64_t sent_ns = horusp_next_ns(n, t);
     int r = horusp_recv(t, HORUS_NO_WAIT, false, &message);
+    if (r > 0)
+        horusp_used(n, sent_ns);
     n->got += r > 0;
     Py_DECREF(t);
     return horusp_or_none(r, message);
@@ -10959,7 +10979,10 @@ static PyObject *horusp_node_recv_all(PyObject *self, PyObject *key)
     if (!t)
         return NULL;
     Py_INCREF(t);
+    uint64_t sent_ns = horusp_next_ns(n, t);
     PyObject *list = horusp_topic_recv_all((PyObject *)t, NULL);
+    if (list && PyList_GET_SIZE(list) > 0)
+        horusp_used(n, sent_ns);
     n->got += list ? (uint64_t)PyList_GET_SIZE(list) : 0;
     Py_DECREF(t);
     return list;

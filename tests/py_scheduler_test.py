@@ -189,6 +189,39 @@ class Phases(unittest.TestCase):
         self.assertGreaterEqual(horus.now() - a, 0.0099)
 
 
+class Ages(unittest.TestCase):
+    def test_what_a_tick_receives_has_an_age(self):
+        for receive in ("recv", "recv_all"):
+            topic, got = horus.Topic(f"ages.{receive}"), []
+
+            def tick(node):
+                if node.info.tick_count() % 2 == 0:
+                    topic.send({"a": 1})
+                    time.sleep(0.03)
+                    topic.send({"a": 2})
+                    got.append(getattr(node, receive)(topic.name))
+
+            s = horus.Scheduler()
+            s.add(horus.Node("n", tick, rate=20, subs=topic.name))
+            s.run(duration=0.5)
+            self.assertTrue(got)
+            age = s.get_node_stats("n")["age"]
+            self.assertEqual(age["count"], len(got))
+            self.assertGreater(age["p50_ns"], 29e6)
+
+    def test_what_is_received_in_logical_time_has_none(self):
+        topic = horus.Topic("ages.logical")
+        s = horus.Scheduler(deterministic=True)
+
+        def tick(node):
+            topic.send({"a": 1})
+            self.assertEqual(node.recv("ages.logical"), {"a": 1})
+
+        s.add(horus.Node("n", tick, rate=100, subs="ages.logical"))
+        s.run(duration=0.1)
+        self.assertEqual(s.get_node_stats("n")["age"]["count"], 0)
+
+
 class Arguments(unittest.TestCase):
     def test_all_read_back(self):
         def error(node, exc):
