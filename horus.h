@@ -11098,7 +11098,8 @@ static horus_result horusi_no_figures(void)
 {
     return horusi_fail(HORUS_E_CORRUPT, "scheduler_read: this is no scheduler's statistics");
 }
-static horus_result horusi_sched_figures(horusi_sched_block *b, uint64_t bytes,
+/* Of nodes first and after it. */
+static horus_result horusi_sched_figures(horusi_sched_block *b, uint64_t bytes, uint32_t first,
                                          horus_scheduler_stats *out, horus_node_stats *nodes,
                                          size_t room, size_t *count)
 {
@@ -11114,10 +11115,11 @@ static horus_result horusi_sched_figures(horusi_sched_block *b, uint64_t bytes,
     out->start_ns = horusi_ld64_rlx(report, &b->start);
     out->passes = horusi_ld64_rlx(report, &b->passes);
     out->seed = b->seed;
+    n = n > first ? n - first : 0;
     if (n > room)
         n = (uint32_t)room;
     for (uint32_t i = 0; i < n; i++) {
-        horusi_node_block *from = horusi_node_block_at(b, i);
+        horusi_node_block *from = horusi_node_block_at(b, first + i);
         horus_node_stats *to = &nodes[i];
         memset(to, 0, sizeof *to);
         memcpy(to->name, from->name, sizeof to->name - 1);
@@ -11211,7 +11213,7 @@ horus_result horus_scheduler_read(horus_context *context, const char *name,
         r = horusi_sched_find(context, name, &m, &bytes);
     if (r != HORUS_OK)
         return r;
-    r = horusi_sched_figures((horusi_sched_block *)m.data, bytes, out, nodes, room, count);
+    r = horusi_sched_figures((horusi_sched_block *)m.data, bytes, 0, out, nodes, room, count);
     (void)horus_tensor_release(&m);
     return r;
 }
@@ -13085,8 +13087,8 @@ horus_result horus_scheduler_step(horus_scheduler *s, int64_t duration_ns)
     return horusi_run(s, duration_ns, true);
 }
 
-horus_result horus_scheduler_get_stats(horus_scheduler *s, horus_scheduler_stats *out,
-                                       horus_node_stats *nodes, size_t room, size_t *count)
+static horus_result horusi_get_stats(horus_scheduler *s, uint32_t first, horus_scheduler_stats *out,
+                                     horus_node_stats *nodes, size_t room, size_t *count)
 {
     horus_result r = horusi_stats_args(out, nodes, room, count);
     if (r == HORUS_OK && !s)
@@ -13103,10 +13105,15 @@ horus_result horus_scheduler_get_stats(horus_scheduler *s, horus_scheduler_stats
     if (!s->block)
         r = horusi_fail(HORUS_E_NOT_FOUND, "scheduler %s has not run", s->name);
     else
-        r = horusi_sched_figures(s->block, horusi_sched_bytes(s->block_nodes), out, nodes, room,
-                                 count);
+        r = horusi_sched_figures(s->block, horusi_sched_bytes(s->block_nodes), first, out, nodes,
+                                 room, count);
     horusi_block_leave(s);
     return r;
+}
+horus_result horus_scheduler_get_stats(horus_scheduler *s, horus_scheduler_stats *out,
+                                       horus_node_stats *nodes, size_t room, size_t *count)
+{
+    return horusi_get_stats(s, 0, out, nodes, room, count);
 }
 
 horus_result horus_scheduler_close(horus_scheduler *s)

@@ -11938,14 +11938,7 @@ static bool horusp_node_stats(horusp_node *n, horus_node_stats *out, horus_sched
     horus_scheduler *s = horusp_scheduler_handle(n->scheduler);
     if (!s || !s->block || n->index >= s->block_nodes)
         return true; /* has not run */
-    horus_node_stats *list = PyMem_Malloc((n->index + 1) * sizeof *list);
-    if (!list) {
-        PyErr_NoMemory();
-        return false;
-    }
-    horus_result r = horus_scheduler_get_stats(s, all, list, n->index + 1, NULL);
-    *out = list[n->index];
-    PyMem_Free(list);
+    horus_result r = horusi_get_stats(s, n->index, all, out, 1, NULL); /* its own alone */
     return r == HORUS_OK || horusp_error(r);
 }
 
