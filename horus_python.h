@@ -10512,6 +10512,10 @@ static bool horusp_node_seconds(PyObject *o, const char *what, double most, int6
     *ns = 0;
     if (o == Py_None)
         return true;
+    if (PyBool_Check(o)) {
+        PyErr_Format(HORUSP_TYPE_ERROR, "%s must be a number of seconds, not %R", what, o);
+        return false;
+    }
     if (!horusp_double(o, what, &s))
         return false;
     if (!(s >= 1e-9 && s <= most)) {
@@ -10630,8 +10634,12 @@ static bool horusp_node_read(horusp_node *n, horus_node_desc *d, int64_t *watchd
     Py_ssize_t bytes = 0;
     const char *name = ok ? horusp_utf8(v[HORUSP_N_NAME], &bytes) : NULL;
     ok = ok && name;
-    if (ok && (bytes == 0 || bytes >= HORUS_NAME_BYTES || strlen(name) != (size_t)bytes)) {
-        PyErr_Format(horusp.by_code[-HORUS_E_NAME], "a node's name has 1 to 96 bytes, not %R",
+    bool controls = false;
+    for (Py_ssize_t i = 0; ok && i < bytes; i++)
+        controls = controls || (unsigned char)name[i] < 0x20 || name[i] == 0x7f;
+    if (ok && (bytes == 0 || bytes >= HORUS_NAME_BYTES || controls)) {
+        PyErr_Format(horusp.by_code[-HORUS_E_NAME],
+                     "a node's name has 1 to 96 bytes and no control characters, not %R",
                      v[HORUSP_N_NAME]);
         ok = false;
     }

@@ -871,7 +871,9 @@ class Threads(unittest.TestCase):
 
 
     def test_values_that_are_no_rates_and_no_cores(self):
-        for call, name in ((lambda: horus.Node(rate=True), "rate"), (lambda: horus.Scheduler(tick_rate=True), "tick_rate"),
+        for call, name in ((lambda: horus.Node(rate=True), "rate"), (lambda: horus.Node(budget=True), "budget"),
+                           (lambda: horus.Node(deadline=True), "deadline"), (lambda: horus.Node(watchdog=False), "watchdog"),
+                           (lambda: horus.Scheduler(tick_rate=True), "tick_rate"),
                            (lambda: horus.Rate(False), "hz"), (lambda: horus.Scheduler(cores=5), "cores"),
                            (lambda: horus.Scheduler(cores="a"), "cores"), (lambda: horus.Scheduler(cores=[None]), "cores")):
             with self.assertRaises(horus.MessageTypeError) as caught:
@@ -879,6 +881,12 @@ class Threads(unittest.TestCase):
             self.assertIn(name, str(caught.exception))
         s = horus.Scheduler(cores=range(2)).add(horus.Node("n", nothing))
         self.assertRaises(TypeError, s.set_node_rate, "n", True)
+
+    def test_names_with_control_characters_are_refused_at_once(self):
+        for name in ("a\nb", "\x7f", "a\0b", ""):
+            with self.assertRaises(horus.NameError_ if hasattr(horus, "NameError_") else horus.Error) as caught:
+                horus.Node(name)
+            self.assertIn("1 to 96 bytes", str(caught.exception))
 
     def test_what_a_step_leaves_out_is_counted_nowhere(self):
         for kind in (False, True):
