@@ -1561,7 +1561,7 @@ typedef struct horus_node_desc {
     int32_t priority;
     int32_t core;
     bool compute;
-    /* tick when it has a message, which tick must receive; its thread's alone */
+    /* tick when it has a message, which tick must receive; its thread's alone, so no other node's */
     horus_topic *on_topic;
     int64_t budget_ns;   /* how long a tick may take, up to an hour; 0: no matter */
     int64_t deadline_ns; /* from due to end, up to an hour; 0: no matter. on_topic: due when sent */
@@ -10945,7 +10945,7 @@ static void horusi_touch_stack(void)
  * it is needed no more. Names are written before it is sent; the rest are words that one thread each
  * writes while others read. A reader takes all of it as input. */
 enum {
-    HORUSI_BIN_BITS = 4, /* sixteen bins to each power of two: a bin is 6.25 % wide at most */
+    HORUSI_BIN_BITS = 4,       /* sixteen bins to each power of two: a bin is 6.25 % wide at most */
     HORUSI_BINS = 16 + 38 * 16 /* up to 2^42 ns, 73 minutes: budgets and deadlines go to an hour */
 };
 typedef struct horusi_histogram {
@@ -11309,13 +11309,13 @@ typedef struct horusi_node {
     uint64_t whole, step, rest;        /* the period: whole + step/num ns; rest/num is carried */
     uint32_t index;
     uint32_t late_in_row, failures_in_row;
-    bool live;   /* init worked, shutdown is due */
-    bool called; /* its tick, init or shutdown runs */
-    bool over;   /* ends here: never ticked again in this run */
-    bool ticked; /* in this run */
-    bool going;  /* it was part of the step before, and goes on */
+    bool live;        /* init worked, shutdown is due */
+    bool called;      /* its tick, init or shutdown runs */
+    bool over;        /* ends here: never ticked again in this run */
+    bool ticked;      /* in this run */
+    bool going;       /* it was part of the step before, and goes on */
     bool called_back; /* what followed its tick may have taken long */
-    bool muted;  /* not of this run or step: set between them */
+    bool muted;       /* not of this run or step: set between them */
     horusi_a32
         safe; /* ENTERS: by who swapped it from 0; SAFE: by the node's thread; 0: no episode */
     horusi_a32 leave_out; /* 1: the next tick is left out */
@@ -11356,13 +11356,13 @@ struct horus_scheduler {
     horus_tensor memory; /* the block's, if it is shared */
     horusi_a32 can_lock; /* of these two, which anybody may read */
     bool can_told;
-    horus_capabilities can, finds; /* finds: while a run begins */
-    uint32_t lines_left_out; /* of its degradations */
-    size_t lines_end;        /* of the whole ones */
+    horus_capabilities can, finds;  /* finds: while a run begins */
+    uint32_t lines_left_out;        /* of its degradations */
+    size_t lines_end;               /* of the whole ones */
     uint32_t box_ticks, box_events; /* records of the black box */
     horusi_a32 ready;               /* threads that have asked for their rights */
     pthread_key_t here; /* of a thread of a run: its loop; tells when a callback ends its thread */
-    bool waits;                /* a tick begins when its callback calls horusi_tick_waited */
+    bool waits;         /* a tick begins when its callback calls horusi_tick_waited */
     void (*thread_ends)(void); /* called by each thread of ours at its end: for bindings */
     void (*look)(void *user);  /* and by the caller's loop, every 100 ms: d.user's */
     pthread_t watchdog;
@@ -11537,7 +11537,8 @@ horusi_stop_for(horus_scheduler *s, horus_scheduler_end kind, horus_result resul
 /* To be asked before each tick: a signal, whoever sees it first, ends the run. */
 static bool horusi_halts(horus_scheduler *s)
 {
-    if (horusi_takes_signals(s) && horusi_rarely(horusi_ld32_rlx(own, &horusi_signals) != s->signals))
+    if (horusi_takes_signals(s) &&
+        horusi_rarely(horusi_ld32_rlx(own, &horusi_signals) != s->signals))
         horusi_stop_for(s, HORUS_END_SIGNAL, HORUS_INTERRUPTED, "SIGINT or SIGTERM came");
     return horusi_stops(s);
 }
@@ -12231,6 +12232,10 @@ static horus_result horusi_check_node(const horus_scheduler *s, const horus_node
         if (strcmp(s->nodes[i]->name, n->name) == 0)
             return horusi_fail(HORUS_E_ARG, "node %s: scheduler %s has a node of that name",
                                n->name, s->name);
+    for (uint32_t i = 0; i < s->count && d->on_topic; i++)
+        if (s->nodes[i]->d.on_topic == d->on_topic)
+            return horusi_fail(HORUS_E_ARG, "node %s: node %.96s has that on_topic; open another",
+                               n->name, s->nodes[i]->name);
     if (!d->tick)
         return horusi_fail(HORUS_E_ARG, "node %s: tick is NULL", n->name);
     if (d->compute && d->on_topic)
@@ -12837,7 +12842,7 @@ static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
 /* ---- admission */
 
 /* What the next run's budget takes of a processor: at the rate that was set last. */
-static double horusi_share(const horusi_node *n)
+static double horusi_budget_share(const horusi_node *n)
 {
     uint64_t wanted = horusi_ld64_rlx(own, &n->wanted);
     double num = wanted ? (double)horusi_high(wanted) : (double)n->num;
@@ -12873,10 +12878,11 @@ static void horusi_name_shares(const horus_scheduler *s, uint32_t first, char *o
         for (uint32_t l = 0; l < s->loop_count; l++)
             for (uint32_t i = 0; i < s->loops[l].count && horusi_is_beside(s, first, l); i++) {
                 const horusi_node *n = s->loops[l].nodes[i];
-                double share = horusi_share(n), limit = before ? horusi_share(before) : 0;
-                bool due = !before || share < limit ||
-                           (!(share > limit) && n->index > before->index);
-                double most = next ? horusi_share(next) : 0;
+                double share = horusi_budget_share(n),
+                       limit = before ? horusi_budget_share(before) : 0;
+                bool due =
+                    !before || share < limit || (!(share > limit) && n->index > before->index);
+                double most = next ? horusi_budget_share(next) : 0;
                 if (share > 0 && due &&
                     (!next || share > most || (!(share < most) && n->index < next->index)))
                     next = n;
@@ -12886,7 +12892,7 @@ static void horusi_name_shares(const horus_scheduler *s, uint32_t first, char *o
         before = next;
         char one[HORUS_NAME_BYTES + 32];
         int n = snprintf(one, sizeof one, "%s%s %.1f %%", used ? ", " : "", next->name,
-                         100 * horusi_share(next));
+                         100 * horusi_budget_share(next));
         if (more == 0 && n > 0 && used + (size_t)n + last <= room) {
             memcpy(out + used, one, (size_t)n + 1);
             used += (size_t)n;
@@ -12908,7 +12914,7 @@ static horus_result horusi_admit(horus_scheduler *s, double *load)
         for (uint32_t l = 0; l < s->loop_count; l++)
             for (uint32_t i = 0; i < s->loops[l].count && horusi_is_beside(s, first, l); i++) {
                 const horusi_node *n = s->loops[l].nodes[i];
-                sum += horusi_share(n);
+                sum += horusi_budget_share(n);
                 if (!tight && n->d.deadline_ns &&
                     horusi_ld64_rlx(own, &n->budget) > (uint64_t)n->d.deadline_ns)
                     tight = n;
@@ -12961,8 +12967,7 @@ horus_result horus_scheduler_get_capabilities(horus_scheduler *s, horus_capabili
         *out = s->can;
     if (!child)
         horusi_unlock(&s->can_lock);
-    return has_run ? HORUS_OK
-                   : horusi_fail(HORUS_E_NOT_FOUND, "scheduler %s has not run", s->name);
+    return has_run ? HORUS_OK : horusi_fail(HORUS_E_NOT_FOUND, "scheduler %s has not run", s->name);
 }
 
 /* A run or step begins: in a replay, one of the same nodes and at the same time as was recorded. */

@@ -11192,7 +11192,8 @@ static PyTypeObject horusp_node_type = {
         "pubs, subs: a name, a message class, Pub, Sub, a list of these, or a dict of name to "
         "class. "
         "Undeclared topics are made at first use.\n"
-        "budget (at most 1), deadline (at most 5): seconds that a tick may take, from when it has the "
+        "budget (at most 1), deadline (at most 5): seconds that a tick may take, from when it has "
+        "the "
         "GIL (the wait for that is in \"wake_latency\"), and from when it was due "
         "to its end; on_miss: \"warn\", \"skip\" (leave out the next tick), \"safe_mode\" (call "
         "enter_safe_state once per episode) or \"stop\".\n"
@@ -11204,7 +11205,8 @@ static PyTypeObject horusp_node_type = {
         "has a "
         "message, on a thread of its own. Neither goes with the other, or with an async tick.\n"
         "priority (SCHED_FIFO 1 to 99, with rt=True), core (processor): of compute and on nodes.\n"
-        "watchdog: seconds after which a tick that still runs is a miss, if no budget is given. What is "
+        "watchdog: seconds after which a tick that still runs is a miss, if no budget is given. "
+        "What is "
         "seen while it runs is told once the tick lets other threads run.\n"
         "default_capacity: of topics that say nothing (frames keep 8).",
     .tp_new = horusp_node_new,
@@ -11945,7 +11947,7 @@ static bool horusp_node_stats(horusp_node *n, horus_node_stats *out, horus_sched
     memset(all, 0, sizeof *all);
     horus_scheduler *s = horusp_scheduler_handle(n->scheduler);
     if (!s || !s->block || n->index >= s->block_nodes)
-        return true; /* has not run */
+        return true;                                                   /* has not run */
     horus_result r = horusi_get_stats(s, n->index, all, out, 1, NULL); /* its own alone */
     return r == HORUS_OK || horusp_error(r);
 }

@@ -884,7 +884,7 @@ class Threads(unittest.TestCase):
 
     def test_names_with_control_characters_are_refused_at_once(self):
         for name in ("a\nb", "\x7f", "a\0b", ""):
-            with self.assertRaises(horus.NameError_ if hasattr(horus, "NameError_") else horus.Error) as caught:
+            with self.assertRaises(horus.NameSyntaxError) as caught:
                 horus.Node(name)
             self.assertIn("1 to 96 bytes", str(caught.exception))
 
