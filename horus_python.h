@@ -10621,6 +10621,10 @@ static bool horusp_node_seconds(PyObject *o, const char *what, double most, int6
     *ns = 0;
     if (o == Py_None)
         return true;
+    if (PyBool_Check(o)) {
+        PyErr_Format(HORUSP_TYPE_ERROR, "%s must be a number of seconds, not %R", what, o);
+        return false;
+    }
     if (!horusp_double(o, what, &s))
         return false;
     if (!(s >= 1e-9 && s <= most)) {
@@ -10739,8 +10743,12 @@ static bool horusp_node_read(horusp_node *n, horus_node_desc *d, int64_t *watchd
     Py_ssize_t bytes = 0;
     const char *name = ok ? horusp_utf8(v[HORUSP_N_NAME], &bytes) : NULL;
     ok = ok && name;
-    if (ok && (bytes == 0 || bytes >= HORUS_NAME_BYTES || strlen(name) != (size_t)bytes)) {
-        horusp_refuse(horusp.by_code[-HORUS_E_NAME], "a node's name has 1 to 96 bytes, not %R",
+    bool controls = false;
+    for (Py_ssize_t i = 0; ok && i < bytes; i++)
+        controls = controls || (unsigned char)name[i] < 0x20 || name[i] == 0x7f;
+    if (ok && (bytes == 0 || bytes >= HORUS_NAME_BYTES || controls)) {
+        horusp_refuse(horusp.by_code[-HORUS_E_NAME],
+                      "a node's name has 1 to 96 bytes and no control characters, not %R",
                       v[HORUSP_N_NAME]);
         ok = false;
     }
@@ -10973,6 +10981,7 @@ static horus_result horusp_on_tick(void *user, horus_tick *t)
     horus_result result = HORUS_OK;
     if (!horusp_take_lock())
         return HORUS_E_DETACHED;
+    horusi_tick_waited(t); /* for the GIL: that is no work of this node's */
     PyObject *f = n->tick ? horusp_ref(n->tick) : horusp_ref(Py_None);
     const horus_tick *outer = horusp_tick;
     uint64_t began = horusi_now();
@@ -11047,6 +11056,23 @@ static PyObject *horusp_node_send(PyObject *self, PyObject *const *args, Py_ssiz
     Py_DECREF(t);
     return horusp_sent(r);
 }
+/* In a tick by real time: when the message was sent that is received next; else, or not known, 0. */
+static uint64_t horusp_next_ns(const horusp_node *n, horusp_topic *t)
+{
+    horus_info info;
+    horus_scheduler *s = n->now ? n->now->scheduler : NULL;
+    if (!s || s->clock.now || !t->handle || horusi_taped() ||
+        horus_topic_peek(t->handle, NULL, 0, &info) != HORUS_OK)
+        return 0;
+    return info.publish_ns;
+}
+/* And it was received: its age is of the tick's. */
+static void horusp_used(const horusp_node *n, uint64_t publish_ns)
+{
+    horus_tick *t;
+    memcpy(&t, &n->now, sizeof t);
+    horus_tick_used(t, publish_ns);
+}
 static PyObject *horusp_node_recv(PyObject *self, PyObject *key)
 {
     horusp_node *n = (horusp_node *)self;
@@ -11055,7 +11081,10 @@ static PyObject *horusp_node_recv(PyObject *self, PyObject *key)
     if (!t)
         return NULL;
     Py_INCREF(t);
+    uint64_t sent_ns = horusp_next_ns(n, t);
     int r = horusp_recv(t, HORUS_NO_WAIT, false, &message);
+    if (r > 0)
+        horusp_used(n, sent_ns);
     n->got += r > 0;
     Py_DECREF(t);
     return horusp_or_none(r, message);
@@ -11067,7 +11096,10 @@ static PyObject *horusp_node_recv_all(PyObject *self, PyObject *key)
     if (!t)
         return NULL;
     Py_INCREF(t);
+    uint64_t sent_ns = horusp_next_ns(n, t);
     PyObject *list = horusp_topic_recv_all((PyObject *)t, NULL);
+    if (list && PyList_GET_SIZE(list) > 0)
+        horusp_used(n, sent_ns);
     n->got += list ? (uint64_t)PyList_GET_SIZE(list) : 0;
     Py_DECREF(t);
     return list;
@@ -11272,8 +11304,9 @@ static PyTypeObject horusp_node_type = {
         "pubs, subs: a name, a message class, Pub, Sub, a list of these, or a dict of name to "
         "class. "
         "Undeclared topics are made at first use.\n"
-        "budget (at most 1), deadline (at most 5): seconds that a tick may take, and from when it "
-        "was due "
+        "budget (at most 1), deadline (at most 5): seconds that a tick may take, from when it has "
+        "the "
+        "GIL (the wait for that is in \"wake_latency\"), and from when it was due "
         "to its end; on_miss: \"warn\", \"skip\" (leave out the next tick), \"safe_mode\" (call "
         "enter_safe_state once per episode) or \"stop\".\n"
         "failure_policy: after an exception: None (log it and go on), \"fatal\" (stop), "
@@ -11284,7 +11317,9 @@ static PyTypeObject horusp_node_type = {
         "has a "
         "message, on a thread of its own. Neither goes with the other, or with an async tick.\n"
         "priority (SCHED_FIFO 1 to 99, with rt=True), core (processor): of compute and on nodes.\n"
-        "watchdog: seconds after which a tick that still runs is a miss, if no budget is given.\n"
+        "watchdog: seconds after which a tick that still runs is a miss, if no budget is given. "
+        "What is "
+        "seen while it runs is told once the tick lets other threads run.\n"
         "default_capacity: of topics that say nothing (frames keep 8).",
     .tp_new = horusp_node_new,
     .tp_init = horusp_node_init,
@@ -11706,7 +11741,8 @@ static bool horusp_scheduler_open(horusp_scheduler *s)
 {
     horus_result r = horus_scheduler_open(&s->handle, &s->desc);
     if (r == HORUS_OK)
-        s->handle->thread_ends = horusp_thread_ends, s->handle->look = horusp_look;
+        s->handle->thread_ends = horusp_thread_ends, s->handle->look = horusp_look,
+        s->handle->waits = true;
     for (Py_ssize_t i = 0; r == HORUS_OK && i < PyList_GET_SIZE(s->nodes); i++) {
         horusp_node *n = (horusp_node *)PyList_GET_ITEM(s->nodes, i);
         horus_node_desc d;
@@ -12022,15 +12058,8 @@ static bool horusp_node_stats(horusp_node *n, horus_node_stats *out, horus_sched
     memset(all, 0, sizeof *all);
     horus_scheduler *s = horusp_scheduler_handle(n->scheduler);
     if (!s || !s->block || n->index >= s->block_nodes)
-        return true; /* has not run */
-    horus_node_stats *list = PyMem_Malloc((n->index + 1) * sizeof *list);
-    if (!list) {
-        PyErr_NoMemory();
-        return false;
-    }
-    horus_result r = horus_scheduler_get_stats(s, all, list, n->index + 1, NULL);
-    *out = list[n->index];
-    PyMem_Free(list);
+        return true;                                                   /* has not run */
+    horus_result r = horusi_get_stats(s, n->index, all, out, 1, NULL); /* its own alone */
     return r == HORUS_OK || horusp_error(r);
 }
 
