@@ -34,9 +34,24 @@
  * views are read-only, and so are the views of what recv() returned; copy() gives a private one. A
  * NumPy array or a tensor that was made before send() stays writable, and writes through it reach
  * every reader: make them anew, or let them go. torch, ONNX Runtime and OpenCV before 4.9 ignore the
- * flag and write straight through. JAX without jax_enable_x64 has no 64-bit types: to_jax() gives what
- * JAX makes of them, a copy of 32 bits, with a UserWarning as JAX's own; jax.dlpack.from_dlpack(frame)
- * does the same in silence.
+ * flag and write straight through.
+ *
+ * Traps. `a += frame`, where `a` is an ndarray, does not write into `a`: NumPy leaves the operator to the
+ * frame, and `a` becomes a new Tensor; np.add(a, frame, out=a) and a += frame.to_numpy() write into it.
+ * `==` compares element by element and gives a Tensor, which is true, as every message is, whatever is in
+ * it: not `if a == b` but np.array_equal(a, b). A view that begins within a frame (slice(), an index) is
+ * no longer 64-byte aligned, unless by chance: JAX makes a copy of it, and TensorFlow ends the process in
+ * the first operation on it: hand out its copy(), which is aligned.
+ *
+ * Values. What a type cannot hold is OverflowError or another ValueError where one number is set: fill(),
+ * set_pixel(), set_depth(), fields of messages; 1e39 does not become the infinity of float32, and
+ * infinities stay what they are. Arrays are converted by NumPy's own rule, a RuntimeWarning at most:
+ * astype(), t[:] = array, and DepthImage.from_numpy() and from_torch() of float64. Other from_numpy() keep
+ * the dtype. Subclasses of ndarray are taken as the arrays that they are (memmap, recarray, matrix); a
+ * masked array is refused, for its mask would be lost: filled() gives a plain one.
+ *
+ * JAX without jax_enable_x64 has no 64-bit types: to_jax() gives what JAX makes of them, a copy of
+ * 32 bits, with a UserWarning as JAX's own; jax.dlpack.from_dlpack(frame) does the same in silence.
  *
  * Kernels in C. Images, clouds, depth images and tensors have DLPack's exchange table
  * (__dlpack_c_exchange_api__), so that a kernel of tvm-ffi takes them as they are, allocates in the
@@ -71,7 +86,9 @@
  * Errors. Whatever the module raises over a value, a state or the system derives from horus.Error and
  * from the builtin that fits: OverflowError is a ValueError too. Python's own stay what they are:
  * TypeError for arguments that a signature has not, ImportError, AttributeError for what cannot be
- * deleted, MemoryError of the heap, and what NumPy and other frameworks raise (IndexError of t[99]).
+ * deleted, MemoryError of the heap, what NumPy and other frameworks raise (IndexError of t[99]), and what
+ * a method of an argument raises. An argument of a wrong Python type (None for a shape) is mostly a
+ * horus.MessageTypeError; where Python itself refuses it, it is a plain TypeError: catch TypeError.
  *
  * One interpreter of a process may use the module; a second one is refused with ImportError. A build
  * without the interpreter's lock (3.13t, 3.14t) takes it again when it imports the module, and says so in
@@ -99,6 +116,7 @@
  *                                as what it is, and not needed
  *     depth_scale                of uint16 is 0.001: get_depth() is in metres
  *     Tensor.slice()             clamps as Python's slices do
+ *     masked arrays              are refused
  *     errors                     also derive from horus.Error. A name or a capacity that cannot be is
  *                                ValueError, what the pool can never hold too: there RuntimeError
  *     sizes                      0 rows, columns or fields are ValueError for images, depth and clouds;
@@ -3983,7 +4001,8 @@ static PyMethodDef horusp_tensor_methods[] = {
     {"unsqueeze", HORUSP_FN(horusp_tensor_unsqueeze_), HORUSP_FAST,
      "unsqueeze($self, dim)\n--\n\nThe same memory with a dimension of 1 more."},
     {"slice", HORUSP_FN(horusp_tensor_slice), HORUSP_FAST,
-     "slice($self, start, end)\n--\n\nRows start to end-1 of the same memory."},
+     "slice($self, start, end)\n--\n\nRows start to end-1 of the same memory, which is 64-byte "
+     "aligned no longer: JAX copies it, and TensorFlow aborts on it; copy() is aligned."},
     {"sum", HORUSP_FN(horusp_tensor_sum), HORUSP_FAST,
      "sum($self, dim=None, *, axis=None, dtype=None, out=None, keepdims=False, initial=None, "
      "where=None)\n--\n\nSum along a dimension, or of all as a Tensor of shape [1]. dim is "

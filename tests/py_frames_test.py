@@ -207,6 +207,22 @@ class CloudsAndDepth(unittest.TestCase):
             horus.DepthImage.from_numpy(np.zeros((2, 2), "i4"))
 
 
+    def test_the_traps_of_the_manual(self):
+        a, frame = np.zeros(4), horus.Tensor.from_numpy(np.ones(4))
+        mine = a
+        a += frame
+        self.assertEqual((type(a), mine.tolist()), (horus.Tensor, [0] * 4))
+        np.add(mine, frame, out=mine)
+        mine += frame.to_numpy()
+        self.assertEqual(mine.tolist(), [2] * 4)
+        other = horus.Tensor([4])
+        self.assertTrue(frame == other)
+        self.assertFalse(np.array_equal(frame, other))
+        self.assertTrue(np.array_equal(frame, frame.copy()))
+        part = frame.slice(1, 4)
+        self.assertEqual((address(frame.to_numpy()) % 64, address(part.to_numpy()) % 64), (0, 8))
+        self.assertEqual(address(part.copy().to_numpy()) % 64, 0)
+
     def test_what_float32_cannot_hold_is_refused(self):
         depth, image, colour = horus.DepthImage(2, 2), horus.Image(2, 2, "mono32f"), horus.Image(2, 2, "rgb32f")
         most = float(np.finfo("f4").max)

@@ -23,7 +23,8 @@ PLAIN = ["py_frames_test", "py_topics_test", "py_leaks_test", "py_codec_test",
 NUMPY_1 = ["py_frames_test", "py_codec_test", "py_messages_test", "py_topics_test", "py_interop_test Matrix.test_numpy"]
 FRAMEWORKS = ["numpy", "ml_dtypes", "jax", "tensorflow-cpu", "opencv-python-headless", "onnxruntime", "onnx",
               "msgpack", "hypothesis", "apache-tvm-ffi"]
-WITH_FRAMEWORKS = ["py_interop_test", "py_together_test", "py_examples_test", "py_pages_test", "py_vision_test"]
+WITH_FRAMEWORKS = ["py_interop_test", "py_leaks_test Leaks.test_frameworks", "py_together_test", "py_examples_test",
+                   "py_pages_test", "py_vision_test"]
 TORCH = ["torch==2.13.0+cpu", "torch==2.13.0", "torch"]  # the first that can be had
 LIMIT = 14400 if os.environ.get("LARGE") else 900
 NAMESPACE = f"py.test.{os.getpid()}"
@@ -212,7 +213,7 @@ def some(names, python, plain, whole):
     folder = os.path.join(BUILD, "only." + names[0].replace(" ", "."))
     if step("the module", build(python, folder) == 0, folder + ".build.log"):
         for name in names:
-            if name.split()[0] in WITH_FRAMEWORKS:
+            if name in WITH_FRAMEWORKS or name.split()[0] in WITH_FRAMEWORKS:
                 pip, venv = frameworks(python, whole), whole
                 there = pip is None or pip.wait() == 0
             else:
@@ -271,6 +272,7 @@ def main():
         if key == home:
             packaging(python)
             drop_in(os.path.join(venv, "bin", "python"), folder)
+            tests("with C", os.path.join(venv, "bin", "python"), folder, ["py_with_c_test"], options=["-X", "dev"])
             tests("killed", os.path.join(venv, "bin", "python"), folder, ["py_kill_test"])
             tests("fuzz", os.path.join(venv, "bin", "python"), folder, ["py_fuzz_test"])
             asan = os.path.join(BUILD, "asan")
@@ -290,6 +292,8 @@ def main():
             tests("frameworks", whole + "/bin/python", os.path.join(BUILD, f"{home[0]}.{home[1]}"),
                   WITH_FRAMEWORKS + [n for n in PLAIN if n not in  # seen above, with this Python
                                      ("py_leaks_test", "py_scheduler_test", "py_recording_test")])
+            tests("frameworks, -X dev", whole + "/bin/python", os.path.join(BUILD, f"{home[0]}.{home[1]}"),
+                  ["py_interop_test"], options=["-X", "dev"])
     return end()
 
 
