@@ -969,6 +969,26 @@ class Threads(unittest.TestCase):
 
 
 class Processes(unittest.TestCase):
+    @unittest.skipUnless("fork" in multiprocessing.get_all_start_methods(), "no fork here")
+    def test_a_process_that_a_callback_starts_can_be_terminated(self):
+        ended = []
+
+        def init(node):
+            node.child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(HANG,))
+            node.child.start()
+
+        def shutdown(node):
+            node.child.terminate()
+            node.child.join(10)
+            ended.append(node.child.exitcode)
+            node.child.kill()
+            node.child.join()
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of fork() beside threads
+            horus.run(horus.Node("n", nothing, rate=50, init=init, shutdown=shutdown), duration=0.2)
+        self.assertEqual(ended, [-signal.SIGTERM])
+
     def test_signals_of_a_run_in_another_thread(self):
         text = """
 import horus, os, signal, threading, time
