@@ -1508,7 +1508,9 @@ typedef struct horus_tick {
 /* After a tick over its budget or deadline. */
 typedef enum horus_on_miss {
     HORUS_MISS_WARN = 0, /* count it and say so */
-    HORUS_MISS_SKIP = 1, /* leave out the node's next tick */
+    /* leave out the node's next tick; on_topic: of the messages that wait all but the newest, so a lone one
+     * is ticked */
+    HORUS_MISS_SKIP = 1,
     /* call safe_state, once; the first good tick after it ends the episode */
     HORUS_MISS_SAFE_MODE = 2,
     HORUS_MISS_STOP = 3 /* stop the scheduler: run returns E_LIMIT */
@@ -1554,7 +1556,9 @@ typedef struct horus_node_desc {
     horus_result (*tick)(void *user, horus_tick *tick); /* less than 0 is a failure */
     horus_result (*init)(void *user);                   /* NULL: nothing to do */
     horus_result (*shutdown)(void *user);               /* never for a node whose init failed */
-    /* SAFE_MODE: from the watchdog's thread if there is one, and then perhaps while the tick runs */
+    /* SAFE_MODE: from the watchdog's thread if there is one, and then perhaps while the tick runs, or the
+     * shutdown and init of a RESTART after it. The one watchdog looks at no other node meanwhile, nor
+     * while on_event runs on it: be short. */
     void (*safe_state)(void *user);
     void *user;
     double rate_hz;

@@ -167,7 +167,7 @@ MUTANTS = [
      "horusi_st64_rlx(own, &n->run_due, due); horusi_st64_rel(J1, &n->run, now << 2 | HORUSI_RUNS);",
      "horusi_st64_rel(J1, &n->run, now << 2 | HORUSI_RUNS); horusi_st64_rlx(own, &n->run_due, due);"),
     ("a node does not look at stop once its message is there", "node: stop",
-     "if (r != HORUS_OK || horusi_stops(s)) return; uint64_t skipped = 0,",
+     "if (r != HORUS_OK || horusi_halts(s)) return; uint64_t skipped = 0,",
      "if (r != HORUS_OK) return; uint64_t skipped = 0,"),
     ("figures move under who logs in them", "node: a line",
      "for (uint32_t tries = 0; horusi_ld32_seq(B, &s->looking) != 0; tries++) horusi_give_way(tries);", ""),
@@ -178,11 +178,9 @@ MUTANTS = [
      " horusi_st64_rlx(own, &n->wanted, horusi_pair(num, den));"),
     ("a loop counts changes after it has looked for them", "node: its rate",
      "l->changes = horusi_ld32_acq(Q2, &s->changes); for (uint32_t i = 0; i < l->count; i++) {"
-     " horusi_node *n = l->nodes[i]; if (!n->over && horusi_change_rate(n) && n->ticked) {"
-     " n->phase--; /* that of the tick before */ l->due[i] = horusi_later(n, n->last_due, 1); } }",
+     " if (!l->nodes[i]->over) horusi_change_rate(l->nodes[i], &l->due[i]); }",
      "for (uint32_t i = 0; i < l->count; i++) {"
-     " horusi_node *n = l->nodes[i]; if (!n->over && horusi_change_rate(n) && n->ticked) {"
-     " n->phase--; l->due[i] = horusi_later(n, n->last_due, 1); } }"
+     " if (!l->nodes[i]->over) horusi_change_rate(l->nodes[i], &l->due[i]); }"
      " l->changes = horusi_ld32_acq(Q2, &s->changes);"),
 ]
 

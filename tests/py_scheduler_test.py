@@ -223,21 +223,23 @@ class Ages(unittest.TestCase):
 
 
 class Arguments(unittest.TestCase):
-    @timely
     def test_figures_of_many_nodes_are_read_once_each(self):
-        s = horus.Scheduler(deterministic=True)
-        for i in range(1000):
-            s.add(horus.Node(f"n{i}", nothing, rate=1 + i))
-        s.run(duration=1)
-        took = []
-        for _ in range(3):
-            begin = time.monotonic()
-            nodes = s.get_all_nodes()
-            self.assertEqual(s.safety_stats()["budget_overruns"], 0)
-            took.append(time.monotonic() - begin)
-        self.assertEqual([(n["name"], n["total_ticks"]) for n in nodes], [(f"n{i}", 1 + i) for i in range(1000)])
-        self.assertEqual([n["execution"]["count"] for n in nodes], [n["total_ticks"] for n in nodes])
-        self.assertLess(min(took), 0.3)
+        took = {}
+        for count in (100, 1000):
+            s = horus.Scheduler(deterministic=True)
+            for i in range(count):
+                s.add(horus.Node(f"n{i}", nothing, rate=1 + i))
+            s.run(duration=1)
+            times = []
+            for _ in range(3):
+                begin = time.thread_time()  # of this thread, however busy the machine is
+                nodes = s.get_all_nodes()
+                self.assertEqual(s.safety_stats()["budget_overruns"], 0)
+                times.append(time.thread_time() - begin)
+            took[count] = min(times)
+            self.assertEqual([(n["name"], n["total_ticks"]) for n in nodes], [(f"n{i}", 1 + i) for i in range(count)])
+            self.assertEqual([n["execution"]["count"] for n in nodes], [n["total_ticks"] for n in nodes])
+        self.assertLess(took[1000], 30 * took[100])  # not with the square
 
     def test_all_read_back(self):
         def error(node, exc):
@@ -1031,6 +1033,26 @@ class Threads(unittest.TestCase):
 
 
 class Processes(unittest.TestCase):
+    @unittest.skipUnless("fork" in multiprocessing.get_all_start_methods(), "no fork here")
+    def test_a_process_that_a_callback_starts_can_be_terminated(self):
+        ended = []
+
+        def init(node):
+            node.child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(HANG,))
+            node.child.start()
+
+        def shutdown(node):
+            node.child.terminate()
+            node.child.join(10)
+            ended.append(node.child.exitcode)
+            node.child.kill()
+            node.child.join()
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of fork() beside threads
+            horus.run(horus.Node("n", nothing, rate=50, init=init, shutdown=shutdown), duration=0.2)
+        self.assertEqual(ended, [-signal.SIGTERM])
+
     def test_signals_of_a_run_in_another_thread(self):
         text = """
 import horus, os, signal, threading, time

@@ -13,10 +13,10 @@ end=$(($(date +%s) + minutes * 60))
 before=$(lie)
 mkdir -p "$out"
 rm -f "$out"/*.log "$out"/*.result
-for name in kill storm explore; do
+for name in kill storm explore test_scheduler; do
     gcc -O1 -std=gnu11 -g -I. -pthread "tests/$name.c" -o "$out/$name" || exit 1
 done
-export LARGE=1 # to the Python tests: frames held for minutes, a million of each operation, every instruction
+export LARGE=1 # to the tests: rates for a minute, frames held for minutes, a million of each operation, every instruction
 left() { echo $((end - $(date +%s))); }
 
 # run NAME SECONDS COMMAND...: notes how it ended; 124 (time is up) is named, and is no success
@@ -41,6 +41,7 @@ storms() { # until the time is up, with a new seed each
 }
 {
     run kill $((minutes * 60 + 1800)) "$out/kill" -n 200000
+    run rates 300 env HORUS_TEST_SECONDS=240 "$out/test_scheduler" real_rates
     run coverage 2400 env SANITIZE=coverage tests/run.sh
     run checks 2400 tests/fuzz/mutants.sh -t 60
     run py_together 3600 python3 tests/python_test.py py_together_test # it may install the frameworks
@@ -59,7 +60,7 @@ storms() { # until the time is up, with a new seed each
 wait
 passed=0 failed=0
 echo "---- soak, $minutes minutes"
-for name in kill explore orders mutants checks fuzz coverage py_together py_leaks py_kill storm1001 storm1002; do
+for name in kill rates explore orders mutants checks fuzz coverage py_together py_leaks py_kill storm1001 storm1002; do
     [ -e "$out/$name.result" ] || echo "was not run" >"$out/$name.result"
 done
 for result in "$out"/*.result; do
