@@ -116,6 +116,10 @@ static const fault_call calls[] = {
     {"pthread_self", {0}, "cannot fail"},
     {"pthread_sigmask", {0}, "cannot fail as it is called"},
     {"sigaction", {0}, "cannot fail for SIGINT and SIGTERM"},
+    {"dlopen", {0}, "tests/test_infer.c has libraries that cannot be loaded"},
+    {"dlerror", {0}, "says why"},
+    {"dlsym", {0}, "tests/test_infer.c has libraries without the name"},
+    {"dlclose", {0}, "nothing depends on it"},
 };
 /* Of the C library alone: neither memory nor system. */
 static const char *const plain_names[] = {
