@@ -367,3 +367,857 @@ TEST(all_problems_are_told_in_their_order_in_whole_lines)
         CHECK(test_is_all(small + room, 'x', sizeof small - room));
     }
 }
+
+/* ---- a back end that remembers, and does what it is told */
+
+enum { STUBS = 8, STUB_IO = 4 };
+typedef struct stub {
+    const char *model; /* which is loaded here */
+    horus_infer_io in[STUB_IO], out[STUB_IO];
+    uint32_t takes, gives;
+    horus_result load_result, run_result, probe_result, io_result;
+    uint64_t sleep_us;
+    bool lazy;      /* leaves its outputs unmade */
+    bool waits;     /* until it is aborted */
+    bool void_load; /* gives no model */
+    unsigned meet;  /* waits until so many runs go on at once */
+    _Atomic bool stop;
+    _Atomic unsigned loads, unloads, runs, aborts, takes_back;
+    const void *read[STUB_IO], *wrote[STUB_IO];
+    int64_t shape[HORUS_MAX_DIMS];
+    uint32_t ndim;
+    horus_infer_load how;
+    pthread_t thread;
+    horus_result (*during)(horus_infer_call *call);
+} stub;
+static stub stubs[STUBS];
+static _Atomic unsigned stub_running, stub_most;
+static stub *stub_of(const char *model)
+{
+    for (int i = 0; i < STUBS; i++)
+        if (stubs[i].model && strcmp(stubs[i].model, model) == 0)
+            return &stubs[i];
+    return &stubs[STUBS - 1];
+}
+static horus_result stub_probe(void *user, const horus_infer_load *how, char *why, size_t room)
+{
+    (void)user;
+    if (stub_of(how->model)->probe_result != HORUS_OK)
+        (void)snprintf(why, room, "not on a Sunday");
+    return stub_of(how->model)->probe_result;
+}
+static horus_result stub_load(void *user, const horus_infer_load *how, void **model, char *why,
+                              size_t room)
+{
+    stub *s = stub_of(how->model);
+    CHECK(user == &stubs);
+    s->how = *how;
+    if (s->load_result != HORUS_OK) {
+        (void)snprintf(why, room, "byte 3 is wrong");
+        return s->load_result;
+    }
+    *model = s->void_load ? NULL : s;
+    if (*model)
+        atomic_fetch_add(&s->loads, 1);
+    return HORUS_OK;
+}
+static horus_result stub_io(void *model, bool output, uint32_t number, horus_infer_io *out,
+                            char *why, size_t room)
+{
+    stub *s = model;
+    if (number >= (output ? s->gives : s->takes))
+        return HORUS_E_NOT_FOUND;
+    const char *tensor = out->tensor;
+    *out = output ? s->out[number] : s->in[number];
+    out->tensor = tensor;
+    (void)snprintf(out->name, sizeof out->name, "%s_%u", output ? "out" : "in", number);
+    if (s->io_result != HORUS_OK)
+        (void)snprintf(why, room, "made of text");
+    return s->io_result;
+}
+static horus_result stub_run(void *model, horus_infer_call *call)
+{
+    stub *s = model;
+    unsigned running = atomic_fetch_add(&stub_running, 1) + 1, most = atomic_load(&stub_most);
+    while (running > most && !atomic_compare_exchange_weak(&stub_most, &most, running))
+        ;
+    s->thread = pthread_self();
+    CHECK_EQ(call->input_count, s->takes);
+    CHECK_EQ(call->output_count, s->gives);
+    for (uint32_t i = 0; i < call->input_count; i++) {
+        s->read[i] = call->inputs[i].data;
+        CHECK(horus_tensor_is_contiguous(&call->inputs[i]));
+    }
+    memcpy(s->shape, call->inputs[0].shape, sizeof s->shape);
+    s->ndim = call->inputs[0].ndim;
+    for (int i = 0; i < 20000 && atomic_load(&stub_most) < s->meet; i++)
+        test_sleep_us(500);
+    if (s->sleep_us)
+        test_sleep_us((long)s->sleep_us);
+    for (int i = 0; s->waits && i < 20000 && !atomic_load(&s->stop); i++)
+        test_sleep_us(500);
+    horus_result r = s->waits ? HORUS_E_SYSTEM : s->run_result;
+    if (s->during)
+        r = s->during(call);
+    else if (r != HORUS_OK)
+        (void)snprintf(call->why, sizeof call->why, "it is out of ideas");
+    for (uint32_t i = 0; i < call->output_count && r == HORUS_OK && !s->lazy; i++) {
+        if (!call->outputs[i].data)
+            r = call->alloc(call, i, (horus_dtype)call->inputs[0].dtype, call->inputs[0].ndim,
+                            call->inputs[0].shape);
+        s->wrote[i] = call->outputs[i].data;
+        if (r == HORUS_OK && call->outputs[i].dtype == HORUS_F32)
+            for (uint64_t k = 0; k < horus_tensor_numel(&call->outputs[i]); k++)
+                ((float *)call->outputs[i].data)[k] =
+                    ((const float *)call->inputs[0].data)[0] + (float)i;
+    }
+    atomic_fetch_add(&s->runs, 1);
+    atomic_fetch_sub(&stub_running, 1);
+    return r;
+}
+static void stub_abort(void *model, bool now)
+{
+    stub *s = model;
+    atomic_fetch_add(now ? &s->aborts : &s->takes_back, 1);
+    atomic_store(&s->stop, now);
+}
+static void stub_unload(void *model) { atomic_fetch_add(&((stub *)model)->unloads, 1); }
+static const horus_infer_backend stub_backend = {
+    "stub",   HORUS_INFER_CPU, NULL,        stub_probe, stub_load, stub_io,
+    stub_run, stub_abort,      stub_unload, NULL,       &stubs};
+static horus_infer_io io_of(int dtype, int ndim, const int64_t *shape)
+{
+    horus_infer_io io;
+    memset(&io, 0, sizeof io);
+    io.dtype = dtype;
+    io.ndim = ndim;
+    for (int i = 0; i < ndim; i++)
+        io.shape[i] = shape[i];
+    return io;
+}
+#define IO(dtype, ndim, ...) io_of(dtype, ndim, (const int64_t[8]){__VA_ARGS__})
+/* Models p, q, r of the stub: each takes and gives 4 floats. */
+static void stub_begin(void)
+{
+    static const char *const names[] = {"p", "q", "r"};
+    if (!horusi_backend_of("stub"))
+        REQUIRE_OK(horus_infer_register(&stub_backend));
+    for (int i = 0; i < 3; i++) {
+        stubs[i].model = names[i];
+        stubs[i].takes = stubs[i].gives = 1;
+        stubs[i].in[0] = stubs[i].out[0] = IO(HORUS_F32, 1, 4);
+    }
+}
+/* p takes x and gives px, and so on. */
+static horus_infer_desc stub_desc(int models)
+{
+    static horus_infer_entry paths[4];
+    static const char *const x[] = {"x", NULL}, *const px[] = {"px", NULL},
+                             *const qx[] = {"qx", NULL}, *const rx[] = {"rx", NULL};
+    static horus_infer_list takes[4], gives[4];
+    const horus_infer_list all[3] = {{"p", px}, {"q", qx}, {"r", rx}};
+    memset(paths, 0, sizeof paths);
+    memset(takes, 0, sizeof takes);
+    memset(gives, 0, sizeof gives);
+    for (int i = 0; i < models; i++) {
+        paths[i] = (horus_infer_entry){all[i].model, any_file()};
+        takes[i] = (horus_infer_list){all[i].model, x};
+        gives[i] = all[i];
+    }
+    return (horus_infer_desc){.backend = "stub",
+                              .model_path_map = paths,
+                              .pre_processor_map = takes,
+                              .inference_map = gives,
+                              .name = "op"};
+}
+static horus_context *home;
+static horus_infer *open_op(const horus_infer_desc *d)
+{
+    horus_infer *op = NULL;
+    horus_infer_desc with = *d;
+    if (!home)
+        home = join(16 * MiB);
+    if (!with.pool)
+        with.pool = pool_of(home);
+    REQUIRE_OK(horus_infer_open(&op, &with, NULL, 0));
+    return op;
+}
+/* n floats, the first of which is v. */
+static horus_tensor floats(int64_t n, float v)
+{
+    horus_tensor t;
+    REQUIRE_OK(horus_tensor_alloc(&t, pool_of(home), HORUS_F32, 1, &n, 0));
+    if (n > 0)
+        ((float *)t.data)[0] = v;
+    return t;
+}
+static void set_floats(horus_infer *op, const char *name, float v)
+{
+    horus_tensor t = floats(4, v);
+    CHECK_OK(horus_infer_set(op, name, &t, 77));
+    CHECK_OK(horus_tensor_release(&t));
+}
+/* The newest result's first float; NaN if there is none. */
+static float result_of(horus_infer *op, const char *name, uint64_t *age)
+{
+    horus_tensor t;
+    float v = NAN;
+    horus_result r = horus_infer_get(op, name, &t, age);
+    if (r == HORUS_OK) {
+        v = ((const float *)t.data)[0];
+        CHECK_OK(horus_tensor_release(&t));
+    } else
+        CHECK_RESULT(r, HORUS_EMPTY);
+    return v;
+}
+static horus_topic *topic_of(const char *name, const horus_type *type)
+{
+    horus_topic *t;
+    REQUIRE_OK(horus_topic_open(
+        &t, name, &(horus_topic_desc){.context = home, .type = type, .capacity = 64}));
+    return t;
+}
+static void send_floats(horus_topic *t, const char *id, float v)
+{
+    horus_tensor f = floats(4, v);
+    if (id)
+        CHECK_OK(horus_frame_set_id(&f.frame, id));
+    CHECK_OK(horus_topic_send_tensor(t, &f, HORUS_NO_WAIT));
+    CHECK_OK(horus_tensor_release(&f));
+}
+/* The next frame of a topic: its id, and its first float. */
+static float next_of(horus_topic *t, char *id)
+{
+    horus_tensor f;
+    float v = NAN;
+    id[0] = 0;
+    if (horus_topic_receive_tensor(t, &f, NULL, HORUS_NO_WAIT) == HORUS_OK) {
+        CHECK_OK(horus_frame_get_id(&f.frame, id));
+        v = ((const float *)f.data)[0];
+        CHECK_OK(horus_tensor_release(&f));
+    }
+    return v;
+}
+static horus_infer_stats figures_of(horus_infer *op, unsigned i)
+{
+    horus_infer_stats s[8];
+    size_t n;
+    CHECK_OK(horus_infer_get_stats(op, s, 8, &n));
+    REQUIRE(n > i);
+    return s[i];
+}
+/* A frame that this process holds, and not for a ring: the operator's, or forgotten. */
+static void count_held(void *user, const horus_holder *h)
+{
+    if (!h->ring && !h->internal)
+        ++*(unsigned *)user;
+}
+static unsigned held(void)
+{
+    horus_audit a;
+    unsigned n = 0;
+    CHECK_OK(horus_pool_audit(pool_of(home), &a, count_held, &n));
+    if (!CHECK(a.balanced))
+        test_failed(__FILE__, __LINE__, "the audit says: %s", a.first);
+    return n;
+}
+static void leave(horus_infer *op)
+{
+    horus_infer_close(op);
+    CHECK_EQ(held(), 0);
+    horus_context_close(home);
+    home = NULL;
+}
+
+/* ---- frames by hand */
+
+TEST(a_model_reads_the_memory_it_is_given_and_writes_what_is_sent)
+{
+    stub_begin();
+    horus_infer_desc d = stub_desc(1);
+    home = join(16 * MiB);
+    horus_topic *out = topic_of("out", NULL);
+    d.output = out;
+    horus_infer *op = open_op(&d);
+    CHECK_RESULT(horus_infer_extract(op), HORUS_EMPTY);
+    horus_tensor t = floats(4, 5), got;
+    const void *there = t.data;
+    CHECK_OK(horus_infer_set(op, "x", &t, 1234));
+    CHECK_OK(horus_tensor_release(&t));
+    CHECK_OK(horus_infer_extract(op));
+    CHECK_OK(horus_infer_execute(op));
+    CHECK_OK(horus_infer_transmit(op));
+    CHECK(stubs[0].read[0] == there); /* no copy on the way in */
+    horus_info info;
+    CHECK_OK(horus_topic_receive_tensor(out, &got, &info, HORUS_NO_WAIT));
+    CHECK(got.data == stubs[0].wrote[0]); /* nor out */
+    char id[HORUS_FRAME_ID_BYTES];
+    uint64_t time;
+    CHECK_OK(horus_frame_get_id(&got.frame, id));
+    CHECK_TEXT(id, "px");
+    CHECK_OK(horus_frame_get_time(&got.frame, &time));
+    CHECK_EQ(time, 1234);
+    CHECK_OK(horus_tensor_release(&got));
+    uint64_t age = 9;
+    CHECK(result_of(op, "px", &age) == 5);
+    CHECK_EQ(age, 0);
+    CHECK_EQ(stubs[0].loads, 1);
+    CHECK_EQ(stubs[0].unloads, 0);
+    horus_topic_close(out);
+    leave(op);
+    CHECK_EQ(stubs[0].unloads, 1);
+}
+TEST(what_a_frame_lacks_or_has_in_another_form_is_named)
+{
+    stub_begin();
+    stubs[0].in[0] = IO(HORUS_F32, 2, 2, 3);
+    horus_infer_desc d = stub_desc(1);
+    horus_infer *op = open_op(&d);
+    CHECK_RESULT(horus_infer_execute(op), HORUS_E_NOT_FOUND);
+    CHECK_TEXT(horus_last_error(), "operator op: model p: tensor \"x\" is missing");
+    horus_tensor t = floats(6, 1), u;
+    CHECK_OK(horus_infer_set(op, "x", &t, 0));
+    CHECK_RESULT(horus_infer_execute(op), HORUS_E_SIZE);
+    CHECK_TEXT(horus_last_error(), "model p takes \"x\" as 2 x 3 float32, it is 6 float32");
+    CHECK_OK(horus_tensor_reshape(&u, &t, 2, (const int64_t[]){3, 2})); /* HWC is not CHW */
+    CHECK_OK(horus_infer_set(op, "x", &u, 0));
+    CHECK_RESULT(horus_infer_execute(op), HORUS_E_SIZE);
+    CHECK_TEXT(horus_last_error(), "it is 3 x 2 float32");
+    CHECK_OK(horus_tensor_release(&u));
+    CHECK_OK(horus_tensor_reshape(&u, &t, 2, (const int64_t[]){2, 3}));
+    CHECK_OK(horus_tensor_release(&t));
+    u.dtype = HORUS_I32;
+    CHECK_OK(horus_infer_set(op, "x", &u, 0));
+    CHECK_RESULT(horus_infer_execute(op), HORUS_E_TYPE);
+    CHECK_TEXT(horus_last_error(), "as 2 x 3 float32, it is 2 x 3 int32");
+    u.dtype = HORUS_F32;
+    CHECK_EQ(stubs[0].runs, 0);
+    CHECK_OK(horus_infer_set(op, "x", &u, 0));
+    CHECK_OK(horus_infer_set(op, "x", &u, 0)); /* the second stands in for the first */
+    CHECK_OK(horus_infer_execute(op));
+    CHECK_OK(horus_tensor_release(&u));
+    CHECK_EQ(stubs[0].runs, 1);
+    CHECK_EQ(figures_of(op, 0).failures, 4);
+    CHECK_EQ(figures_of(op, 0).frames, 5);
+    float own[2][3] = {{7}}; /* memory of one's own, then nothing */
+    horus_tensor mine = {.data = own, .ndim = 2, .shape = {2, 3}, .strides_bytes = {12, 4}};
+    CHECK_OK(horus_infer_set(op, "x", &mine, 0));
+    CHECK_OK(horus_infer_execute(op));
+    CHECK(stubs[0].read[0] == own);
+    CHECK_RESULT(horus_infer_set(op, "x", &(horus_tensor){.ndim = 0}, 0), HORUS_E_CLOSED);
+    CHECK_RESULT(horus_infer_set(op, "x", NULL, 0), HORUS_E_ARG);
+    CHECK_RESULT(horus_infer_set(op, NULL, &mine, 0), HORUS_E_ARG);
+    CHECK_RESULT(horus_infer_set(op, "xs", &mine, 0), HORUS_E_NOT_FOUND);
+    CHECK_TEXT(horus_last_error(), "did you mean \"x\"?");
+    mine.shape[0] = 0;
+    CHECK_OK(horus_infer_set(op, "x", &mine, 0));
+    CHECK_RESULT(horus_infer_execute(op), HORUS_E_SIZE);
+    leave(op);
+}
+TEST(an_empty_tensor_is_refused_where_any_shape_goes)
+{
+    stub_begin();
+    stubs[0].in[0] = stubs[0].out[0] = IO(HORUS_INFER_ANY, HORUS_INFER_ANY);
+    horus_infer_desc d = stub_desc(1);
+    horus_infer *op = open_op(&d);
+    horus_tensor t = floats(0, 1);
+    CHECK_OK(horus_infer_set(op, "x", &t, 0));
+    CHECK_OK(horus_tensor_release(&t));
+    CHECK_RESULT(horus_infer_execute(op), HORUS_E_SIZE);
+    CHECK_TEXT(horus_last_error(), "takes \"x\" as any of any dtype, it is 0 float32: empty");
+    for (uint32_t ndim = 0; ndim <= HORUS_MAX_DIMS; ndim++) {
+        int64_t shape[HORUS_MAX_DIMS] = {2, 1, 2, 1, 2, 1, 2, 1};
+        CHECK_OK(horus_tensor_alloc(&t, pool_of(home), HORUS_F32, ndim, shape, 0));
+        CHECK_OK(horus_infer_set(op, "x", &t, 0));
+        CHECK_OK(horus_tensor_release(&t));
+        CHECK_OK(horus_infer_execute(op));
+        CHECK_EQ(stubs[0].ndim, ndim);
+    }
+    leave(op);
+}
+TEST(a_batch_of_one_may_be_left_out)
+{
+    stub_begin();
+    const int64_t first[] = {1, -1, 2};
+    for (int i = 0; i < 3; i++) {
+        stubs[0].in[0] = IO(HORUS_F32, 2, first[i], 4);
+        horus_infer_desc d = stub_desc(1);
+        horus_infer *op = open_op(&d);
+        horus_tensor t = floats(4, 1);
+        CHECK_OK(horus_infer_set(op, "x", &t, 0));
+        CHECK_OK(horus_tensor_release(&t));
+        CHECK_RESULT(horus_infer_execute(op), first[i] < 2 ? HORUS_OK : HORUS_E_SIZE);
+        if (first[i] < 2) {
+            CHECK_EQ(stubs[0].ndim, 2);
+            CHECK_EQ(stubs[0].shape[0], 1);
+            CHECK_EQ(stubs[0].shape[1], 4);
+        }
+        leave(op);
+    }
+}
+TEST(open_dimensions_are_fixed_by_the_first_frame_or_change)
+{
+    stub_begin();
+    for (int dynamic = 0; dynamic < 2; dynamic++) {
+        stubs[0].in[0] = stubs[0].out[0] = IO(HORUS_F32, 1, -1);
+        horus_infer_desc d = stub_desc(1);
+        d.dynamic_input_dims = dynamic;
+        horus_infer *op = open_op(&d);
+        for (int64_t n = 3; n < 6; n++) {
+            horus_tensor t = floats(n, 1);
+            CHECK_OK(horus_infer_set(op, "x", &t, 0));
+            CHECK_OK(horus_tensor_release(&t));
+            horus_result want = n == 3 || dynamic ? HORUS_OK : HORUS_E_SIZE;
+            CHECK_RESULT(horus_infer_execute(op), want);
+            if (want != HORUS_OK)
+                CHECK_TEXT(horus_last_error(), "see dynamic_input_dims");
+            else {
+                CHECK_OK(horus_infer_get(op, "px", &t, NULL));
+                CHECK_EQ(t.shape[0], n);
+                CHECK_OK(horus_tensor_release(&t));
+            }
+        }
+        leave(op);
+    }
+}
+TEST(what_does_not_lie_densely_is_copied_once)
+{
+    stub_begin();
+    stubs[0].in[0] = IO(HORUS_F32, 2, 2, 2);
+    horus_infer_desc d = stub_desc(1);
+    horus_infer *op = open_op(&d);
+    horus_tensor t;
+    CHECK_OK(horus_tensor_alloc(&t, pool_of(home), HORUS_F32, 2, (const int64_t[]){2, 3}, 0));
+    ((float *)t.data)[0] = 3;
+    t.shape[1] = 2; /* two of three columns */
+    CHECK_OK(horus_infer_set(op, "x", &t, 0));
+    CHECK_OK(horus_infer_execute(op));
+    CHECK(stubs[0].read[0] != t.data);
+    CHECK(result_of(op, "px", NULL) == 3);
+    CHECK_EQ(held(), 2); /* the copy is gone */
+    CHECK_OK(horus_tensor_release(&t));
+    leave(op);
+}
+TEST(nan_goes_in_and_comes_out)
+{
+    horus_infer_desc d = good();
+    horus_infer *op = open_op(&d);
+    set_floats(op, "a", NAN);
+    set_floats(op, "c", 1);
+    CHECK_OK(horus_infer_execute(op));
+    CHECK(isnan(result_of(op, "b", NULL)) && isnan(result_of(op, "d", NULL)));
+    CHECK_EQ(figures_of(op, 0).runs, 1);
+    leave(op);
+}
+TEST(identity_gives_what_it_takes_and_add_the_sum)
+{
+    horus_infer_desc d = good();
+    d.backend = NULL;
+    d.backend_map = ENTRIES({"m1", "identity"}, {"m2", "add"});
+    horus_infer *op = open_op(&d);
+    static const struct {
+        horus_dtype dtype;
+        uint64_t a, c, sum;
+    } sums[] = {{HORUS_U8, 200, 100, 44},
+                {HORUS_I8, 0xff, 3, 2},
+                {HORUS_U32, 1, 0xffffffff, 0},
+                {HORUS_I32, 5, 6, 11},
+                {HORUS_U64, 1ull << 40, 1, 1 + (1ull << 40)},
+                {HORUS_I64, UINT64_MAX, 2, 1}};
+    for (size_t i = 0; i < sizeof sums / sizeof *sums; i++) {
+        uint64_t a = sums[i].a, c = sums[i].c, got = 0;
+        horus_tensor t = {.data = &a, .dtype = (uint8_t)sums[i].dtype}, u = t;
+        u.data = &c;
+        CHECK_OK(horus_infer_set(op, "a", &t, 0));
+        CHECK_OK(horus_infer_set(op, "c", &u, 0));
+        CHECK_OK(horus_infer_execute(op));
+        size_t n = horus_dtype_bytes(sums[i].dtype);
+        CHECK_OK(horus_infer_get(op, "b", &t, NULL));
+        memcpy(&got, t.data, n);
+        CHECK_EQ(got, sums[i].a);
+        CHECK_OK(horus_tensor_release(&t));
+        CHECK_OK(horus_infer_get(op, "d", &t, NULL));
+        got = 0;
+        memcpy(&got, t.data, n);
+        CHECK_EQ(got, sums[i].sum);
+        CHECK_OK(horus_tensor_release(&t));
+    }
+    double x = 1;
+    horus_tensor t = {.data = &x, .dtype = HORUS_F64}, u = {.data = &x, .dtype = HORUS_F32};
+    CHECK_OK(horus_infer_set(op, "a", &t, 0));
+    CHECK_OK(horus_infer_set(op, "c", &t, 0));
+    CHECK_RESULT(horus_infer_execute(op), HORUS_E_TYPE);
+    CHECK_TEXT(horus_last_error(), "model m2: add: no float64");
+    CHECK_OK(horus_infer_set(op, "a", &t, 0));
+    CHECK_OK(horus_infer_set(op, "c", &u, 0));
+    CHECK_RESULT(horus_infer_execute(op), HORUS_E_SIZE);
+    u.dtype = HORUS_F64;
+    u.ndim = 1;
+    u.shape[0] = 0;
+    float two[2] = {1, 2};
+    horus_tensor v = {
+        .data = two, .dtype = HORUS_F32, .ndim = 1, .shape = {2}, .strides_bytes = {4}};
+    t.dtype = HORUS_F32;
+    CHECK_OK(horus_infer_set(op, "a", &t, 0));
+    CHECK_OK(horus_infer_set(op, "c", &v, 0));
+    CHECK_RESULT(horus_infer_execute(op), HORUS_E_SIZE);
+    CHECK_TEXT(horus_last_error(), "input 1 has another dtype or number of elements");
+    leave(op);
+}
+
+/* ---- which model runs when */
+
+/* Three models over seven frames: one always on, one off in frames 3 to 5, one off from the start and on
+ * at 4. What is off sends its last result again, or nothing before its first. */
+static void play_seven(horus_infer *op, horus_topic *out, horus_topic *control)
+{
+    static const float want[7][3] = {{1, 1, 0}, {2, 2, 0}, {3, 2, 0}, {4, 2, 4},
+                                     {5, 2, 5}, {6, 6, 6}, {7, 7, 7}};
+    char id[HORUS_FRAME_ID_BYTES];
+    for (int frame = 1; frame <= 7; frame++) {
+        horus_infer_activation a = {.active = 0};
+        if (frame == 3) {
+            if (!control)
+                CHECK_OK(horus_infer_set_active(op, "q", false));
+            (void)strcpy(a.model, "q");
+        }
+        if (frame == 6 && !control)
+            CHECK_OK(horus_infer_set_active(op, "q", true));
+        if (frame == 6)
+            (void)strcpy(a.model, "q"), a.active = 1;
+        if (frame == 4 && !control)
+            CHECK_OK(horus_infer_set_active(op, "r", true));
+        if (frame == 4)
+            (void)strcpy(a.model, "r"), a.active = 1;
+        if (control && a.model[0])
+            CHECK_OK(horus_topic_send(control, &a, sizeof a, HORUS_NO_WAIT));
+        set_floats(op, "x", (float)frame);
+        CHECK_OK(horus_infer_run(op));
+        for (int m = 0; m < 3; m++) {
+            if (want[frame - 1][m] > 0) {
+                float v = next_of(out, id);
+                if (!CHECK(v == want[frame - 1][m] && id[0] == "pqr"[m] && id[1] == 'x'))
+                    test_failed(__FILE__, __LINE__, "frame %d: %s is %g", frame, id, (double)v);
+            }
+        }
+        (void)next_of(out, id);
+        CHECK(id[0] == 0); /* and no more */
+    }
+    CHECK_EQ(figures_of(op, 0).resent, 0);
+    CHECK_EQ(figures_of(op, 1).resent, 3);
+    CHECK_EQ(figures_of(op, 2).resent, 0);
+    CHECK_EQ(figures_of(op, 2).runs, 4);
+}
+TEST(models_are_switched_on_and_off_while_they_run)
+{
+    static const char *const backends[] = {"stub", "identity", "add"};
+    for (int i = 0; i < 12; i++) {
+        stub_begin();
+        horus_infer_desc d = stub_desc(3);
+        home = join(16 * MiB);
+        horus_topic *out = topic_of("out", i & 1 ? &horus_tensor_type : NULL);
+        horus_topic *control = topic_of("control", &horus_infer_activation_type);
+        d.backend = backends[i % 3];
+        d.output = out;
+        d.activation_map = ENTRIES({"r", "0"}, {"q", "1"});
+        d.parallel_inference = i < 6 ? HORUS_YES : HORUS_NO;
+        d.activation = i % 2 ? control : NULL;
+        horus_infer *op = open_op(&d);
+        play_seven(op, out, d.activation);
+        horus_topic_close(out);
+        horus_topic_close(control);
+        leave(op);
+    }
+}
+TEST(a_temporal_model_runs_on_frames_1_n_plus_1_and_so_on)
+{
+    stub_begin();
+    horus_infer_desc d = stub_desc(3);
+    home = join(16 * MiB);
+    horus_topic *out = topic_of("out", NULL),
+                *status = topic_of("status", &horus_infer_status_type);
+    d.output = out;
+    d.status = status;
+    d.temporal_map = ENTRIES({"p", "1"}, {"q", "3"});
+    d.out_tensor_names = NAMES("qx", "px");
+    horus_infer *op = open_op(&d);
+    for (int frame = 1; frame <= 8; frame++) {
+        char id[HORUS_FRAME_ID_BYTES];
+        uint8_t message[2000];
+        horus_info info;
+        uint64_t age;
+        set_floats(op, "x", (float)frame);
+        CHECK_OK(horus_infer_run(op));
+        int ran = (frame - 1) / 3 * 3 + 1;
+        CHECK(next_of(out, id) == (float)ran);
+        CHECK_TEXT(id, "qx");
+        CHECK(next_of(out, id) == (float)frame);
+        CHECK_TEXT(id, "px");
+        CHECK(isnan(next_of(out, id)));
+        CHECK(result_of(op, "qx", &age) == (float)ran);
+        CHECK_EQ(age, frame - ran);
+        CHECK(result_of(op, "rx", &age) == (float)frame); /* it is there, though not sent */
+        CHECK_OK(horus_topic_receive(status, message, sizeof message, &info, HORUS_NO_WAIT));
+        const horus_infer_status *s = (const void *)message;
+        const void *at;
+        size_t n;
+        CHECK_EQ(s->frame, frame);
+        REQUIRE_OK(horus_message_array(message, info.size, &s->outputs, sizeof(horus_infer_output),
+                                       &at, &n));
+        const horus_infer_output *o = at;
+        REQUIRE(n == 2);
+        CHECK_TEXT(o[0].model, "q");
+        CHECK_TEXT(o[0].tensor, "qx");
+        CHECK_EQ(o[0].age_frames, frame - ran);
+        CHECK_EQ(o[1].age_frames, 0);
+        CHECK(o[0].active && o[0].result == HORUS_OK && o[1].run_ns > 0);
+    }
+    CHECK_EQ(figures_of(op, 1).runs, 3);
+    CHECK_EQ(figures_of(op, 1).every, 3);
+    CHECK_EQ(figures_of(op, 1).run.count, 3);
+    CHECK_EQ(figures_of(op, 1).resent, 5);
+    horus_topic_close(out);
+    horus_topic_close(status);
+    leave(op);
+}
+TEST(the_same_frame_is_sent_again)
+{
+    stub_begin();
+    horus_infer_desc d = stub_desc(1);
+    home = join(16 * MiB);
+    horus_topic *out = topic_of("out", NULL);
+    horus_tensor first, again;
+    d.output = out;
+    d.temporal_map = ENTRIES({"p", "2"});
+    horus_infer *op = open_op(&d);
+    set_floats(op, "x", 1);
+    CHECK_OK(horus_infer_run(op));
+    set_floats(op, "x", 2);
+    CHECK_OK(horus_infer_run(op));
+    CHECK_OK(horus_topic_receive_tensor(out, &first, NULL, HORUS_NO_WAIT));
+    CHECK_OK(horus_topic_receive_tensor(out, &again, NULL, HORUS_NO_WAIT));
+    CHECK(first.data == again.data && first.frame.slot == again.frame.slot);
+    CHECK_EQ(first.frame.generation, again.frame.generation);
+    CHECK_OK(horus_tensor_release(&first));
+    CHECK_OK(horus_tensor_release(&again));
+    horus_topic_close(out);
+    leave(op);
+}
+TEST(messages_that_switch_models_are_checked)
+{
+    stub_begin();
+    horus_infer_desc d = stub_desc(1);
+    home = join(16 * MiB);
+    horus_topic *typed = topic_of("a", &horus_infer_activation_type), *loose = topic_of("b", NULL);
+    d.activation = typed;
+    horus_infer *op = open_op(&d);
+    horus_infer_activation a = {.model = "p", .active = 2};
+    CHECK_OK(horus_topic_send(typed, &a, sizeof a, HORUS_NO_WAIT));
+    set_floats(op, "x", 1);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_ARG);
+    CHECK_TEXT(horus_last_error(), "activation: model p: 2 is not 1 (active) or 0 (not)");
+    CHECK_EQ(figures_of(op, 0).runs, 1);  /* the frame ran all the same */
+    memset(a.model, 'p', sizeof a.model); /* without an end, and unknown */
+    CHECK_OK(horus_topic_send(typed, &a, sizeof a, HORUS_NO_WAIT));
+    a.active = 3;
+    CHECK_OK(horus_topic_send(typed, &a, sizeof a, HORUS_NO_WAIT));
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_NOT_FOUND);
+    CHECK_TEXT(horus_last_error(), "is no model: did you mean \"p\"?");
+    CHECK_RESULT(horus_infer_run(op), HORUS_EMPTY);
+    CHECK_RESULT(horus_infer_set_active(op, "pp", true), HORUS_E_NOT_FOUND);
+    CHECK_RESULT(horus_infer_set_active(op, NULL, true), HORUS_E_ARG);
+    CHECK_RESULT(horus_infer_set_active(NULL, "p", true), HORUS_E_ARG);
+    horus_infer_close(op);
+    d.activation = loose;
+    op = open_op(&d);
+    a = (horus_infer_activation){.model = "p", .active = 0};
+    CHECK_OK(horus_topic_send(loose, &a, sizeof a - 1, HORUS_NO_WAIT)); /* short, long, a frame */
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_SIZE);
+    CHECK_TEXT(horus_last_error(), "no horus_infer_activation");
+    char big[sizeof a + 8] = "p";
+    CHECK_OK(horus_topic_send(loose, big, sizeof big, HORUS_NO_WAIT));
+    CHECK_OK(horus_topic_send(loose, &a, sizeof a, HORUS_NO_WAIT));
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_SIZE);
+    send_floats(loose, NULL, 1);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_TYPE);
+    CHECK(figures_of(op, 0).active);
+    CHECK_OK(horus_topic_send(loose, &a, sizeof a, HORUS_NO_WAIT));
+    CHECK_RESULT(horus_infer_run(op), HORUS_EMPTY);
+    CHECK(!figures_of(op, 0).active);
+    horus_topic_close(typed);
+    horus_topic_close(loose);
+    leave(op);
+}
+
+/* ---- from topics */
+
+TEST(a_frame_has_the_name_of_its_id_or_of_its_input)
+{
+    stub_begin();
+    stubs[0].takes = 2;
+    stubs[0].in[1] = IO(HORUS_F32, 1, 4);
+    home = join(16 * MiB);
+    horus_topic *one = topic_of("one", NULL), *two = topic_of("two", &horus_tensor_type);
+    horus_infer_desc d = stub_desc(1);
+    d.pre_processor_map = LISTS({"p", NAMES("x", "y")});
+    d.inputs = INPUTS({.topic = one}, {.topic = two, .tensor = "y"});
+    horus_infer *op = open_op(&d);
+    CHECK_RESULT(horus_infer_run(op), HORUS_EMPTY);
+    send_floats(one, "lens", 1); /* no tensor of ours, and its input declares none: dropped */
+    CHECK_RESULT(horus_infer_run(op), HORUS_EMPTY);
+    send_floats(one, "x", 2);
+    send_floats(two, "lens", 3);
+    CHECK_OK(horus_infer_run(op));
+    CHECK(result_of(op, "px", NULL) == 2);
+    send_floats(two, "x", 4); /* by their ids, both from one topic; the next x waits */
+    send_floats(two, "x", 5);
+    send_floats(two, "y", 6);
+    send_floats(two, "y", 7);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_NOT_FOUND);
+    CHECK_TEXT(horus_last_error(), "model p takes tensor \"y\": no message had it");
+    CHECK_OK(horus_infer_run(op));
+    CHECK(result_of(op, "px", NULL) == 5);
+    send_floats(one, "x", 8);
+    CHECK_OK(horus_infer_run(op));
+    CHECK(result_of(op, "px", NULL) == 8);
+    CHECK_RESULT(horus_infer_run(op), HORUS_EMPTY);
+    send_floats(two, "y", 9); /* what came with a frame that failed is dropped */
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_NOT_FOUND);
+    CHECK_TEXT(horus_last_error(), "tensor \"x\"");
+    send_floats(one, "x", 10);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_NOT_FOUND);
+    d.inputs = INPUTS({.topic = one, .tensor = "z"});
+    char report[400];
+    CHECK_RESULT(horus_infer_check(&d, report, sizeof report), HORUS_E_ARG);
+    CHECK_TEXT(report, "inputs: \"z\" is not in pre_processor_map");
+    horus_infer_input many[66];
+    memset(many, 0, sizeof many);
+    for (int i = 0; i < 65; i++)
+        many[i].topic = one;
+    d.inputs = many;
+    CHECK_RESULT(horus_infer_check(&d, report, sizeof report), HORUS_E_ARG);
+    CHECK_TEXT(report, "more than 64 topics");
+    send_floats(two, "y", 11); /* held when it is closed: one as stash */
+    send_floats(two, "y", 12);
+    (void)horus_infer_extract(op);
+    horus_topic_close(one);
+    horus_topic_close(two);
+    leave(op);
+}
+TEST(a_frame_waits_for_its_other_tensors)
+{
+    stub_begin();
+    stubs[0].takes = 2;
+    stubs[0].in[1] = IO(HORUS_F32, 1, 4);
+    home = join(16 * MiB);
+    horus_topic *one = topic_of("one", NULL), *two = topic_of("two", NULL);
+    horus_infer_desc d = stub_desc(1);
+    d.pre_processor_map = LISTS({"p", NAMES("x", "y")});
+    d.inputs = INPUTS({.topic = one, .tensor = "x"}, {.topic = two, .tensor = "y"});
+    d.wait_ns = 30000 * (int64_t)ms;
+    horus_infer *op = open_op(&d);
+    pid_t pid = fork();
+    if (pid == 0) {
+        horus_context *c = join(16 * MiB);
+        horus_topic *t;
+        REQUIRE_OK(horus_topic_open(&t, "two", &(horus_topic_desc){.context = c}));
+        home = c;
+        test_await(0);
+        test_sleep_us(20000);
+        send_floats(t, NULL, 5);
+        horus_topic_close(t);
+        horus_context_close(c);
+        test_leave(0);
+    }
+    send_floats(one, NULL, 4);
+    test_raise(0);
+    CHECK_OK(horus_infer_run(op)); /* within half a minute */
+    CHECK_JOIN(pid);
+    horus_infer_close(op);
+    d.wait_ns = 5 * (int64_t)ms;
+    op = open_op(&d);
+    send_floats(one, NULL, 4);
+    uint64_t begin = horus_now_ns();
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_NOT_FOUND);
+    CHECK(horus_now_ns() - begin >= 5 * ms);
+    send_floats(one, NULL,
+                4); /* it has two: the second is of the next frame, and nothing to wait on */
+    send_floats(one, NULL, 4);
+    d.inputs = INPUTS({.topic = one, .tensor = "x"});
+    horus_infer *single = open_op(&d);
+    send_floats(one, NULL, 4);
+    send_floats(one, NULL, 5);
+    CHECK_RESULT(horus_infer_run(single), HORUS_E_NOT_FOUND);
+    horus_infer_close(single);
+    horus_topic_close(one);
+    horus_topic_close(two);
+    leave(op);
+}
+TEST(the_newest_frame_is_taken_where_that_is_wanted)
+{
+    stub_begin();
+    home = join(16 * MiB);
+    horus_topic *in = topic_of("in", NULL), *queue;
+    REQUIRE_OK(horus_topic_open(&queue, "queue",
+                                &(horus_topic_desc){.context = home, .policy = HORUS_QUEUE}));
+    horus_infer_desc d = stub_desc(1);
+    d.inputs = INPUTS({.topic = in, .tensor = "x", .newest = true});
+    horus_infer *op = open_op(&d);
+    for (int i = 1; i <= 5; i++)
+        send_floats(in, NULL, (float)i);
+    CHECK_OK(horus_infer_run(op));
+    CHECK(result_of(op, "px", NULL) == 5);
+    CHECK_RESULT(horus_infer_run(op), HORUS_EMPTY);
+    horus_infer_close(op);
+    d.inputs = INPUTS({.topic = queue, .tensor = "x", .newest = true});
+    op = open_op(&d);
+    send_floats(queue, NULL, 1);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_POLICY);
+    horus_topic_close(in);
+    horus_topic_close(queue);
+    leave(op);
+}
+TEST(images_depth_maps_and_clouds_are_tensors)
+{
+    stub_begin();
+    stubs[0].in[0] = IO(HORUS_INFER_ANY, HORUS_INFER_ANY);
+    home = join(16 * MiB);
+    horus_topic *in = topic_of("in", NULL);
+    horus_infer_desc d = stub_desc(1);
+    d.inputs = INPUTS({.topic = in, .tensor = "x"});
+    horus_infer *op = open_op(&d);
+    horus_image m;
+    horus_depth z;
+    horus_cloud c;
+    for (int i = 0; i < 3; i++) {
+        CHECK_OK(horus_image_alloc(&m, pool_of(home), 4, 2, HORUS_RGB8, 0));
+        const void *at = m.data;
+        CHECK_OK(horus_topic_send_image(in, &m, 0));
+        CHECK_OK(horus_image_release(&m));
+        CHECK_OK(horus_infer_run(op));
+        CHECK(stubs[0].read[0] == at);
+        CHECK_EQ(stubs[0].ndim, 3);
+        CHECK(stubs[0].shape[0] == 2 && stubs[0].shape[1] == 4 && stubs[0].shape[2] == 3);
+        CHECK_OK(horus_depth_alloc(&z, pool_of(home), 4, 2, HORUS_F32, 0));
+        CHECK_OK(horus_topic_send_depth(in, &z, 0));
+        CHECK_OK(horus_depth_release(&z));
+        CHECK_OK(horus_infer_run(op));
+        CHECK_EQ(stubs[0].ndim, 2);
+        CHECK_OK(horus_cloud_alloc(&c, pool_of(home), 5, 3, HORUS_F32, 0));
+        CHECK_OK(horus_topic_send_cloud(in, &c, 0));
+        CHECK_OK(horus_cloud_release(&c));
+        CHECK_OK(horus_infer_run(op));
+        CHECK(stubs[0].shape[0] == 5 && stubs[0].shape[1] == 3);
+        send_floats(in, NULL, 1);
+        CHECK_OK(horus_infer_run(op));
+    }
+    CHECK_OK(horus_topic_send(in, "text", 4, 0));
+    send_floats(in, NULL, 1);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_TYPE);
+    CHECK_TEXT(horus_last_error(), "inputs: a message that is no frame came");
+    CHECK_RESULT(horus_infer_run(op), HORUS_EMPTY); /* it is not met again */
+    send_floats(in, NULL, 1);
+    CHECK_OK(horus_infer_run(op));
+    horus_topic_close(in);
+    leave(op);
+}
