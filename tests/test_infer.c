@@ -1221,3 +1221,678 @@ TEST(images_depth_maps_and_clouds_are_tensors)
     horus_topic_close(in);
     leave(op);
 }
+
+/* ---- failures */
+
+TEST(in_parallel_each_failed_model_is_named_and_the_others_go_on)
+{
+    stub_begin();
+    horus_infer_desc d = stub_desc(3);
+    home = join(16 * MiB);
+    horus_topic *out = topic_of("out", NULL), *status = topic_of("status", NULL);
+    d.output = out;
+    d.status = status;
+    d.parallel_inference = HORUS_YES;
+    horus_infer *op = open_op(&d);
+    char id[HORUS_FRAME_ID_BYTES];
+    stubs[0].meet = stubs[1].meet = stubs[2].meet = 3; /* they do run at once */
+    set_floats(op, "x", 1);
+    CHECK_OK(horus_infer_run(op));
+    CHECK_EQ(stub_most, 3);
+    CHECK(pthread_equal(stubs[0].thread, pthread_self()));
+    CHECK(!pthread_equal(stubs[1].thread, pthread_self()));
+    CHECK(!pthread_equal(stubs[1].thread, stubs[2].thread));
+    for (int i = 0; i < 3; i++)
+        (void)next_of(out, id);
+    stubs[0].run_result = HORUS_E_SYSTEM;
+    stubs[2].run_result = HORUS_E_CORRUPT;
+    set_floats(op, "x", 2);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_SYSTEM); /* that of the first */
+    CHECK_TEXT(horus_last_error(),
+               "operator op: model p: it is out of ideas; model r: it is out of ideas");
+    CHECK(next_of(out, id) == 2); /* of those that failed nothing, not even what was before */
+    CHECK_TEXT(id, "qx");
+    CHECK(isnan(next_of(out, id)));
+    uint64_t age;
+    CHECK(result_of(op, "px", &age) == 1 && age == 1);
+    uint8_t message[2000];
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(horus_topic_receive(status, message, sizeof message, NULL, HORUS_NO_WAIT));
+    const horus_infer_output *o = (const void *)(message + sizeof(horus_infer_status));
+    CHECK_EQ(o[0].result, HORUS_E_SYSTEM);
+    CHECK_EQ(o[0].age_frames, 1);
+    CHECK_EQ(o[1].result, HORUS_OK);
+    CHECK_EQ(o[2].result, HORUS_E_CORRUPT);
+    stubs[0].run_result = HORUS_OK; /* mine is idle: another one is mine */
+    CHECK_OK(horus_infer_set_active(op, "p", false));
+    stubs[2].run_result = HORUS_OK;
+    stubs[1].meet = stubs[2].meet = 2;
+    set_floats(op, "x", 3);
+    CHECK_OK(horus_infer_run(op));
+    CHECK(pthread_equal(stubs[1].thread, pthread_self()));
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(horus_infer_set_active(op, (const char *[]){"p", "q", "r"}[i], false));
+    set_floats(op, "x", 4);
+    CHECK_OK(horus_infer_run(op)); /* none at all */
+    horus_topic_close(out);
+    horus_topic_close(status);
+    leave(op);
+}
+TEST(in_sequence_the_first_failure_ends_the_frame)
+{
+    stub_begin();
+    horus_infer_desc d = stub_desc(3);
+    d.parallel_inference = HORUS_NO;
+    horus_infer *op = open_op(&d);
+    stubs[1].run_result = HORUS_E_SYSTEM;
+    set_floats(op, "x", 1);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_SYSTEM);
+    CHECK_TEXT(horus_last_error(), "model q: it is out of ideas");
+    CHECK_EQ(stub_most, 1);
+    CHECK_EQ(stubs[0].runs, 1);
+    CHECK_EQ(stubs[1].runs, 1);
+    CHECK_EQ(stubs[2].runs, 0);
+    CHECK_EQ(figures_of(op, 2).failures, 0);
+    leave(op);
+}
+TEST(a_back_end_that_makes_no_output_or_one_twice_is_told_so)
+{
+    stub_begin();
+    stubs[0].out[0] = IO(HORUS_F32, 1, -1);
+    horus_infer_desc d = stub_desc(1);
+    horus_infer *op = open_op(&d);
+    stubs[0].lazy = true;
+    set_floats(op, "x", 1);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_SYSTEM);
+    CHECK_TEXT(horus_last_error(), "model p: its output px was not made");
+    leave(op);
+}
+static horus_result make_twice(horus_infer_call *call)
+{
+    const int64_t shape = 4, huge = 1ll << 40;
+    CHECK_RESULT(call->alloc(call, 7, HORUS_F32, 1, &shape), HORUS_E_ARG);
+    CHECK_TEXT(call->why, "output 7");
+    CHECK_RESULT(call->alloc(call, 0, HORUS_F32, 1, &huge), HORUS_E_SIZE);
+    CHECK_OK(call->alloc(call, 0, HORUS_F32, 1, &shape));
+    return call->alloc(call, 0, HORUS_F32, 1, &shape);
+}
+TEST(an_output_is_made_once)
+{
+    stub_begin();
+    stubs[0].out[0] = IO(HORUS_F32, HORUS_INFER_ANY);
+    stubs[0].during = make_twice;
+    horus_infer_desc d = stub_desc(1);
+    horus_infer *op = open_op(&d);
+    set_floats(op, "x", 1);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_ARG);
+    CHECK_TEXT(horus_last_error(), "model p: output 0: alloc: output 0 has memory");
+    leave(op);
+}
+TEST(a_full_pool_fails_the_model_and_not_the_operator)
+{
+    stub_begin();
+    horus_infer_desc d = stub_desc(1);
+    home = join(1 * MiB);
+    horus_infer *op = open_op(&d);
+    horus_tensor t = floats(4, 1), view;
+    horus_frame all[64];
+    unsigned n = 0;
+    stubs[0].in[0] = IO(HORUS_F32, 2, 2, 2);
+    while (n < 64 && horus_frame_alloc(&all[n], pool_of(home), n < 40 ? 65536 : 1024, 0, NULL) == 0)
+        n++;
+    while (n < 64 && horus_frame_alloc(&all[n], pool_of(home), 1024, 0, NULL) == 0)
+        n++;
+    horus_frame rest[2048];
+    unsigned more = 0;
+    while (more < 2048 && horus_frame_alloc(&rest[more], pool_of(home), 16, 0, NULL) == 0)
+        more++;
+    CHECK_OK(horus_infer_set(op, "x", &t, 0));
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_POOL_FULL);
+    CHECK_TEXT(horus_last_error(), "model p: output 0: ");
+    CHECK_EQ(stubs[0].runs, 0);
+    horus_infer_close(op);
+    op = open_op(&d); /* p wants a matrix now */
+    view = t;
+    view.ndim = 2;
+    view.shape[0] = view.shape[1] = 2;
+    view.strides_bytes[0] = 4;
+    view.strides_bytes[1] = 8;
+    CHECK_OK(horus_infer_set(op, "x", &view, 0)); /* transposed: it is to be copied */
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_POOL_FULL);
+    CHECK_RESULT(horus_infer_warm_up(op), HORUS_E_POOL_FULL);
+    CHECK_TEXT(horus_last_error(), "operator op: model p: ");
+    for (unsigned i = 0; i < n; i++)
+        CHECK_OK(horus_frame_release(&all[i]));
+    for (unsigned i = 0; i < more; i++)
+        CHECK_OK(horus_frame_release(&rest[i]));
+    CHECK_OK(horus_infer_set(op, "x", &view, 0));
+    CHECK_OK(horus_infer_run(op));
+    CHECK_OK(horus_tensor_release(&t));
+    leave(op);
+}
+TEST(what_cannot_be_sent_is_told)
+{
+    stub_begin();
+    horus_infer_desc d = stub_desc(1);
+    home = join(16 * MiB);
+    horus_topic *texts = topic_of("texts", &horus_clock_type);
+    d.output = texts;
+    horus_infer *op = open_op(&d);
+    set_floats(op, "x", 1);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_TYPE);
+    horus_infer_close(op);
+    d.output = NULL;
+    d.status = texts;
+    op = open_op(&d);
+    set_floats(op, "x", 1);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_TYPE);
+    stubs[0].run_result = HORUS_E_SYSTEM; /* what the model said comes first */
+    set_floats(op, "x", 1);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_SYSTEM);
+    CHECK_TEXT(horus_last_error(), "model p: it is out of ideas");
+    horus_topic_close(texts);
+    leave(op);
+}
+TEST(a_model_over_its_budget_is_aborted_and_the_others_go_on)
+{
+    for (int parallel = 0; parallel < 2; parallel++) {
+        stub_begin();
+        horus_infer_desc d = stub_desc(2);
+        d.budget_ns = 3000 * (int64_t)ms;
+        d.parallel_inference = parallel ? HORUS_YES : HORUS_NO;
+        d.model_path_map = ENTRIES({"q", any_file()}, {"p", any_file()});
+        horus_infer *op = open_op(&d);
+        for (int i = 0; i < 50; i++) { /* within it */
+            set_floats(op, "x", 1);
+            CHECK_OK(horus_infer_run(op));
+        }
+        CHECK_EQ(stubs[0].aborts, 0);
+        horus_infer_close(op);
+        d.budget_ns = 20 * (int64_t)ms;
+        op = open_op(&d);
+        stubs[0].waits = true;
+        set_floats(op, "x", 1);
+        uint64_t begin = horus_now_ns();
+        CHECK_RESULT(horus_infer_run(op), HORUS_E_LIMIT);
+        CHECK(horus_now_ns() - begin >= 20 * ms);
+        CHECK_TEXT(horus_last_error(), "model p: aborted after ");
+        CHECK_TEXT(horus_last_error(), "budget_ns is 20000000");
+        CHECK_EQ(stubs[0].aborts, 1);
+        CHECK_EQ(stubs[0].takes_back, 1);
+        CHECK_EQ(figures_of(op, 1).aborts, 1);
+        CHECK_EQ(figures_of(op, 1).failures, 1);
+        CHECK(result_of(op, "qx", NULL) == 1);
+
+        stubs[0].waits = false;
+        set_floats(op, "x", 2);
+        CHECK_OK(horus_infer_run(op));
+        CHECK(result_of(op, "px", NULL) == 2);
+        stubs[0].sleep_us = 40000; /* it does not listen, but ends well: that is no failure */
+        set_floats(op, "x", 3);
+        CHECK_OK(horus_infer_run(op));
+        CHECK_EQ(stubs[0].aborts, 2);
+        stubs[0].sleep_us = 0;
+        leave(op);
+        memset(stubs, 0, sizeof stubs);
+    }
+}
+
+/* ---- set-up */
+
+/* Opening fails with that result, and the report says so. */
+static void check_setup(const char *file, int line, horus_infer_desc d, horus_result want,
+                        const char *text, const char *more)
+{
+    char report[2000];
+    horus_infer *op = (horus_infer *)(void *)&d;
+    if (!home)
+        home = join(16 * MiB);
+    d.pool = pool_of(home);
+    horus_result r = horus_infer_open(&op, &d, report, sizeof report);
+    if (r != want || (op != NULL) != (r == HORUS_OK) || !strstr(report, text) ||
+        !strstr(report, more))
+        test_failed(file, line, "%s, not %s, or not \"%s\", \"%s\": %s", test_result_name(r),
+                    test_result_name(want), text, more, report);
+    if (r == HORUS_OK)
+        horus_infer_close(op);
+}
+#define CHECK_SETUP(d, want, text, more) check_setup(__FILE__, __LINE__, d, want, text, more)
+TEST(set_up_refuses_by_name_reason_and_what_works)
+{
+    stub_begin();
+    horus_infer_desc d = stub_desc(2);
+    d.input_on_cuda = HORUS_YES;
+    CHECK_SETUP(
+        d, HORUS_E_UNSUPPORTED,
+        "input_on_cuda: model p: back end stub takes and gives tensors in the host's memory",
+        "HORUS_NO or HORUS_AUTO works");
+    d.input_on_cuda = HORUS_NO;
+    d.output_on_cuda = HORUS_YES;
+    CHECK_SETUP(d, HORUS_E_UNSUPPORTED, "output_on_cuda: model p:", "output_on_cuda: model q:");
+    d.output_on_cuda = HORUS_AUTO;
+    d.transmit_on_cuda = HORUS_YES; /* the pool is the host's memory either way */
+    d.device_map = ENTRIES({"q", "1"});
+    CHECK_SETUP(d, HORUS_E_UNSUPPORTED,
+                "device_map: model q: GPU 1: back end stub runs on the processor: leave it out",
+                "");
+    d.device_map = NULL;
+    d.dla_core_map = ENTRIES({"p", "0"});
+    CHECK_SETUP(d, HORUS_E_UNSUPPORTED, "dla_core_map: model p: back end stub has no DLA",
+                "\"trt\"");
+    d.dla_core_map = NULL;
+    stubs[1].probe_result = HORUS_E_UNSUPPORTED;
+    CHECK_SETUP(d, HORUS_E_UNSUPPORTED,
+                "backend: model q: back end stub cannot be used here: not on a Sunday", "");
+    d.backend = NULL;
+    d.backend_map = ENTRIES({"p", "stub"}, {"q", "stub"});
+    CHECK_SETUP(d, HORUS_E_UNSUPPORTED, "backend_map: model q: back end stub cannot", "");
+    stubs[1].probe_result = HORUS_OK;
+    stubs[1].load_result = HORUS_E_CORRUPT;
+    CHECK_SETUP(d, HORUS_E_CORRUPT, "model_path_map: model q: \"",
+                "any.model\" cannot be loaded by stub: byte 3 is wrong");
+    stubs[1].load_result = HORUS_E_UNSUPPORTED;
+    CHECK_SETUP(d, HORUS_E_UNSUPPORTED, "model q: byte 3 is wrong", "");
+    stubs[1].load_result = HORUS_OK;
+    stubs[1].void_load = true;
+    CHECK_SETUP(d, HORUS_E_CORRUPT, "cannot be loaded by stub", "");
+    stubs[1].void_load = false;
+    stubs[1].takes = 2;
+    CHECK_SETUP(d, HORUS_E_ARG,
+                "pre_processor_map: model q takes 2 tensors (in_0, in_1), and 1 are named",
+                "name each, in this order");
+    stubs[1].takes = 1;
+    stubs[1].gives = 0;
+    CHECK_SETUP(d, HORUS_E_ARG, "inference_map: model q gives 0 tensors (), and 1 are named", "");
+    stubs[1].gives = 4;
+    CHECK_SETUP(d, HORUS_E_ARG, "gives 4 tensors (out_0, out_1, out_2, out_3), and 1 are named",
+                "");
+    stubs[1].gives = 1;
+    stubs[1].io_result = HORUS_E_TYPE;
+    CHECK_SETUP(d, HORUS_E_TYPE, "pre_processor_map: model q, tensor x (in_0): made of text",
+                "inference_map: model q, tensor qx (out_0): made of text");
+    stubs[1].io_result = HORUS_OK;
+    stubs[1].in[0].ndim = 9;
+    CHECK_SETUP(d, HORUS_E_TYPE, "model q, tensor x (in_0): dtype 0, 9 dimensions", "");
+    stubs[1].in[0].ndim = -2;
+    CHECK_SETUP(d, HORUS_E_TYPE, "dtype 0, -2 dimensions", "");
+    stubs[1].in[0].ndim = 1;
+    stubs[1].in[0].dtype = 13;
+    CHECK_SETUP(d, HORUS_E_TYPE, "dtype 13, 1 dimensions", "");
+    stubs[1].in[0].dtype = -2;
+    CHECK_SETUP(d, HORUS_E_TYPE, "dtype -2", "");
+    stubs[1].in[0].dtype = HORUS_F32;
+    CHECK_SETUP(d, HORUS_OK, "", "");
+    CHECK_EQ(stubs[0].loads, stubs[0].unloads); /* those that were loaded are let go */
+    CHECK_EQ(stubs[1].loads, stubs[1].unloads);
+    CHECK(stubs[0].loads >= 10);
+    d.backend_map = NULL;
+    CHECK_SETUP(d, HORUS_E_ARG, "neither backend nor backend_map", "");
+    CHECK_EQ(held(), 0);
+    horus_context_close(home);
+}
+/* All back ends' problems are told at once, models and all. */
+TEST(set_up_tells_the_problems_of_all_models)
+{
+    stub_begin();
+    horus_infer_desc d = stub_desc(3);
+    char report[2000];
+    stubs[0].load_result = stubs[2].load_result = HORUS_E_CORRUPT;
+    stubs[1].takes = 3;
+    home = join(16 * MiB);
+    d.pool = pool_of(home);
+    horus_infer *op;
+    CHECK_RESULT(horus_infer_open(&op, &d, report, sizeof report), HORUS_E_CORRUPT);
+    CHECK_TEXT(horus_last_error(), "infer_setup: model_path_map: model p: ");
+    CHECK_TEXT(horus_last_error(), "(and 2 more)");
+    CHECK_TEXT(report, "model q takes 3 tensors");
+    CHECK_TEXT(report, "model r: \"");
+    horus_context_close(home);
+}
+static void note_load(void *user, const char *model, const char *text)
+{
+    (void)snprintf((char *)user + strlen(user), 200, "%s:%s;", model, strrchr(text, '/') + 1);
+}
+TEST(the_back_end_is_told_how_and_we_are_told_what_it_loads)
+{
+    stub_begin();
+    stubs[0].how.desc = NULL;
+    char said[1000] = "";
+    horus_infer_desc d = stub_desc(2);
+    d.trt_opt_profile = LISTS({"q", NAMES("1", "2", "3")});
+    d.threads = 3;
+    d.enable_fp16 = true;
+    d.on_load = note_load;
+    d.user = said;
+    horus_infer *op = open_op(&d);
+    CHECK_TEXT(said, "p:any.model;q:any.model;");
+    CHECK_TEXT(stubs[0].how.model, "p");
+    CHECK_TEXT(stubs[1].how.path, "any.model");
+    CHECK(stubs[0].how.profile == NULL && strcmp(stubs[1].how.profile[2], "3") == 0);
+    CHECK_EQ(stubs[0].how.device, -1);
+    CHECK_EQ(stubs[0].how.dla_core, -1);
+    CHECK_EQ(stubs[0].how.inputs, 1);
+    CHECK_EQ(stubs[0].how.outputs, 1);
+    CHECK_EQ(stubs[0].how.desc->threads, 3);
+    CHECK(stubs[0].how.desc->enable_fp16);
+    horus_infer_io io;
+    CHECK_OK(horus_infer_get_io(op, 1, true, 0, &io));
+    CHECK_TEXT(io.tensor, "qx");
+    CHECK_TEXT(io.name, "out_0");
+    CHECK_EQ(io.shape[0], 4);
+    CHECK_OK(horus_infer_get_io(op, 0, false, 0, &io));
+    CHECK_TEXT(io.tensor, "x");
+    CHECK_RESULT(horus_infer_get_io(op, 0, false, 1, &io), HORUS_E_NOT_FOUND);
+    CHECK_ZERO(io);
+    CHECK_RESULT(horus_infer_get_io(op, 0, true, 1, &io), HORUS_E_NOT_FOUND);
+    CHECK_RESULT(horus_infer_get_io(op, 2, false, 0, &io), HORUS_E_NOT_FOUND);
+    CHECK_RESULT(horus_infer_get_io(NULL, 0, false, 0, &io), HORUS_E_ARG);
+    CHECK_RESULT(horus_infer_get_io(op, 0, false, 0, NULL), HORUS_E_ARG);
+    leave(op);
+}
+static const horus_infer_backend extra[20];
+TEST(back_ends_are_registered_once_each_and_sixteen_at_most)
+{
+    static char names[20][8];
+    static horus_infer_backend some[20];
+    horus_infer_backend b = stub_backend;
+    CHECK_RESULT(horus_infer_register(NULL), HORUS_E_ARG);
+    CHECK_RESULT(horus_infer_register(&extra[0]), HORUS_E_ARG);
+    b.name = "";
+    CHECK_RESULT(horus_infer_register(&b), HORUS_E_ARG);
+    b.name = "a_name_of_thirty_two_characters_";
+    CHECK_RESULT(horus_infer_register(&b), HORUS_E_ARG);
+    b.name = "b";
+    b.load = NULL;
+    CHECK_RESULT(horus_infer_register(&b), HORUS_E_ARG);
+    b.load = stub_load;
+    b.io_info = NULL;
+    CHECK_RESULT(horus_infer_register(&b), HORUS_E_ARG);
+    b.io_info = stub_io;
+    b.run = NULL;
+    CHECK_RESULT(horus_infer_register(&b), HORUS_E_ARG);
+    b.run = stub_run;
+    b.unload = NULL;
+    CHECK_RESULT(horus_infer_register(&b), HORUS_E_ARG);
+    for (int i = 0; i < 4; i++) {
+        some[0] = stub_backend;
+        some[0].name = (const char *[]){"onnxrt", "identity", "add", "stub"}[i];
+        if (i == 3)
+            CHECK_OK(horus_infer_register(&stub_backend));
+        CHECK_RESULT(horus_infer_register(&some[0]), HORUS_E_ARG);
+        CHECK_TEXT(horus_last_error(), "there is a back end");
+    }
+    some[0].name = "trt"; /* one's own stands in for this one */
+    CHECK_OK(horus_infer_register(&some[0]));
+    CHECK(horusi_backend_of("trt") == &some[0]);
+    CHECK_RESULT(horus_infer_register(&some[0]), HORUS_E_ARG);
+    for (int i = 1; i < 16; i++) {
+        some[i] = stub_backend;
+        (void)snprintf(names[i], sizeof names[i], "b%d", i);
+        some[i].name = i == 1 ? "torch" : names[i];
+        CHECK_RESULT(horus_infer_register(&some[i]), i < 15 ? HORUS_OK : HORUS_E_LIMIT);
+    }
+    horus_infer_desc d = stub_desc(1); /* torch is there now, and a list of all is cut */
+    d.backend = "torch";
+    CHECK_OK(horus_infer_check(&d, NULL, 0));
+}
+TEST(the_steps_come_in_their_order)
+{
+    stub_begin();
+    horus_infer_desc d = stub_desc(2);
+    horus_infer *op;
+    horus_tensor t;
+    horus_infer_io io;
+    home = join(16 * MiB);
+    d.pool = pool_of(home);
+    CHECK_RESULT(horus_infer_create(NULL, &d, NULL, 0), HORUS_E_ARG);
+    CHECK_RESULT(horus_infer_open(NULL, &d, NULL, 0), HORUS_E_ARG);
+    op = (horus_infer *)(void *)&d;
+    CHECK_RESULT(horus_infer_create(&op, NULL, NULL, 0), HORUS_E_ARG);
+    CHECK(op == NULL);
+    CHECK_RESULT(horus_infer_open(&op, NULL, NULL, 0), HORUS_E_ARG);
+    CHECK_OK(horus_infer_create(&op, &d, NULL, 0));
+    CHECK_EQ(stubs[0].loads, 0);
+    t = floats(4, 1);
+    CHECK_RESULT(horus_infer_set(op, "x", &t, 0), HORUS_E_CLOSED);
+    CHECK_RESULT(horus_infer_extract(op), HORUS_E_CLOSED);
+    CHECK_RESULT(horus_infer_execute(op), HORUS_E_CLOSED);
+    CHECK_RESULT(horus_infer_transmit(op), HORUS_E_CLOSED);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_CLOSED);
+    CHECK_TEXT(horus_last_error(), "operator op is not set up: horus_infer_setup");
+    CHECK_RESULT(horus_infer_warm_up(op), HORUS_E_CLOSED);
+    CHECK_RESULT(horus_infer_get_io(op, 0, false, 0, &io), HORUS_E_CLOSED);
+    CHECK_EQ(figures_of(op, 1).runs, 0);
+    CHECK_TEXT(figures_of(op, 1).device, "CPU");
+    CHECK_OK(horus_infer_setup(op, NULL, 0));
+    CHECK_RESULT(horus_infer_setup(op, NULL, 0), HORUS_E_BUSY);
+    CHECK_OK(horus_infer_set(op, "x", &t, 0));
+    CHECK_OK(horus_infer_run(op));
+    CHECK_OK(horus_tensor_release(&t));
+    CHECK_RESULT(horus_infer_get(op, "py", &t, NULL), HORUS_E_NOT_FOUND);
+    CHECK_TEXT(horus_last_error(), "no model gives \"py\": did you mean \"px\"?");
+    CHECK_RESULT(horus_infer_get(NULL, "px", &t, NULL), HORUS_E_ARG);
+    CHECK_RESULT(horus_infer_get(op, NULL, &t, NULL), HORUS_E_ARG);
+    CHECK_RESULT(horus_infer_get(op, "px", NULL, NULL), HORUS_E_ARG);
+    CHECK_RESULT(horus_infer_run(NULL), HORUS_E_ARG);
+    CHECK_RESULT(horus_infer_setup(NULL, NULL, 0), HORUS_E_ARG);
+    horus_infer_stats s[1];
+    size_t n = 9;
+    CHECK_OK(horus_infer_get_stats(op, s, 1, &n)); /* as many as there is room for */
+    CHECK_EQ(n, 1);
+    CHECK_OK(horus_infer_get_stats(op, NULL, 0, NULL));
+    CHECK_RESULT(horus_infer_get_stats(op, NULL, 1, &n), HORUS_E_ARG);
+    CHECK_RESULT(horus_infer_get_stats(NULL, s, 1, &n), HORUS_E_ARG);
+    CHECK_EQ(n, 0);
+    horus_infer_close(NULL);
+    leave(op);
+}
+static horus_infer *inner;
+static horus_result call_again(horus_infer_call *call)
+{
+    (void)call;
+    CHECK_RESULT(horus_infer_run(inner), HORUS_E_BUSY);
+    CHECK_TEXT(horus_last_error(), "operator op is in use by another thread");
+    CHECK_RESULT(horus_infer_set(inner, "x", NULL, 0), HORUS_E_BUSY);
+    CHECK_RESULT(horus_infer_setup(inner, NULL, 0), HORUS_E_BUSY);
+    CHECK_RESULT(horus_infer_warm_up(inner), HORUS_E_BUSY);
+    CHECK_RESULT(horus_infer_transmit(inner), HORUS_E_BUSY);
+    horus_tensor t; /* these may */
+    CHECK_RESULT(horus_infer_get(inner, "px", &t, NULL), HORUS_EMPTY);
+    CHECK_OK(horus_infer_set_active(inner, "p", true));
+    return HORUS_OK;
+}
+TEST(one_thread_at_a_time_runs_an_operator)
+{
+    stub_begin();
+    horus_infer_desc d = stub_desc(1);
+    inner = open_op(&d);
+    stubs[0].during = call_again;
+    set_floats(inner, "x", 1);
+    CHECK_OK(horus_infer_run(inner));
+    CHECK_EQ(stubs[0].runs, 1);
+    leave(inner);
+}
+TEST(a_child_of_fork_neither_runs_nor_closes_its_parents_operator)
+{
+    stub_begin();
+    horus_infer_desc d = stub_desc(2);
+    d.parallel_inference = HORUS_YES;
+    horus_infer *op = open_op(&d);
+    set_floats(op, "x", 1);
+    CHECK_OK(horus_infer_run(op));
+    pid_t pid = fork();
+    if (pid == 0) {
+        CHECK_RESULT(horus_infer_run(op), HORUS_E_DETACHED);
+        horus_infer_close(op);
+        test_leave(0);
+    }
+    CHECK_JOIN(pid);
+    set_floats(op, "x", 2);
+    CHECK_OK(horus_infer_run(op));
+    CHECK(result_of(op, "qx", NULL) == 2);
+    leave(op);
+}
+TEST(two_operators_side_by_side_do_not_wait_for_each_other)
+{
+    stub_begin();
+    horus_infer_desc d = stub_desc(1), e = stub_desc(1);
+    horus_infer *one = open_op(&d);
+    e.model_path_map = ENTRIES({"q", any_file()});
+    e.pre_processor_map = LISTS({"q", NAMES("x")});
+    e.inference_map = LISTS({"q", NAMES("qx")});
+    horus_infer *two = open_op(&e);
+    pthread_t thread;
+    stubs[0].meet = stubs[1].meet = 2; /* each waits until both run */
+    set_floats(one, "x", 1);
+    set_floats(two, "x", 2);
+    REQUIRE(pthread_create(&thread, NULL, (void *(*)(void *))(void (*)(void))horus_infer_run,
+                           two) == 0);
+    CHECK_OK(horus_infer_run(one));
+    REQUIRE(pthread_join(thread, NULL) == 0);
+    CHECK(result_of(one, "px", NULL) == 1 && result_of(two, "qx", NULL) == 2);
+    CHECK_EQ(stub_most, 2);
+    horus_infer_close(two);
+    leave(one);
+}
+TEST(every_allocation_may_fail)
+{
+    stub_begin();
+    horus_infer_desc d = stub_desc(3);
+    home = join(16 * MiB);
+    d.pool = pool_of(home);
+    d.backend = NULL;
+    d.backend_map = ENTRIES({"p", "stub"}, {"q", "identity"}, {"r", "add"});
+    d.temporal_map = ENTRIES({"p", "2"});
+    long before = heap_live, at = 0;
+    for (bool failed = true; failed;) {
+        horus_infer *op;
+        atomic_store(&heap_calls, 0);
+        atomic_store(&heap_fails_at, ++at);
+        horus_result r = horus_infer_open(&op, &d, NULL, 0);
+        atomic_store(&heap_fails_at, 0);
+        failed = r != HORUS_OK;
+        if (failed) {
+            CHECK_RESULT(r, HORUS_E_MEMORY);
+            CHECK_TEXT(horus_last_error(), "no memory for");
+            CHECK(op == NULL);
+        } else { /* set up, it needs none */
+            long calls = heap_calls;
+            for (int i = 0; i < 5; i++) {
+                set_floats(op, "x", 1);
+                CHECK_OK(horus_infer_run(op));
+            }
+            CHECK_EQ(heap_calls, calls);
+        }
+        horus_infer_close(op);
+        CHECK_EQ(heap_live, before);
+        CHECK_EQ(held(), 0);
+    }
+    CHECK(at > 20);
+    horus_context_close(home);
+}
+
+/* ---- as a node */
+
+TEST(warm_up_runs_each_model_once_on_zeros_and_counts_nothing)
+{
+    stub_begin();
+    horus_infer_desc d = stub_desc(3);
+    stubs[1].in[0] = IO(HORUS_F32, 2, -1, 4);
+    stubs[2].in[0] = IO(HORUS_F32, HORUS_INFER_ANY);
+    d.budget_ns = 1; /* which does not matter here */
+    stubs[0].sleep_us = 5000;
+    horus_infer *op = open_op(&d);
+    CHECK_OK(horus_infer_warm_up(op));
+    CHECK_EQ(stubs[0].runs, 1);
+    CHECK_EQ(stubs[0].aborts, 0);
+    CHECK_EQ(stubs[1].runs, 1);
+    CHECK_EQ(stubs[1].shape[0], 1);
+    CHECK_EQ(stubs[2].runs, 0); /* nobody knows what it takes */
+    CHECK_EQ(figures_of(op, 0).frames, 0);
+    CHECK_EQ(figures_of(op, 0).runs, 0);
+    horus_tensor t;
+    CHECK_RESULT(horus_infer_get(op, "px", &t, NULL), HORUS_EMPTY);
+    CHECK_EQ(held(), 0);
+    stubs[1].run_result = HORUS_E_SYSTEM; /* with open dimensions it may not like a 1 */
+    CHECK_OK(horus_infer_warm_up(op));
+    stubs[0].run_result = HORUS_E_SYSTEM;
+    CHECK_RESULT(horus_infer_warm_up(op), HORUS_E_SYSTEM);
+    CHECK_TEXT(horus_last_error(), "operator op: model p: it is out of ideas");
+    CHECK_EQ(figures_of(op, 0).failures, 0);
+    CHECK_EQ(held(), 0);
+    leave(op);
+}
+TEST(a_scheduler_runs_it_and_knows_the_age_of_its_inputs)
+{
+    stub_begin();
+    home = join(16 * MiB);
+    horus_topic *in = topic_of("in", NULL), *out = topic_of("out", NULL);
+    horus_infer_desc d = stub_desc(1);
+    d.inputs = INPUTS({.topic = in, .tensor = "x"});
+    d.output = out;
+    horus_infer *op = open_op(&d);
+    horus_scheduler *s;
+    horus_node_desc n;
+    CHECK_RESULT(horus_infer_node(op, NULL), HORUS_E_ARG);
+    CHECK_RESULT(horus_infer_node(NULL, &n), HORUS_E_ARG);
+    CHECK_ZERO(n);
+    CHECK_OK(horus_infer_node(op, &n));
+    CHECK(n.compute && n.user == op && strcmp(n.name, "op") == 0);
+    n.rate_hz = 200;
+    REQUIRE_OK(horus_scheduler_open(&s, &(horus_scheduler_desc){.context = home, .name = "s"}));
+    CHECK_OK(horus_scheduler_add(s, &n));
+    for (int i = 1; i <= 3; i++)
+        send_floats(in, NULL, (float)i);
+    CHECK_OK(horus_scheduler_run(s, 100 * (int64_t)ms));
+    char id[HORUS_FRAME_ID_BYTES];
+    for (int i = 1; i <= 3; i++)
+        CHECK_TIMELY(next_of(out, id) == (float)i);
+    CHECK_EQ(stubs[0].runs, 4); /* the first was init's */
+    horus_scheduler_stats all;
+    horus_node_stats node;
+    size_t count;
+    CHECK_OK(horus_scheduler_get_stats(s, &all, &node, 1, &count));
+    CHECK_TIMELY(node.spread[HORUS_SPREAD_AGE].count == 3);
+    CHECK_EQ(node.failures, 0);
+    stubs[0].run_result = HORUS_E_SYSTEM;
+    send_floats(in, NULL, 4);
+    CHECK_RESULT(horusi_infer_tick(op, &(horus_tick){.count = 0}), HORUS_E_SYSTEM);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_topic_close(in);
+    horus_topic_close(out);
+    leave(op);
+}
+/* Killed in mid-inference, wherever it may be: the books balance after a sweep. */
+TEST(killed_in_the_middle_it_leaves_nothing)
+{
+    home = join(16 * MiB);
+    for (int i = 0; i < TEST_TIMES(30); i++) {
+        fflush(NULL);
+        pid_t pid = fork();
+        if (pid == 0) {
+            home = NULL;
+            stub_begin();
+            horus_infer_desc d = stub_desc(3);
+            d.parallel_inference = HORUS_YES;
+            home = join(16 * MiB);
+            horus_topic *in = topic_of("in", NULL), *out = topic_of("out", NULL);
+            d.inputs = INPUTS({.topic = in, .tensor = "x"});
+            d.output = out;
+            d.temporal_map = ENTRIES({"r", "3"});
+            horus_infer *op = open_op(&d);
+            for (uint32_t k = 0;; k++) {
+                send_floats(in, NULL, 1);
+                CHECK_OK(horus_infer_run(op));
+                if (k == 3)
+                    test_raise(1);
+            }
+        }
+        test_await_count(1, (uint32_t)i + 1);
+        test_sleep_us((long)(rng() % 3000));
+        test_kill(pid);
+        CHECK_OK(horus_context_sweep(home, NULL));
+        CHECK_EQ(held(), 0);
+    }
+    remove_folder();
+    horus_context_close(home);
+}
