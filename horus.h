@@ -13864,20 +13864,20 @@ static void horusi_ort_unload(void *model)
     horusi_delete(NULL, m);
 }
 /* Notes what the model takes and gives. */
-static bool horusi_ort_names(horusi_ort_model *m, char *why, size_t room)
+static horus_result horusi_ort_names(horusi_ort_model *m, char *why, size_t room)
 {
     size_t count[2] = {0, 0};
     for (int k = 0; k < 2; k++)
         if (!horusi_ort_ok(
                 HORUSI_ORT(HORUSI_ORT_INPUTS + k, void *, size_t *)(m->session, &count[k]), why,
                 room))
-            return false;
+            return HORUS_E_CORRUPT;
     size_t all = count[0] + count[1];
     m->names = (char **)horusi_new(NULL, (all + 1) * sizeof *m->names);
     m->values = (void **)horusi_new(NULL, (all + 1) * sizeof *m->values);
     if (!m->names || !m->values) {
         horusi_text(why, room, horusi_error_text);
-        return false;
+        return HORUS_E_MEMORY;
     }
     m->count[0] = (uint32_t)count[0];
     m->count[1] = (uint32_t)count[1];
@@ -13887,9 +13887,9 @@ static bool horusi_ort_names(horusi_ort_model *m, char *why, size_t room)
                                       char **)(m->session, k ? i - m->count[0] : i,
                                                horusi_ort.allocator, &m->names[i]),
                            why, room))
-            return false;
+            return HORUS_E_CORRUPT;
     }
-    return true;
+    return HORUS_OK;
 }
 static horus_result horusi_ort_load(void *user, const horus_infer_load *how, void **model,
                                     char *why, size_t room)
@@ -13912,8 +13912,8 @@ static horus_result horusi_ort_load(void *user, const horus_infer_load *how, voi
     if (r == HORUS_OK &&
         !horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_RUN_OPTIONS, void **)(&m->run_options), why, room))
         r = HORUS_E_UNSUPPORTED;
-    if (r == HORUS_OK && !horusi_ort_names(m, why, room))
-        r = m->names && m->values ? HORUS_E_CORRUPT : HORUS_E_MEMORY;
+    if (r == HORUS_OK)
+        r = horusi_ort_names(m, why, room);
     if (options)
         HORUSI_ORT_END(HORUSI_ORT_NO_OPTIONS, options);
     if (r == HORUS_OK)

@@ -10,6 +10,7 @@ static void counted_free(void *memory);
 #define HORUS_FREE(p) counted_free(p)
 #define HORUS_IMPLEMENTATION
 #include "../horus.h"
+#include "fake_ort.h"
 #include "test.h"
 #include <math.h>
 #include <pthread.h>
@@ -1895,4 +1896,322 @@ TEST(killed_in_the_middle_it_leaves_nothing)
     }
     remove_folder();
     horus_context_close(home);
+}
+
+/* ---- ONNX Runtime, or what looks like it */
+
+/* A folder's file is put together by the compiler at hand; NULL: there is none. */
+static fake *fake_begin(const char **path)
+{
+    static char library[120];
+    char command[500];
+    const char *here = __FILE__, *slash = strrchr(here, '/');
+    (void)snprintf(library, sizeof library, "%s", file_of("libfake.so", "", 0));
+    (void)snprintf(command, sizeof command, "gcc -shared -fPIC -O1 %.*s/fake_ort.c -o %s",
+                   slash ? (int)(slash - here) : 1, slash ? here : ".", library);
+    REQUIRE(system(command) == 0);
+    void *it = dlopen(library, RTLD_NOW);
+    REQUIRE(it);
+    *path = library;
+    return dlsym(it, "fake_state");
+}
+static horus_infer_desc onnx_desc(const char *library)
+{
+    static horus_infer_entry paths[2];
+    static const char *const in[] = {"x", "y", NULL}, *const out[] = {"z", NULL};
+    static const horus_infer_list takes[] = {{"m", in}, {NULL, NULL}},
+                                  gives[] = {{"m", out}, {NULL, NULL}};
+    paths[0] = (horus_infer_entry){"m", file_of("m.onnx", "x", 1)};
+    if (!home)
+        home = join(16 * MiB);
+    return (horus_infer_desc){.backend = "onnxrt",
+                              .model_path_map = paths,
+                              .pre_processor_map = takes,
+                              .inference_map = gives,
+                              .pool = pool_of(home),
+                              .library = library,
+                              .name = "op"};
+}
+TEST(a_library_that_is_not_there_or_another_is_told)
+{
+    const char *library;
+    fake *f = fake_begin(&library);
+    horus_infer_desc d = onnx_desc("/none/libonnxruntime.so");
+    CHECK_SETUP(
+        d, HORUS_E_UNSUPPORTED,
+        "backend: model m: back end onnxrt cannot be used here: its library cannot be loaded: "
+        "/none/libonnxruntime.so",
+        "ORT_DYLIB_PATH");
+    d.library = NULL;
+    REQUIRE(setenv("ORT_DYLIB_PATH", "/none/either.so", 1) == 0);
+    CHECK_SETUP(d, HORUS_E_UNSUPPORTED, "its library cannot be loaded: /none/either.so", "");
+    d.library = "libm.so.6";
+    CHECK_SETUP(d, HORUS_E_UNSUPPORTED, "libm.so.6 is no ONNX Runtime", "");
+    d.library = library;
+    f->dead = 1;
+    CHECK_SETUP(d, HORUS_E_UNSUPPORTED, "libfake.so is no ONNX Runtime", "");
+    f->dead = 0;
+    f->old = 1;
+    CHECK_SETUP(d, HORUS_E_UNSUPPORTED, "libfake.so is an ONNX Runtime before 1.16", "");
+    f->old = 0;
+    static const int first[] = {3, 69, 78};
+    for (int i = 0; i < 3; i++) {
+        f->fails = first[i];
+        CHECK_SETUP(d, HORUS_E_UNSUPPORTED, "onnxrt cannot be used here: the fake says no", "");
+    }
+    f->fails = 0;
+    REQUIRE(setenv("ORT_DYLIB_PATH", library, 1) == 0);
+    d.library = NULL;
+    CHECK_SETUP(d, HORUS_OK, "", "");
+    d.library = library;
+    CHECK_SETUP(d, HORUS_OK, "", "");
+    d.library = "/none.so";
+    CHECK_SETUP(d, HORUS_E_UNSUPPORTED, "library is \"/none.so\", but this process has loaded \"",
+                "libfake.so\"");
+    horus_context_close(home);
+}
+TEST(without_a_path_the_loader_is_asked)
+{
+    horus_infer_desc d = onnx_desc(NULL);
+    char report[1000];
+    horus_infer *op;
+    REQUIRE(setenv("ORT_DYLIB_PATH", "", 1) == 0);
+    horus_result r = horus_infer_open(&op, &d, report, sizeof report);
+    if (r != HORUS_E_CORRUPT) { /* the model is none: that is for a runtime to say */
+        CHECK_RESULT(r, HORUS_E_UNSUPPORTED);
+        CHECK_TEXT(report, "it is not installed: libonnxruntime.so: ");
+    }
+    horus_context_close(home);
+}
+static horus_result run_onnx(horus_infer *op)
+{
+    set_floats(op, "x", 1);
+    set_floats(op, "y", 2);
+    return horus_infer_run(op);
+}
+TEST(every_call_to_the_runtime_may_fail)
+{
+    const char *library;
+    fake *f = fake_begin(&library);
+    horus_infer_desc d = onnx_desc(library);
+    horus_infer *op = open_op(&d);
+    CHECK_OK(run_onnx(op));
+    CHECK(result_of(op, "z", NULL) == 3);
+    CHECK_TEXT(figures_of(op, 0).device, "CPU");
+    horus_infer_close(op);
+    long live = f->live, heap = heap_live; /* the environment, and what describes memory */
+    CHECK_EQ(live, 2);
+    d.threads = 2;
+    d.model_path_map = ENTRIES({"m", d.model_path_map->value}, {"n", d.model_path_map->value});
+    d.pre_processor_map = LISTS({"m", NAMES("x", "y")}, {"n", NAMES("x", "y")});
+    d.inference_map = LISTS({"m", NAMES("z")}, {"n", NAMES("zz")});
+    d.parallel_inference = HORUS_NO;
+    static const struct {
+        int place, dynamic;
+        horus_result want;
+    } fails[] = {{10, 0, HORUS_E_UNSUPPORTED},  {24, 0, HORUS_E_UNSUPPORTED},
+                 {130, 0, HORUS_E_UNSUPPORTED}, {7, 0, HORUS_E_CORRUPT},
+                 {39, 0, HORUS_E_UNSUPPORTED},  {30, 0, HORUS_E_CORRUPT},
+                 {31, 0, HORUS_E_CORRUPT},      {36, 0, HORUS_E_CORRUPT},
+                 {37, 0, HORUS_E_CORRUPT},      {33, 0, HORUS_E_CORRUPT},
+                 {34, 0, HORUS_E_CORRUPT},      {55, 0, HORUS_E_CORRUPT},
+                 {60, 0, HORUS_E_CORRUPT},      {61, 0, HORUS_E_CORRUPT},
+                 {62, 0, HORUS_E_CORRUPT},      {49, 0, HORUS_E_SYSTEM},
+                 {9, 0, HORUS_E_SYSTEM},        {65, 1, HORUS_E_SYSTEM},
+                 {51, 1, HORUS_E_SYSTEM},       {76, 0, HORUS_OK}};
+    for (size_t i = 0; i < sizeof fails / sizeof *fails; i++) {
+        char report[2000];
+        bool at_run = fails[i].want == HORUS_E_SYSTEM;
+        f->dynamic = fails[i].dynamic;
+        f->fails = at_run ? 0 : fails[i].place;
+        horus_result r = horus_infer_open(&op, &d, report, sizeof report);
+        if (at_run) {
+            REQUIRE_OK(r);
+            f->fails = fails[i].place;
+            r = run_onnx(op);
+            CHECK_TEXT(horus_last_error(), "model m: the fake says no");
+            f->fails = 0;
+            CHECK_OK(run_onnx(op)); /* the next one is good */
+        } else if (fails[i].want != HORUS_OK)
+            CHECK_TEXT(report, "the fake says no");
+        if (!CHECK_RESULT(r, fails[i].want))
+            test_failed(__FILE__, __LINE__, "place %d: %s", fails[i].place, report);
+        CHECK(f->calls[fails[i].place] > 0);
+        horus_infer_close(op);
+        CHECK_EQ(f->live, live);
+        CHECK_EQ(heap_live, heap);
+    }
+    f->fails = f->dynamic = 0;
+    atomic_store(&heap_calls, 0);
+    op = open_op(&d);
+    horus_infer_close(op);
+    long calls = heap_calls;
+    for (long at = 1; at <= calls; at++) {
+        atomic_store(&heap_calls, 0);
+        atomic_store(&heap_fails_at, at);
+        CHECK_RESULT(horus_infer_open(&op, &d, NULL, 0), HORUS_E_MEMORY);
+        atomic_store(&heap_fails_at, 0);
+        CHECK_EQ(f->live, live);
+        CHECK_EQ(heap_live, heap);
+    }
+    CHECK_EQ(held(), 0);
+    horus_context_close(home);
+}
+TEST(the_runtime_reads_and_writes_pool_memory)
+{
+    const char *library;
+    fake *f = fake_begin(&library);
+    horus_infer_desc d = onnx_desc(library);
+    for (int dynamic = 0; dynamic < 2; dynamic++) {
+        f->dynamic = dynamic;
+        horus_infer *op = open_op(&d);
+        horus_tensor x = floats(4, 1), y = floats(4, 2), z;
+        f->data_count = 0;
+        CHECK_OK(horus_infer_set(op, "x", &x, 0));
+        CHECK_OK(horus_infer_set(op, "y", &y, 0));
+        CHECK_OK(horus_infer_run(op));
+        CHECK_OK(horus_infer_get(op, "z", &z, NULL));
+        CHECK(f->data[0] == x.data && f->data[1] == y.data);
+        CHECK_EQ(f->data_count, dynamic ? 2 : 3); /* an open shape: the runtime's own, copied */
+        CHECK(dynamic || f->data[2] == z.data);
+        CHECK(((float *)z.data)[0] == 3);
+        CHECK_OK(horus_tensor_release(&x));
+        CHECK_OK(horus_tensor_release(&y));
+        CHECK_OK(horus_tensor_release(&z));
+        horus_infer_close(op);
+    }
+    f->dynamic = 0;
+    f->element = 8; /* text */
+    CHECK_SETUP(d, HORUS_E_TYPE,
+                "pre_processor_map: model m, tensor x (left): its elements are of ONNX's "
+                "type 8",
+                "inference_map: model m, tensor z (sum)");
+    f->element = 17;
+    CHECK_SETUP(d, HORUS_E_TYPE, "type 17", "");
+    f->element = 0;
+    CHECK_SETUP(d, HORUS_E_TYPE, "type 0", "");
+    f->element = 1;
+    f->ndim = 9;
+    CHECK_SETUP(d, HORUS_E_TYPE, "it has 9 dimensions, tensors have 8 at most", "");
+    f->ndim = 1;
+    f->sequence = 1;
+    CHECK_SETUP(d, HORUS_E_TYPE, "it is a sequence, map or the like", "");
+    f->sequence = 0;
+    static const int8_t dtypes[] = {1, 11, 10, 16, 2, 4, 12, 13, 3, 5, 6, 7, 9}; /* ours in order */
+    for (int i = 0; i < 13; i++) {
+        horus_infer_io io;
+        f->element = dtypes[i];
+        horus_infer *op = open_op(&d);
+        CHECK_OK(horus_infer_get_io(op, 0, false, 1, &io));
+        CHECK_EQ(io.dtype, i);
+        CHECK_TEXT(io.name, "right");
+        CHECK_EQ(horusi_ort_element((uint32_t)i), dtypes[i]);
+        horus_infer_close(op);
+    }
+    CHECK_EQ(f->live, 2);
+    horus_context_close(home);
+}
+TEST(a_gpu_is_used_if_it_is_there_and_refused_if_not)
+{
+    const char *library;
+    fake *f = fake_begin(&library);
+    horus_infer_desc d = onnx_desc(library);
+    for (f->cuda = 0; f->cuda <= 3;
+         f->cuda++) { /* not listed, no options, not to be added, there */
+        horus_infer *op = open_op(&d);
+        CHECK_TEXT(figures_of(op, 0).device, f->cuda == 3 ? "GPU 0" : "CPU");
+        horus_infer_close(op);
+        d.device_map = ENTRIES({"m", "2"});
+        if (f->cuda < 3)
+            CHECK_SETUP(d, HORUS_E_UNSUPPORTED, "model m: device_map: no GPU can be used: ",
+                        f->cuda == 0   ? "CUDAExecutionProvider is not in ONNX Runtime 1.99"
+                        : f->cuda == 1 ? "CUDAExecutionProvider is listed, but not there"
+                                       : "the fake says no. Leave it out");
+        else {
+            f->keys[0] = 0;
+            op = open_op(&d);
+            CHECK_TEXT(figures_of(op, 0).device, "GPU 2");
+            CHECK_TEXT(f->keys, "device_id=2;");
+            horus_infer_close(op);
+            d.infer_on_cpu = true;
+            CHECK_SETUP(d, HORUS_E_UNSUPPORTED,
+                        "device_map: model m: GPU 2: back end onnxrt runs on", "");
+            d.device_map = NULL;
+            op = open_op(&d);
+            CHECK_TEXT(figures_of(op, 0).device, "CPU");
+            horus_infer_close(op);
+            d.infer_on_cpu = false;
+        }
+        d.device_map = NULL;
+    }
+    static const int places[] = {125, 126, 204, 205, 206};
+    for (int i = 0; i < 5; i++) {
+        f->cuda = 3;
+        f->fails = places[i];
+        horus_infer *op = open_op(&d);
+        CHECK_TEXT(figures_of(op, 0).device, i == 1 ? "GPU 0" : "CPU");
+        horus_infer_close(op);
+    }
+    f->fails = 0;
+    CHECK_EQ(f->live, 2);
+    horus_context_close(home);
+}
+TEST(trt_is_onnx_runtimes_provider)
+{
+    const char *library;
+    fake *f = fake_begin(&library);
+    horus_infer_desc d = onnx_desc(library);
+    char said[1000] = "";
+    d.backend = "trt";
+    for (f->trt = 0; f->trt < 3; f->trt++)
+        CHECK_SETUP(
+            d, HORUS_E_UNSUPPORTED,
+            "model m: backend: trt needs a GPU and the provider of TensorRT: ", "\"onnxrt\" works");
+    CHECK_EQ(f->trt, 3);
+    d.input_on_cuda = d.output_on_cuda = HORUS_YES; /* it copies, to and from the host */
+    d.enable_fp16 = true;
+    d.device_map = ENTRIES({"m", "1"});
+    d.dla_core_map = ENTRIES({"m", "0"});
+    d.trt_opt_profile = LISTS({"m", NAMES("x:1", "x:2", "x:3")});
+    d.on_load = note_load;
+    d.user = said;
+    horus_infer *op = open_op(&d);
+    CHECK_TEXT(figures_of(op, 0).device, "GPU 1");
+    CHECK_TEXT(f->keys, "device_id=1;trt_engine_cache_enable=1;trt_engine_cache_path=");
+    CHECK_TEXT(f->keys, folder);
+    CHECK_TEXT(f->keys,
+               ";trt_fp16_enable=1;trt_dla_enable=1;trt_dla_core=0;trt_profile_min_shapes=x:1;"
+               "trt_profile_opt_shapes=x:2;trt_profile_max_shapes=x:3;");
+    CHECK_TEXT(said, "m:m.onnx;m:");
+    CHECK_TEXT(said, "or built there: minutes;");
+    CHECK_OK(run_onnx(op));
+    horus_infer_close(op);
+    static const struct {
+        const char *path, *dir;
+    } dirs[] = {{"/m.onnx", "path=/;"}, {"m.onnx", "path=.;"}};
+    for (int i = 0; i < 2; i++) { /* beside the model, wherever that is */
+        horus_infer_load how = {
+            .desc = &d, .model = "m", .path = dirs[i].path, .dla_core = -1, .device = -1};
+        bool gpu;
+        char why[100];
+        f->keys[0] = 0;
+        d.on_load = NULL;
+        CHECK_OK(horusi_ort_place(&d, &how, NULL, &gpu, why, sizeof why));
+        CHECK_TEXT(f->keys, dirs[i].dir);
+    }
+    CHECK_EQ(f->live, 2);
+    horus_context_close(home);
+}
+TEST(the_runtime_is_told_to_end_a_run)
+{
+    const char *library;
+    fake *f = fake_begin(&library);
+    horus_infer_desc d = onnx_desc(library);
+    horus_infer *op = open_op(&d);
+    const horus_infer_backend *b = horusi_backend_of("onnxrt");
+    b->abort(op->models[0].loaded, true);
+    CHECK_EQ(f->terminate, 1);
+    b->abort(op->models[0].loaded, false);
+    CHECK_EQ(f->terminate, 0);
+    leave(op);
 }
