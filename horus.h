@@ -3187,7 +3187,23 @@ static int horusi_file_error(const char *path)
         return errno;
     return S_ISDIR(s.st_mode) ? EISDIR : 0;
 }
-static long horusi_processors(void) { return sysconf(_SC_NPROCESSORS_ONLN); }
+/* Whether this thread may run on one processor alone. */
+static bool horusi_has_one_processor(void)
+{
+#ifdef __linux__
+    unsigned long set[1024 / (8 * sizeof(long))] = {0};
+    const size_t words = sizeof set / sizeof *set;
+    uint32_t count = 0;
+    if (syscall(SYS_sched_getaffinity, 0, sizeof set, set) < 0)
+        return false;
+    for (size_t i = 0; i < words; i++)
+        for (unsigned long bits = set[i]; bits; bits &= bits - 1)
+            count++;
+    return count == 1;
+#else
+    return false;
+#endif
+}
 #endif
 
 /* ------------------------------------------------------------------------------------ >>slots
@@ -13269,7 +13285,7 @@ static const horus_infer_list *horusi_list_of(const horus_infer_list *map, const
 static uint32_t horusi_names_in(const horus_infer_list *l)
 {
     uint32_t n = 0;
-    while (l && l->names && l->names[n])
+    while (l->names && l->names[n])
         n++;
     return n;
 }
@@ -13299,11 +13315,7 @@ static bool horusi_number(const char *text, uint32_t most, uint32_t *out)
 
 static horus_result horusi_errno_code(int e)
 {
-    return e == EACCES || e == EPERM                        ? HORUS_E_PERMISSION
-           : e == ENOENT || e == ENOTDIR || e == EISDIR     ? HORUS_E_ARG
-           : e == ENAMETOOLONG || e == ELOOP || e == EINVAL ? HORUS_E_ARG
-           : e == ENOMEM                                    ? HORUS_E_MEMORY
-                                                            : HORUS_E_SYSTEM;
+    return e == EACCES ? HORUS_E_PERMISSION : e == ENOMEM ? HORUS_E_MEMORY : HORUS_E_ARG;
 }
 static void horusi_check_word(horusi_problems *p, const char *map, const char *of, const char *what,
                               const char *name)
@@ -13325,7 +13337,7 @@ static void horusi_check_models(horusi_problems *p, const horus_infer_desc *d)
     for (const horus_infer_entry *e = map; e && e->model; e++) {
         horusi_check_word(p, "model_path_map", "an entry", "key", e->model);
         for (const horus_infer_entry *o = map; o < e; o++)
-            if (e->model[0] && strcmp(o->model, e->model) == 0)
+            if (strcmp(o->model, e->model) == 0)
                 horusi_problem(p, HORUS_E_ARG, "model_path_map: model %.63s is there twice",
                                e->model);
         const char *path = e->value ? e->value : "";
@@ -13808,7 +13820,7 @@ static horus_result horusi_ort_place(void *user, const horus_infer_load *how, vo
     char said[200] = "";
     const bool explicit_gpu = how->device >= 0;
     *gpu = false;
-    if (how->desc->infer_on_cpu && !user)
+    if (how->desc->infer_on_cpu)
         return HORUS_OK;
     *gpu = horusi_ort_provide(options, how, user != NULL, said, sizeof said);
     if (*gpu || (!explicit_gpu && !user))
@@ -14014,15 +14026,16 @@ static horus_result horusi_ort_take(horus_infer_call *call, uint32_t number, voi
         return HORUS_E_SYSTEM;
     horus_result r = horusi_ort_shape(info, &io, call->why, sizeof call->why);
     HORUSI_ORT_END(HORUSI_ORT_NO_SHAPE_INFO, info);
-    if (r == HORUS_OK && !horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_DATA, void *, void **)(value, &data),
-                                        call->why, sizeof call->why))
-        r = HORUS_E_SYSTEM;
-    if (r == HORUS_OK)
-        r = call->alloc(call, number, (horus_dtype)io.dtype, (uint32_t)io.ndim, io.shape);
-    const horus_tensor *t = &call->outputs[number];
-    if (r == HORUS_OK && data)
-        memcpy(t->data, data,
-               (size_t)horus_tensor_numel(t) * horus_dtype_bytes((horus_dtype)t->dtype));
+    if (r != HORUS_OK)
+        return r;
+    if (!horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_DATA, void *, void **)(value, &data), call->why,
+                       sizeof call->why))
+        return HORUS_E_SYSTEM;
+    r = call->alloc(call, number, (horus_dtype)io.dtype, (uint32_t)io.ndim, io.shape);
+    if (r == HORUS_OK && horus_tensor_numel(&call->outputs[number]) > 0)
+        memcpy(call->outputs[number].data, data,
+               (size_t)horus_tensor_numel(&call->outputs[number]) *
+                   horus_dtype_bytes((horus_dtype)io.dtype));
     return r;
 }
 static horus_result horusi_ort_run(void *model, horus_infer_call *call)
@@ -14080,7 +14093,11 @@ static const horus_infer_backend horusi_backends[] = {
      NULL, horusi_plain_unload, NULL, NULL},
     {"add", HORUS_INFER_CPU, NULL, NULL, horusi_plain_load, horusi_plain_io, horusi_plain_run, NULL,
      horusi_plain_unload, NULL, (void *)&horusi_ort}};
-enum { HORUSI_BUILT_IN = sizeof horusi_backends / sizeof *horusi_backends, HORUSI_REGISTERED = 16 };
+enum {
+    HORUSI_TRT = 1, /* one's own may stand in for it */
+    HORUSI_BUILT_IN = sizeof horusi_backends / sizeof *horusi_backends,
+    HORUSI_REGISTERED = 16
+};
 static const horus_infer_backend *horusi_registered[HORUSI_REGISTERED];
 static uint32_t horusi_registered_count;
 static horusi_a32 horusi_registered_lock;
@@ -14113,8 +14130,7 @@ horus_result horus_infer_register(const horus_infer_backend *b)
         return horusi_fail(HORUS_E_ARG, "infer_register: a back end needs a name of 1 to 31 bytes, "
                                         "load, io_info, run and unload");
     const horus_infer_backend *there = horusi_backend_of(b->name);
-    if (there && (there < horusi_backends || there >= horusi_backends + HORUSI_BUILT_IN ||
-                  strcmp(b->name, "trt") != 0))
+    if (there && there != &horusi_backends[HORUSI_TRT])
         return horusi_fail(HORUS_E_ARG, "infer_register: there is a back end %s", b->name);
     horusi_lock(&horusi_registered_lock);
     if (horusi_registered_count == HORUSI_REGISTERED)
@@ -14137,7 +14153,7 @@ static void horusi_unknown_backend(horusi_problems *p, const char *where, const 
             used +=
                 (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", b->name);
     }
-    if (strcmp(name, "torch") == 0 || strcmp(name, "libtorch") == 0)
+    if (strcmp(name, "torch") == 0)
         horusi_problem(p, HORUS_E_ARG,
                        "%s: torch has no interface in C: export the model to ONNX and give "
                        "\"onnxrt\", or use the Python module, or register a back end of that name",
@@ -14146,6 +14162,14 @@ static void horusi_unknown_backend(horusi_problems *p, const char *where, const 
         horusi_problem(p, HORUS_E_ARG,
                        "%s: \"%.40s\" is no back end: did you mean \"%s\"? There are %s", where,
                        name, n.best, known);
+}
+/* The name of a model's back end; "": none is given. */
+static const char *horusi_backend_name(const horus_infer_desc *d, const char *model)
+{
+    const char *name = d->backend;
+    if (!name || !name[0])
+        name = horusi_entry_of(d->backend_map, model);
+    return name ? name : "";
 }
 /* Whether a file's name ends as one of several, which are separated by blanks. */
 static bool horusi_has_ending(const char *path, const char *endings)
@@ -14165,9 +14189,8 @@ static bool horusi_has_ending(const char *path, const char *endings)
 static void horusi_check_backend(horusi_problems *p, const horus_infer_desc *d,
                                  const horus_infer_entry *e)
 {
-    const char *name =
-        d->backend && d->backend[0] ? d->backend : horusi_entry_of(d->backend_map, e->model);
-    if (!name || !name[0]) {
+    const char *name = horusi_backend_name(d, e->model);
+    if (!name[0]) {
         horusi_problem(p, HORUS_E_ARG, "backend_map: model %.63s has no back end", e->model);
         return;
     }
@@ -14395,21 +14418,25 @@ static void *horusi_many(horus_infer *op, size_t count, size_t bytes)
 {
     return horusi_new(op->context, (count ? count : 1) * bytes);
 }
+/* A number of a map that was checked. */
+static int32_t horusi_value_of(const horus_infer_entry *map, const char *model, int32_t otherwise)
+{
+    const char *text = horusi_entry_of(map, model);
+    uint32_t n;
+    if (!text)
+        return otherwise;
+    (void)horusi_number(text, INT32_MAX, &n);
+    return (int32_t)n;
+}
 static horus_result horusi_infer_model(horus_infer *op, horusi_model *m, const horus_infer_entry *e)
 {
     const horus_infer_desc *d = &op->d;
     const horus_infer_list *takes = horusi_list_of(d->pre_processor_map, e->model);
     const horus_infer_list *gives = horusi_list_of(d->inference_map, e->model);
     const horus_infer_list *profile = horusi_list_of(d->trt_opt_profile, e->model);
-    const char *device = horusi_entry_of(d->device_map, e->model);
-    const char *core = horusi_entry_of(d->dla_core_map, e->model);
-    const char *every = horusi_entry_of(d->temporal_map, e->model);
-    const char *active = horusi_entry_of(d->activation_map, e->model);
-    uint32_t n = 0;
     m->infer = op;
     m->name = e->model;
-    m->backend = horusi_backend_of(
-        d->backend && d->backend[0] ? d->backend : horusi_entry_of(d->backend_map, e->model));
+    m->backend = horusi_backend_of(horusi_backend_name(d, e->model));
     m->takes_count = horusi_names_in(takes);
     m->gives_count = horusi_names_in(gives);
     m->how.desc = &op->d;
@@ -14417,11 +14444,11 @@ static horus_result horusi_infer_model(horus_infer *op, horusi_model *m, const h
     m->how.path = e->value;
     m->how.inputs = m->takes_count;
     m->how.outputs = m->gives_count;
-    m->how.device = device && horusi_number(device, 1023, &n) ? (int32_t)n : -1;
-    m->how.dla_core = core && horusi_number(core, 1023, &n) ? (int32_t)n : -1;
+    m->how.device = horusi_value_of(d->device_map, e->model, -1);
+    m->how.dla_core = horusi_value_of(d->dla_core_map, e->model, -1);
     m->how.profile = profile ? profile->names : NULL;
-    m->every = every && horusi_number(every, UINT32_MAX, &n) ? n : 1;
-    horusi_st32_rlx(report, &m->active, !active || strcmp(active, "0") != 0);
+    m->every = (uint32_t)horusi_value_of(d->temporal_map, e->model, 1);
+    horusi_st32_rlx(report, &m->active, (uint32_t)horusi_value_of(d->activation_map, e->model, 1));
     const size_t all = (size_t)m->takes_count + m->gives_count;
     m->io = (horus_infer_io *)horusi_many(op, all, sizeof *m->io);
     m->feeds = (horusi_feed **)horusi_many(op, m->takes_count, sizeof *m->feeds);
@@ -14545,18 +14572,15 @@ static void horusi_refuse_model(horusi_problems *p, const horusi_model *m)
 static void horusi_count_io(horusi_problems *p, const horusi_model *m, bool output, uint32_t names)
 {
     horus_infer_io io;
-    char why[200], list[300] = "";
+    char why[200], list[200] = "";
     uint32_t has = 0;
     size_t used = 0;
-    for (;;) {
-        memset(&io, 0, sizeof io);
-        if (m->backend->io_info(m->loaded, output, has, &io, why, sizeof why) ==
-                HORUS_E_NOT_FOUND ||
-            has > 4096)
-            break;
+    memset(&io, 0, sizeof io);
+    while (m->backend->io_info(m->loaded, output, has, &io, why, sizeof why) != HORUS_E_NOT_FOUND) {
         if (used < sizeof list)
             used += (size_t)snprintf(list + used, sizeof list - used, "%s%.63s", has ? ", " : "",
                                      io.name);
+        memset(&io, 0, sizeof io);
         has++;
     }
     if (has != names)
@@ -14602,8 +14626,8 @@ static void horusi_load_model(horusi_problems *p, horusi_model *m)
         r = b->probe(b->user, &m->how, why, sizeof why);
     if (r != HORUS_OK) {
         horusi_problem(p, r, "%s: model %.63s: back end %s cannot be used here: %s",
-                       d->backend && d->backend[0] ? "backend" : "backend_map", m->name, b->name,
-                       why);
+                       d->backend_map && d->backend_map->model ? "backend_map" : "backend", m->name,
+                       b->name, why);
         return;
     }
     if (d->on_load)
@@ -14863,7 +14887,7 @@ horus_result horus_infer_setup(horus_infer *op, char *report, size_t room)
     r = horusi_problems_end(&p, "infer_setup");
     op->parallel =
         op->count > 1 && (op->d.parallel_inference == HORUS_YES ||
-                          (op->d.parallel_inference == HORUS_AUTO && horusi_processors() > 1));
+                          (op->d.parallel_inference == HORUS_AUTO && !horusi_has_one_processor()));
     if (r == HORUS_OK)
         r = horusi_infer_threads(op);
     op->ready = r == HORUS_OK;
@@ -14931,7 +14955,12 @@ static void horusi_choose_turns(horus_infer *op)
 /* The next frame of a topic, as a tensor. */
 static horus_result horusi_source_receive(horusi_source *s, horus_tensor *t, horus_info *info)
 {
-    for (int tries = 0;; tries++) {
+#ifdef HORUS_NO_VIEWS
+    const bool tensors_only = true;
+#else
+    const bool tensors_only = false;
+#endif
+    for (;;) {
         horus_result r;
 #ifndef HORUS_NO_VIEWS
         horus_image image;
@@ -14968,7 +14997,7 @@ static horus_result horusi_source_receive(horusi_source *s, horus_tensor *t, hor
 #endif
         if (r != HORUS_E_TYPE)
             return r;
-        if (info->kind == HORUS_KIND_MESSAGE || tries > 2) {
+        if (tensors_only || info->kind == HORUS_KIND_MESSAGE) {
             char words[sizeof horusi_error_text];
             horusi_text(words, sizeof words, horusi_error_text);
             (void)horus_topic_drain(s->topic, NULL);
@@ -14984,9 +15013,8 @@ static horus_result horusi_source_receive(horusi_source *s, horus_tensor *t, hor
 static horusi_feed *horusi_feed_in(horus_infer *op, horusi_source *s, const horus_tensor *t)
 {
     char id[HORUS_FRAME_ID_BYTES];
-    horusi_feed *f = NULL;
-    if (horus_frame_get_id(&t->frame, id) == HORUS_OK && id[0])
-        f = horusi_feed_of(op, id);
+    (void)horus_frame_get_id(&t->frame, id);
+    horusi_feed *f = horusi_feed_of(op, id);
     return f ? f : s->declared;
 }
 static void horusi_serve(horusi_feed *f, const horus_tensor *t, uint64_t publish_ns)
@@ -15067,7 +15095,7 @@ static bool horusi_wait_for_rest(horus_infer *op, uint64_t until)
     return count > 0 && now < until &&
            horus_wait(topics, count, (int64_t)(until - now), &ready) == HORUS_OK;
 }
-static horus_result horusi_activate(horus_infer *op)
+static void horusi_activate(horus_infer *op)
 {
     horus_infer_activation a;
     horus_info info;
@@ -15077,14 +15105,14 @@ static horus_result horusi_activate(horus_infer *op)
         horus_result r = horus_topic_receive(op->d.activation, &a, sizeof a, &info, HORUS_NO_WAIT);
         if (r == HORUS_EMPTY)
             break;
-        if (r != HORUS_OK && r != HORUS_E_SIZE && r != HORUS_E_TYPE)
-            return r;
-        if (r != HORUS_OK || info.size != sizeof a) { /* it might stay: nothing behind it counts */
+        if (r != HORUS_OK || info.size != sizeof a) { /* it may stay: nothing behind it counts */
+            (void)snprintf(
+                op->bad_text, sizeof op->bad_text,
+                "activation: no horus_infer_activation came, and what waited behind it is "
+                "dropped: %.90s",
+                r != HORUS_OK ? horusi_error_text : "it is too short");
             (void)horus_topic_drain(op->d.activation, NULL);
             op->bad = r != HORUS_OK ? r : HORUS_E_SIZE;
-            (void)snprintf(op->bad_text, sizeof op->bad_text,
-                           "activation: a message that is no horus_infer_activation came, and what "
-                           "waited behind it is dropped");
             break;
         }
         a.model[sizeof a.model - 1] = 0;
@@ -15103,7 +15131,6 @@ static horus_result horusi_activate(horus_infer *op)
                                a.model, horusi_near_model(&op->d, a.model));
         }
     }
-    return HORUS_OK;
 }
 static horus_result horusi_infer_extract(horus_infer *op)
 {
@@ -15111,9 +15138,7 @@ static horus_result horusi_infer_extract(horus_infer *op)
     horus_result r = HORUS_OK;
     uint64_t until = 0;
     if (op->d.activation)
-        r = horusi_activate(op);
-    if (r != HORUS_OK)
-        return r;
+        horusi_activate(op);
     horusi_choose_turns(op);
     for (;;) {
         for (uint32_t i = 0; i < op->source_count && r == HORUS_OK; i++)
@@ -15187,7 +15212,7 @@ static horus_result horusi_bind(horusi_model *m, uint32_t i)
     }
     *v = f->view;
     int ndim = (int)v->ndim;
-    if (io->ndim == ndim + 1 && io->shape[0] <= 1 && io->shape[0] != 0) { /* a batch of one */
+    if (io->ndim == ndim + 1 && (io->shape[0] == 1 || io->shape[0] < 0)) { /* a batch of one */
         memmove(v->shape + 1, v->shape, v->ndim * sizeof *v->shape);
         memmove(v->strides_bytes + 1, v->strides_bytes, v->ndim * sizeof *v->shape);
         v->shape[0] = 1;
@@ -15316,7 +15341,7 @@ static horus_result horusi_warm_one(horusi_model *m)
     for (uint32_t i = 0; i < m->takes_count; i++)
         if (m->io[i].ndim < 0 || m->io[i].dtype < 0)
             return HORUS_OK; /* nobody knows what it takes */
-    for (uint32_t i = 0; i < m->takes_count && r == HORUS_OK; i++) {
+    for (uint32_t i = 0; i < m->takes_count; i++) {
         int64_t shape[HORUS_MAX_DIMS];
         for (int k = 0; k < m->io[i].ndim; k++) {
             open |= m->io[i].shape[k] < 0;
@@ -15324,9 +15349,10 @@ static horus_result horusi_warm_one(horusi_model *m)
         }
         r = horus_tensor_alloc(&m->views[i], m->infer->pool, (horus_dtype)m->io[i].dtype,
                                (uint32_t)m->io[i].ndim, shape, 0);
-        if (r != HORUS_OK)
-            (void)snprintf(m->why, sizeof m->why, "model %.63s: %.120s", m->name,
-                           horusi_error_text);
+        if (r == HORUS_OK)
+            continue;
+        (void)snprintf(m->why, sizeof m->why, "model %.63s: %.120s", m->name, horusi_error_text);
+        break;
     }
     if (r == HORUS_OK) {
         m->warm = true;
@@ -15495,7 +15521,7 @@ horus_result horus_infer_get(horus_infer *op, const char *name, horus_tensor *ou
     if (r == HORUS_OK)
         *out = g->last;
     horusi_unlock(&op->lock);
-    if (age_frames && r == HORUS_OK && newest > frame)
+    if (age_frames && frame && newest > frame)
         *age_frames = newest - frame;
     return r;
 }

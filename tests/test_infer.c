@@ -1034,7 +1034,7 @@ TEST(messages_that_switch_models_are_checked)
     a = (horus_infer_activation){.model = "p", .active = 0};
     CHECK_OK(horus_topic_send(loose, &a, sizeof a - 1, HORUS_NO_WAIT)); /* short, long, a frame */
     CHECK_RESULT(horus_infer_run(op), HORUS_E_SIZE);
-    CHECK_TEXT(horus_last_error(), "no horus_infer_activation");
+    CHECK_TEXT(horus_last_error(), "no horus_infer_activation came");
     char big[sizeof a + 8] = "p";
     CHECK_OK(horus_topic_send(loose, big, sizeof big, HORUS_NO_WAIT));
     CHECK_OK(horus_topic_send(loose, &a, sizeof a, HORUS_NO_WAIT));
