@@ -431,7 +431,8 @@ static horus_result stub_io(void *model, bool output, uint32_t number, horus_inf
     const char *tensor = out->tensor;
     *out = output ? s->out[number] : s->in[number];
     out->tensor = tensor;
-    (void)snprintf(out->name, sizeof out->name, "%s_%u", output ? "out" : "in", number);
+    if (!out->name[0])
+        (void)snprintf(out->name, sizeof out->name, "%s_%u", output ? "out" : "in", number);
     if (s->io_result != HORUS_OK)
         (void)snprintf(why, room, "made of text");
     return s->io_result;
@@ -1114,17 +1115,24 @@ TEST(a_frame_waits_for_its_other_tensors)
     horus_topic *one = topic_of("one", NULL), *two = topic_of("two", NULL);
     horus_infer_desc d = stub_desc(1);
     d.pre_processor_map = LISTS({"p", NAMES("x", "y")});
-    d.inputs = INPUTS({.topic = one, .tensor = "x"}, {.topic = two, .tensor = "y"});
+    horus_topic *three = topic_of("three", NULL);
+    d.inputs =
+        INPUTS({.topic = one, .tensor = "x"}, {.topic = two, .tensor = "y"}, {.topic = three});
     d.wait_ns = 30000 * (int64_t)ms;
     horus_infer *op = open_op(&d);
     pid_t pid = fork();
     if (pid == 0) {
         horus_context *c = join(16 * MiB);
         horus_topic *t;
+        horus_topic *u;
         REQUIRE_OK(horus_topic_open(&t, "two", &(horus_topic_desc){.context = c}));
+        REQUIRE_OK(horus_topic_open(&u, "three", &(horus_topic_desc){.context = c}));
         home = c;
         test_await(0);
         test_sleep_us(20000);
+        send_floats(u, "lens", 5); /* of no use: it goes on waiting */
+        test_sleep_us(20000);
+        horus_topic_close(u);
         send_floats(t, NULL, 5);
         horus_topic_close(t);
         horus_context_close(c);
@@ -1150,6 +1158,7 @@ TEST(a_frame_waits_for_its_other_tensors)
     send_floats(one, NULL, 5);
     CHECK_RESULT(horus_infer_run(single), HORUS_E_NOT_FOUND);
     horus_infer_close(single);
+    horus_topic_close(three);
     horus_topic_close(one);
     horus_topic_close(two);
     leave(op);
@@ -1352,6 +1361,12 @@ TEST(a_full_pool_fails_the_model_and_not_the_operator)
     CHECK_TEXT(horus_last_error(), "model p: output 0: ");
     CHECK_EQ(stubs[0].runs, 0);
     horus_infer_close(op);
+    d.backend = "identity";
+    op = open_op(&d);
+    CHECK_OK(horus_infer_set(op, "x", &t, 0));
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_POOL_FULL);
+    horus_infer_close(op);
+    d.backend = "stub";
     op = open_op(&d); /* p wants a matrix now */
     view = t;
     view.ndim = 2;
@@ -1764,6 +1779,8 @@ TEST(every_allocation_may_fail)
     d.backend = NULL;
     d.backend_map = ENTRIES({"p", "stub"}, {"q", "identity"}, {"r", "add"});
     d.temporal_map = ENTRIES({"p", "2"});
+    horus_topic *in = topic_of("in", NULL);
+    d.inputs = INPUTS({.topic = in, .tensor = "x"});
     long before = heap_live, at = 0;
     for (bool failed = true; failed;) {
         horus_infer *op;
@@ -1789,7 +1806,301 @@ TEST(every_allocation_may_fail)
         CHECK_EQ(held(), 0);
     }
     CHECK(at > 20);
+    horus_topic_close(in);
     horus_context_close(home);
+}
+
+/* ---- odd cases */
+
+TEST(odd_descriptions_are_told_too)
+{
+    static const horus_infer_list none[] = {{NULL, NULL}};
+    static const horus_infer_entry no_entry[] = {{NULL, NULL}};
+    static const char *const nothing[] = {NULL};
+    char longer[80], other[80], path[120];
+    memset(longer, 'n', sizeof longer);
+    longer[79] = 0;
+    memcpy(other, longer, sizeof other);
+    horus_infer_desc d = good();
+    d.pre_processor_map = NULL;
+    d.in_tensor_names = NAMES("z");
+    CHECK_REPORT(d, 5, "in_tensor_names: \"z\" is not in pre_processor_map: did you mean \"\"?",
+                 "");
+    d.pre_processor_map = none;
+    CHECK_REPORT(d, 5, "pre_processor_map is empty", "");
+    d.pre_processor_map = LISTS({"m1", NULL}, {"m2", NAMES("a", "z")});
+    CHECK_REPORT(d, 1, "the list of model m1 is empty", "");
+    d.pre_processor_map = LISTS({"m1", NULL}, {"m2", NAMES("a")});
+    CHECK_REPORT(d, 2, "the list of model m1 is empty", "did you mean \"a\"?");
+    d = good();
+    d.inference_map = LISTS({"m1", NULL}, {"m2", nothing});
+    CHECK_REPORT(d, 2, "the list of model m1 is empty", "the list of model m2 is empty");
+    d.inference_map = LISTS({"m1", nothing}, {"m2", NAMES("a", "a")});
+    CHECK_REPORT(d, 2, "the list of model m1 is empty", "tensor \"a\" of model m2 is given by");
+    d = good();
+    d.temporal_map = ENTRIES({longer, "1"});
+    CHECK_REPORT(d, 2, "temporal_map: key \"nnn", "is no model of model_path_map");
+    d.temporal_map = NULL;
+    d.model_path_map = ENTRIES({longer, any_file()}, {other, any_file()});
+    CHECK_RESULT(horus_infer_check(&d, NULL, 0), HORUS_E_ARG);
+    d = good();
+    d.trt_opt_profile = LISTS({"m1", NULL});
+    CHECK_REPORT(d, 1, "trt_opt_profile: model m1 has 0 shapes, not 3", "");
+    d = good();
+    d.backend = "";
+    d.backend_map = ENTRIES({"m1", "add"}, {"m2", ""});
+    CHECK_REPORT(d, 1, "backend_map: model m2 has no back end", "");
+    d.backend_map = no_entry;
+    CHECK_REPORT(d, 1, "neither backend nor backend_map is given", "");
+    d = good();
+    d.backend = "onnxrt";
+    d.model_path_map = ENTRIES({"m1", NULL}, {"m2", any_file()});
+    CHECK_REPORT(d, 2, "invalid file path for model m1", "\": files of back end onnxrt end with");
+    REQUIRE(getcwd(path, sizeof path) && chdir(folder) == 0);
+    FILE *f = fopen("m", "w");
+    REQUIRE(f && fclose(f) == 0);
+    d.model_path_map = ENTRIES({"m1", "m"}, {"m2", "m"});
+    CHECK_REPORT(d, 2, "model_path_map: model m1: \"m\": files of", "");
+    REQUIRE(chdir(path) == 0);
+    static horus_infer_backend engines, many[8];
+    static char names[8][32];
+    engines = stub_backend;
+    engines.name = "engines";
+    engines.can = HORUS_INFER_ENGINE | HORUS_INFER_GPU | HORUS_INFER_DLA;
+    engines.extensions = ".engine .plan";
+    CHECK_OK(horus_infer_register(&engines));
+    d.backend = "engines";
+    d.is_engine_path = true;
+    d.model_path_map =
+        ENTRIES({"m1", file_of("m.engine", "", 0)}, {"m2", file_of("m.plan", "", 0)});
+    CHECK_REPORT(d, 0, "", "");
+    d.backend = "add";
+    CHECK_REPORT(d, 2, "is_engine_path: model m1: back end add takes no engine files", "anything");
+    for (int i = 0; i < 8; i++) {
+        many[i] = engines;
+        (void)snprintf(names[i], 32, "back_end_with_a_name_that_is_%d_", i);
+        many[i].name = names[i];
+        CHECK_OK(horus_infer_register(&many[i]));
+    }
+    d.backend = "nothing of it";
+    CHECK_REPORT(d, 1, "backend: \"nothing of it\" is no back end", "There are engines");
+}
+TEST(long_lists_and_shapes_are_cut)
+{
+    stub_begin();
+    horus_infer_desc d = stub_desc(1);
+    stubs[0].gives = 4;
+    for (int i = 0; i < 4; i++)
+        memset(stubs[0].out[i].name, 'o', 63);
+    CHECK_SETUP(d, HORUS_E_ARG, "model p gives 4 tensors (ooooo", "and 1 are named");
+    stubs[0].gives = 1;
+    const int64_t big = 1000000000000000;
+    static const struct {
+        int ndim;
+        int64_t first;
+        const char *text;
+    } wants[] = {{8, 1000000000000000, "1000000000000000 x 10000000000000"},
+                 {2, -1, "? x 1000000000000000 float32"},
+                 {0, 0, "as float32, it is 4 float32"}};
+    for (int i = 0; i < 3; i++) {
+        stubs[0].in[0] =
+            IO(HORUS_F32, wants[i].ndim, wants[i].first, big, big, big, big, big, big, big);
+        horus_infer *op = open_op(&d);
+        set_floats(op, "x", 1);
+        CHECK_RESULT(horus_infer_run(op), HORUS_E_SIZE);
+        CHECK_TEXT(horus_last_error(), wants[i].text);
+        horus_infer_close(op);
+    }
+    horus_context_close(home);
+}
+static horus_result say_much(horus_infer_call *call)
+{
+    memset(call->why, 'w', sizeof call->why - 1);
+    return HORUS_E_SYSTEM;
+}
+TEST(what_many_models_say_is_cut)
+{
+    stub_begin();
+    horus_infer_desc d = stub_desc(3);
+    d.parallel_inference = HORUS_YES;
+    for (int i = 0; i < 3; i++)
+        stubs[i].during = say_much;
+    horus_infer *op = open_op(&d);
+    set_floats(op, "x", 1);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_SYSTEM);
+    CHECK_TEXT(horus_last_error(), "operator op: model p: wwwww");
+    leave(op);
+}
+TEST(in_parallel_a_missing_tensor_fails_its_model_alone)
+{
+    stub_begin();
+    stubs[1].takes = 2;
+    stubs[1].in[1] = IO(HORUS_INFER_ANY, 1, 4);
+    stubs[0].out[0] = IO(HORUS_INFER_ANY, 1, 4);
+    horus_infer_desc d = stub_desc(2);
+    d.parallel_inference = HORUS_YES;
+    d.pre_processor_map = LISTS({"p", NAMES("x")}, {"q", NAMES("y", "x")});
+    horus_infer *op = open_op(&d);
+    CHECK_OK(horus_infer_warm_up(op));
+    CHECK_EQ(stubs[1].runs, 0);
+    set_floats(op, "x", 1);
+    CHECK_RESULT(horus_infer_execute(op), HORUS_E_NOT_FOUND);
+    CHECK_TEXT(horus_last_error(), "model q: tensor \"y\" is missing");
+    CHECK(result_of(op, "px", NULL) == 1);
+    set_floats(op, "y", 1);
+    horus_tensor t = floats(4, 1);
+    CHECK_OK(horus_infer_set(op, "x", &t, 5)); /* older than y */
+    CHECK_OK(horus_tensor_release(&t));
+    CHECK_OK(horus_infer_execute(op));
+    CHECK_EQ(op->used_ns, 5);
+    t = floats(4, 1);
+    CHECK_OK(horus_infer_set(op, "x", &t, 99));
+    CHECK_OK(horus_tensor_release(&t));
+    set_floats(op, "y", 1); /* 77: q's input is older than p's */
+    CHECK_OK(horus_infer_execute(op));
+    CHECK_EQ(op->used_ns, 77);
+    uint64_t age = 5;
+    horus_infer_close(op);
+    op = open_op(&d);
+    CHECK_RESULT(horus_infer_get(op, "px", &t, &age), HORUS_EMPTY);
+    CHECK_EQ(age, 0);
+    CHECK_OK(horusi_infer_tick(op, &(horus_tick){.count = 0})); /* nothing came: no failure */
+    leave(op);
+}
+TEST(parallel_adapts_to_the_processors_unless_it_is_given)
+{
+    cpu_set_t one;
+    stub_begin();
+    horus_infer_desc d = stub_desc(2);
+    REQUIRE(sched_getaffinity(0, sizeof one, &one) == 0);
+    horus_infer *op = open_op(&d);
+    CHECK_EQ(op->parallel, CPU_COUNT(&one) > 1);
+    horus_infer_close(op);
+    for (int i = 0, found = 0; i < CPU_SETSIZE; i++)
+        if (CPU_ISSET(i, &one) && found++)
+            CPU_CLR(i, &one);
+    REQUIRE(sched_setaffinity(0, sizeof one, &one) == 0);
+    op = open_op(&d);
+    CHECK(!op->parallel);
+    horus_infer_close(op);
+    d.parallel_inference = HORUS_YES;
+    op = open_op(&d);
+    CHECK(op->parallel);
+    leave(op);
+}
+TEST(floods_end)
+{
+    stub_begin();
+    home = join(16 * MiB);
+    horus_topic *in, *control, *three = topic_of("three", NULL);
+    REQUIRE_OK(horus_topic_open(&in, "in", &(horus_topic_desc){.context = home, .capacity = 2048}));
+    REQUIRE_OK(horus_topic_open(&control, "control",
+                                &(horus_topic_desc){.context = home,
+                                                    .capacity = 2048,
+                                                    .type = &horus_infer_activation_type}));
+    horus_infer_desc d = stub_desc(1);
+    d.inputs = INPUTS({.topic = in}, {.topic = three, .tensor = "x"});
+    d.activation = control;
+    horus_infer *op = open_op(&d);
+    horus_tensor t = floats(4, 1);
+    horus_infer_activation a = {.model = "p", .active = 1};
+    CHECK_OK(horus_frame_set_id(&t.frame, "lens"));
+    for (int i = 0; i < 1100; i++) {
+        CHECK_OK(horus_topic_send_tensor(in, &t, HORUS_NO_WAIT));
+        CHECK_OK(horus_topic_send(control, &a, sizeof a, HORUS_NO_WAIT));
+    }
+    CHECK_OK(horus_tensor_release(&t));
+    for (int i = 0; i < 2; i++) {
+        horus_topic_stats s;
+        CHECK_RESULT(horus_infer_run(op), HORUS_EMPTY);
+        CHECK_OK(horus_topic_get_stats(in, &s));
+        CHECK_EQ(s.pending, i ? 0 : 76);
+        CHECK_OK(horus_topic_get_stats(control, &s));
+        CHECK_EQ(s.pending, i ? 0 : 76);
+    }
+    CHECK_OK(horus_topic_send(in, "text", 4, 0)); /* the first topic fails: the second is let be */
+    send_floats(three, NULL, 3);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_TYPE);
+    CHECK_OK(horus_infer_run(op));
+    send_floats(three, NULL, 3); /* one waits; and another one is set by hand meanwhile */
+    send_floats(three, NULL, 4);
+    horus_infer_close(op);
+    d.pre_processor_map = LISTS({"p", NAMES("x", "y")});
+    stubs[0].takes = 2;
+    stubs[0].in[1] = IO(HORUS_F32, 1, 4);
+    op = open_op(&d);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_NOT_FOUND); /* 3 is dropped, 4 waits */
+    set_floats(op, "x", 5);
+    set_floats(op, "y", 6);
+    CHECK_OK(horus_infer_run(op));
+    CHECK(result_of(op, "px", NULL) == 5);
+    set_floats(op, "y", 6);
+    CHECK_OK(horus_infer_run(op));
+    CHECK(result_of(op, "px", NULL) == 4);
+    horus_topic_close(in);
+    horus_topic_close(control);
+    horus_topic_close(three);
+    leave(op);
+}
+TEST(a_back_end_that_cannot_abort_runs_on)
+{
+    horus_infer_desc d = good();
+    d.budget_ns = 1;
+    d.backend = NULL;
+    d.backend_map = ENTRIES({"m1", "identity"}, {"m2", "add"});
+    horus_infer *op = open_op(&d);
+    for (int i = 0; i < 100; i++) {
+        set_floats(op, "a", 1);
+        set_floats(op, "c", 1);
+        CHECK_OK(horus_infer_run(op));
+    }
+    CHECK_EQ(figures_of(op, 0).aborts, 0);
+    leave(op);
+}
+TEST(several_models_over_their_budgets_are_aborted)
+{
+    stub_begin();
+    horus_infer_desc d = stub_desc(3);
+    d.budget_ns = 30 * (int64_t)ms;
+    d.parallel_inference = HORUS_YES;
+    horus_infer *op = open_op(&d);
+    for (int i = 0; i < 3; i++)
+        stubs[i].waits = true;
+    for (int i = 0; i < 3; i++) {
+        set_floats(op, "x", 1);
+        CHECK_RESULT(horus_infer_run(op), HORUS_E_LIMIT);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK_EQ(figures_of(op, i).aborts, 3);
+        CHECK_EQ(stubs[i].takes_back, 3);
+    }
+    leave(op);
+}
+TEST(a_status_tells_of_what_never_came)
+{
+    stub_begin();
+    home = join(16 * MiB);
+    horus_topic *status = topic_of("status", NULL), *clocks = topic_of("c", &horus_clock_type);
+    horus_infer_desc d = stub_desc(2);
+    d.activation_map = ENTRIES({"q", "0"});
+    d.status = status;
+    horus_infer *op = open_op(&d);
+    uint8_t message[2000];
+    set_floats(op, "x", 1);
+    CHECK_OK(horus_infer_run(op));
+    CHECK_OK(horus_topic_receive(status, message, sizeof message, NULL, HORUS_NO_WAIT));
+    const horus_infer_output *o = (const void *)(message + sizeof(horus_infer_status));
+    CHECK(o[1].age_frames == UINT64_MAX && !o[1].active && o[1].run_ns == 0);
+    CHECK(o[0].age_frames == 0 && o[0].active);
+    horus_infer_close(op);
+    d.activation_map = NULL; /* the first failure of several is told */
+    d.output = d.status = clocks;
+    op = open_op(&d);
+    set_floats(op, "x", 1);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_TYPE);
+    horus_topic_close(status);
+    horus_topic_close(clocks);
+    leave(op);
 }
 
 /* ---- as a node */
@@ -1986,11 +2297,13 @@ TEST(without_a_path_the_loader_is_asked)
     horus_infer_desc d = onnx_desc(NULL);
     char report[1000];
     horus_infer *op;
-    REQUIRE(setenv("ORT_DYLIB_PATH", "", 1) == 0);
-    horus_result r = horus_infer_open(&op, &d, report, sizeof report);
-    if (r != HORUS_E_CORRUPT) { /* the model is none: that is for a runtime to say */
-        CHECK_RESULT(r, HORUS_E_UNSUPPORTED);
-        CHECK_TEXT(report, "it is not installed: libonnxruntime.so: ");
+    for (int i = 0; i < 2; i++) {
+        REQUIRE((i ? unsetenv("ORT_DYLIB_PATH") : setenv("ORT_DYLIB_PATH", "", 1)) == 0);
+        horus_result r = horus_infer_open(&op, &d, report, sizeof report);
+        if (r != HORUS_E_CORRUPT) { /* the model is none: that is for a runtime to say */
+            CHECK_RESULT(r, HORUS_E_UNSUPPORTED);
+            CHECK_TEXT(report, "it is not installed: libonnxruntime.so: ");
+        }
     }
     horus_context_close(home);
 }
@@ -2020,19 +2333,17 @@ TEST(every_call_to_the_runtime_may_fail)
     static const struct {
         int place, dynamic;
         horus_result want;
-    } fails[] = {{10, 0, HORUS_E_UNSUPPORTED},  {24, 0, HORUS_E_UNSUPPORTED},
-                 {130, 0, HORUS_E_UNSUPPORTED}, {7, 0, HORUS_E_CORRUPT},
-                 {39, 0, HORUS_E_UNSUPPORTED},  {30, 0, HORUS_E_CORRUPT},
-                 {31, 0, HORUS_E_CORRUPT},      {36, 0, HORUS_E_CORRUPT},
-                 {37, 0, HORUS_E_CORRUPT},      {33, 0, HORUS_E_CORRUPT},
-                 {34, 0, HORUS_E_CORRUPT},      {55, 0, HORUS_E_CORRUPT},
-                 {60, 0, HORUS_E_CORRUPT},      {61, 0, HORUS_E_CORRUPT},
-                 {62, 0, HORUS_E_CORRUPT},      {49, 0, HORUS_E_SYSTEM},
-                 {9, 0, HORUS_E_SYSTEM},        {65, 1, HORUS_E_SYSTEM},
-                 {51, 1, HORUS_E_SYSTEM},       {76, 0, HORUS_OK}};
+    } fails[] = {
+        {10, 0, HORUS_E_UNSUPPORTED}, {24, 0, HORUS_E_UNSUPPORTED}, {130, 0, HORUS_E_UNSUPPORTED},
+        {7, 0, HORUS_E_CORRUPT},      {39, 0, HORUS_E_UNSUPPORTED}, {30, 0, HORUS_E_CORRUPT},
+        {31, 0, HORUS_E_CORRUPT},     {36, 0, HORUS_E_CORRUPT},     {37, 0, HORUS_E_CORRUPT},
+        {33, 0, HORUS_E_CORRUPT},     {34, 0, HORUS_E_CORRUPT},     {55, 0, HORUS_E_CORRUPT},
+        {60, 0, HORUS_E_CORRUPT},     {61, 0, HORUS_E_CORRUPT},     {62, 0, HORUS_E_CORRUPT},
+        {49, 0, HORUS_E_SYSTEM},      {9, 0, HORUS_E_SYSTEM},       {65, 1, HORUS_E_SYSTEM},
+        {51, 1, HORUS_E_SYSTEM},      {60, 2, HORUS_E_CORRUPT},     {76, 0, HORUS_OK}};
     for (size_t i = 0; i < sizeof fails / sizeof *fails; i++) {
         char report[2000];
-        bool at_run = fails[i].want == HORUS_E_SYSTEM;
+        bool at_run = fails[i].want == HORUS_E_SYSTEM || fails[i].dynamic == 2;
         f->dynamic = fails[i].dynamic;
         f->fails = at_run ? 0 : fails[i].place;
         horus_result r = horus_infer_open(&op, &d, report, sizeof report);
@@ -2442,14 +2753,15 @@ TEST(onnxrt_takes_all_dtypes_and_ranks_and_open_shapes)
     horus_infer *op = open_op(&d);
     for (int i = 0; i < 3; i++) {
         horus_tensor t = floats(4, 1), z;
-        for (int k = 0; k <= i; k++)
+        ((float *)t.data)[0] = 0;
+        for (int k = 0; k < i; k++)
             ((float *)t.data)[k] = 1;
         CHECK_OK(horus_infer_set(op, "x", &t, 0));
         CHECK_OK(horus_tensor_release(&t));
         CHECK_OK(horus_infer_run(op));
         CHECK_OK(horus_infer_get(op, "z", &z, NULL));
-        CHECK(z.dtype == HORUS_I64 && z.shape[0] == 1 && z.shape[1] == i + 1);
-        CHECK_EQ(((int64_t *)z.data)[i], i);
+        CHECK(z.dtype == HORUS_I64 && z.shape[0] == 1 && z.shape[1] == i); /* even none */
+        CHECK(i == 0 || ((int64_t *)z.data)[i - 1] == i - 1);
         CHECK_OK(horus_tensor_release(&z));
     }
     leave(op);
