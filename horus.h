@@ -14143,7 +14143,7 @@ horus_result horus_infer_register(const horus_infer_backend *b)
 
 static void horusi_unknown_backend(horusi_problems *p, const char *where, const char *name)
 {
-    char known[300] = "";
+    char known[200] = "";
     size_t used = 0;
     const horus_infer_backend *b;
     horusi_nearest n = {name, NULL, 0};
@@ -14572,7 +14572,7 @@ static void horusi_refuse_model(horusi_problems *p, const horusi_model *m)
 static void horusi_count_io(horusi_problems *p, const horusi_model *m, bool output, uint32_t names)
 {
     horus_infer_io io;
-    char why[200], list[200] = "";
+    char why[200], list[150] = "";
     uint32_t has = 0;
     size_t used = 0;
     memset(&io, 0, sizeof io);
@@ -14626,8 +14626,8 @@ static void horusi_load_model(horusi_problems *p, horusi_model *m)
         r = b->probe(b->user, &m->how, why, sizeof why);
     if (r != HORUS_OK) {
         horusi_problem(p, r, "%s: model %.63s: back end %s cannot be used here: %s",
-                       d->backend_map && d->backend_map->model ? "backend_map" : "backend", m->name,
-                       b->name, why);
+                       horusi_entry_of(d->backend_map, m->name) ? "backend_map" : "backend",
+                       m->name, b->name, why);
         return;
     }
     if (d->on_load)
@@ -14952,14 +14952,17 @@ static void horusi_choose_turns(horus_infer *op)
     }
     op->chosen = true;
 }
+static bool horusi_is_frame_kind(uint32_t kind)
+{
+#ifdef HORUS_NO_VIEWS
+    return kind == HORUS_KIND_TENSOR;
+#else
+    return kind != HORUS_KIND_MESSAGE;
+#endif
+}
 /* The next frame of a topic, as a tensor. */
 static horus_result horusi_source_receive(horusi_source *s, horus_tensor *t, horus_info *info)
 {
-#ifdef HORUS_NO_VIEWS
-    const bool tensors_only = true;
-#else
-    const bool tensors_only = false;
-#endif
     for (;;) {
         horus_result r;
 #ifndef HORUS_NO_VIEWS
@@ -14997,7 +15000,7 @@ static horus_result horusi_source_receive(horusi_source *s, horus_tensor *t, hor
 #endif
         if (r != HORUS_E_TYPE)
             return r;
-        if (tensors_only || info->kind == HORUS_KIND_MESSAGE) {
+        if (!horusi_is_frame_kind(info->kind)) {
             char words[sizeof horusi_error_text];
             horusi_text(words, sizeof words, horusi_error_text);
             (void)horus_topic_drain(s->topic, NULL);

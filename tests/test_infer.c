@@ -1833,6 +1833,8 @@ TEST(odd_descriptions_are_told_too)
     d.pre_processor_map = LISTS({"m1", NULL}, {"m2", NAMES("a")});
     CHECK_REPORT(d, 2, "the list of model m1 is empty", "did you mean \"a\"?");
     d = good();
+    d.inference_map = LISTS({"m1", NULL}, {"m2", NAMES("a")});
+    CHECK_REPORT(d, 1, "the list of model m1 is empty", "");
     d.inference_map = LISTS({"m1", NULL}, {"m2", nothing});
     CHECK_REPORT(d, 2, "the list of model m1 is empty", "the list of model m2 is empty");
     d.inference_map = LISTS({"m1", nothing}, {"m2", NAMES("a", "a")});
@@ -2523,6 +2525,29 @@ TEST(trt_is_onnx_runtimes_provider)
     }
     CHECK_EQ(f->live, 2);
     horus_context_close(home);
+}
+TEST(an_output_of_an_open_shape_may_find_no_room)
+{
+    const char *library;
+    static horus_frame all[3000];
+    unsigned n = 0;
+    fake *f = fake_begin(&library);
+    home = join(1 * MiB);
+    horus_infer_desc d = onnx_desc(library);
+    f->dynamic = 1;
+    horus_infer *op = open_op(&d);
+    set_floats(op, "x", 1);
+    set_floats(op, "y", 1);
+    for (uint64_t size = MiB; size > 0; size /= 2)
+        while (n < 3000 && horus_frame_alloc(&all[n], pool_of(home), size, 0, NULL) == HORUS_OK)
+            n++;
+    REQUIRE(n < 3000);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_POOL_FULL);
+    CHECK_TEXT(horus_last_error(), "model m: output 0: ");
+    while (n > 0)
+        CHECK_OK(horus_frame_release(&all[--n]));
+    CHECK_OK(run_onnx(op));
+    leave(op);
 }
 TEST(the_runtime_is_told_to_end_a_run)
 {
