@@ -5,6 +5,7 @@
 #include "wire.h"
 #include "views.h"
 #include "figures.h"
+#include "infer.h"
 
 static void nothing(void) {}
 static const struct target {
@@ -20,6 +21,7 @@ static const struct target {
     {"names", views_init, target_names, names_seeds},
     {"views", views_init, target_views, views_seeds},
     {"figures", figures_init, target_figures, figures_seeds},
+    {"infer", infer_init, target_infer, infer_seeds},
 };
 static const struct target *chosen;
 
