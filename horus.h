@@ -13629,7 +13629,9 @@ enum {
     HORUSI_ORT_CPU = 69,
     HORUSI_ORT_FREE = 76,
     HORUSI_ORT_ALLOCATOR = 78,
-    HORUSI_ORT_NO_STATUS = 93, /* releases: of each kind of object another one */
+    HORUSI_ORT_NO_ENV = 92, /* releases: of each kind of object another one */
+    HORUSI_ORT_NO_STATUS = 93,
+    HORUSI_ORT_NO_MEMORY = 94,
     HORUSI_ORT_NO_SESSION = 95,
     HORUSI_ORT_NO_VALUE = 96,
     HORUSI_ORT_NO_RUN_OPTIONS = 97,
@@ -13693,7 +13695,13 @@ static horus_result horusi_ort_begin(const char *path, char *why, size_t room)
                       room) &&
         horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_ALLOCATOR, void **)(&horusi_ort.allocator), why, room))
         return HORUS_OK;
-    horusi_ort.api = NULL; /* what it has made so far is lost: it will hardly be asked again */
+    if (horusi_ort.env)
+        HORUSI_ORT_END(HORUSI_ORT_NO_ENV, horusi_ort.env);
+    if (horusi_ort.memory)
+        HORUSI_ORT_END(HORUSI_ORT_NO_MEMORY, horusi_ort.memory);
+    horusi_ort.env = horusi_ort.memory = NULL;
+    horusi_ort.api = NULL;
+    horusi_library_close(library);
     return HORUS_E_UNSUPPORTED;
 }
 /* Sees to it that the runtime is there. */

@@ -268,28 +268,22 @@ static void *trt_add(void *o, void *p)
 }
 
 typedef void (*any)(void);
-static const any table[256] = {[2] = (any)message,        [3] = (any)env,
-                               [7] = (any)session,        [9] = (any)run,
-                               [10] = (any)options,       [24] = (any)threads,
-                               [30] = (any)inputs,        [31] = (any)outputs,
-                               [33] = (any)type_in,       [34] = (any)type_out,
-                               [36] = (any)name_in,       [37] = (any)name_out,
-                               [39] = (any)run_options,   [46] = (any)terminate,
-                               [47] = (any)go_on,         [49] = (any)tensor,
-                               [51] = (any)data,          [55] = (any)as_tensor,
-                               [60] = (any)element,       [61] = (any)dims,
-                               [62] = (any)shape,         [65] = (any)value_info,
-                               [69] = (any)cpu,           [76] = (any)free_name,
-                               [78] = (any)allocator,     [92] = (any)release,
-                               [93] = (any)no_status,     [95] = (any)release,
-                               [96] = (any)release,       [97] = (any)release,
-                               [98] = (any)release,       [99] = (any)release,
-                               [100] = (any)release,      [125] = (any)providers,
-                               [126] = (any)no_providers, [130] = (any)config,
-                               [170] = (any)trt_add,      [171] = (any)trt_make,
-                               [172] = (any)trt_update,   [174] = (any)release,
-                               [204] = (any)cuda_add,     [205] = (any)cuda_make,
-                               [206] = (any)cuda_update,  [208] = (any)release};
+static const any table[256] = {
+    [2] = (any)message,      [3] = (any)env,           [7] = (any)session,
+    [9] = (any)run,          [10] = (any)options,      [24] = (any)threads,
+    [30] = (any)inputs,      [31] = (any)outputs,      [33] = (any)type_in,
+    [34] = (any)type_out,    [36] = (any)name_in,      [37] = (any)name_out,
+    [39] = (any)run_options, [46] = (any)terminate,    [47] = (any)go_on,
+    [49] = (any)tensor,      [51] = (any)data,         [55] = (any)as_tensor,
+    [60] = (any)element,     [61] = (any)dims,         [62] = (any)shape,
+    [65] = (any)value_info,  [69] = (any)cpu,          [76] = (any)free_name,
+    [78] = (any)allocator,   [92] = (any)release,      [93] = (any)no_status,
+    [94] = (any)release,     [95] = (any)release,      [96] = (any)release,
+    [97] = (any)release,     [98] = (any)release,      [99] = (any)release,
+    [100] = (any)release,    [125] = (any)providers,   [126] = (any)no_providers,
+    [130] = (any)config,     [170] = (any)trt_add,     [171] = (any)trt_make,
+    [172] = (any)trt_update, [174] = (any)release,     [204] = (any)cuda_add,
+    [205] = (any)cuda_make,  [206] = (any)cuda_update, [208] = (any)release};
 static const void *get_api(uint32_t version)
 {
     return version == 16 && !fake_state.old ? (const void *)table : NULL;
