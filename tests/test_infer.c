@@ -1810,6 +1810,48 @@ TEST(every_allocation_may_fail)
     horus_context_close(home);
 }
 
+/* What any thread may call, while frames run: ThreadSanitizer looks on. */
+static void *look_on(void *arg)
+{
+    horus_infer *op = arg;
+    uint64_t seen = 0;
+    while (atomic_load(&board->flag[5]) == 0) {
+        horus_tensor t;
+        uint64_t age;
+        horus_infer_stats s[3];
+        horus_infer_io io;
+        if (horus_infer_get(op, "qx", &t, &age) == HORUS_OK) {
+            CHECK(((const float *)t.data)[0] >= (float)seen);
+            seen = (uint64_t)((const float *)t.data)[0];
+            CHECK_OK(horus_tensor_release(&t));
+        }
+        CHECK_OK(horus_infer_set_active(op, "r", seen & 1));
+        CHECK_OK(horus_infer_get_stats(op, s, 3, NULL));
+        CHECK(s[1].runs >= seen);
+        CHECK_OK(horus_infer_get_io(op, 1, true, 0, &io));
+    }
+    return NULL;
+}
+TEST(others_look_on_while_it_runs)
+{
+    stub_begin();
+    horus_infer_desc d = stub_desc(3);
+    d.parallel_inference = HORUS_YES;
+    d.budget_ns = 3600 * 1000 * (int64_t)ms;
+    horus_infer *op = open_op(&d);
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, look_on, op) == 0);
+    for (int i = 1; i <= TEST_TIMES(3000); i++) {
+        set_floats(op, "x", (float)i);
+        CHECK_OK(horus_infer_run(op));
+        CHECK_RESULT(horus_infer_transmit(op), HORUS_OK);
+    }
+    atomic_store(&board->flag[5], 1);
+    REQUIRE(pthread_join(thread, NULL) == 0);
+    CHECK_EQ(figures_of(op, 1).runs, TEST_TIMES(3000));
+    leave(op);
+}
+
 /* ---- odd cases */
 
 TEST(odd_descriptions_are_told_too)
