@@ -2162,7 +2162,8 @@ typedef struct horus_infer_call {
  *             any and infer_on_cpu is not given. trt: the same, by its TensorRT provider: engines are
  *             built at set-up, and cached beside the model. identity: gives what it takes. add: gives
  *             the sum of all that it takes, element by element. These two take any file.
- *             torch has no interface in C: register your own, or use the Python module */
+ *             torch has no interface in C: register your own, or use the Python module. openvino is not
+ *             built in */
 typedef struct horus_infer_backend {
     const char *name;       /* 1 to 31 bytes */
     uint32_t can;           /* HORUS_INFER_GPU and so on */
@@ -14166,6 +14167,12 @@ static void horusi_unknown_backend(horusi_problems *p, const char *where, const 
                        "%s: torch has no interface in C: export the model to ONNX and give "
                        "\"onnxrt\", or use the Python module, or register a back end of that name",
                        where);
+    else if (strcmp(name, "openvino") == 0)
+        horusi_problem(
+            p, HORUS_E_ARG,
+            "%s: openvino is not built in: \"onnxrt\" runs ONNX files, or register a back end "
+            "of that name",
+            where);
     else
         horusi_problem(p, HORUS_E_ARG,
                        "%s: \"%.40s\" is no back end: did you mean \"%s\"? There are %s", where,

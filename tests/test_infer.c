@@ -314,6 +314,8 @@ TEST(back_ends_are_checked_without_loading_any)
                  "");
     d.backend = "torch";
     CHECK_REPORT(d, 1, "backend: torch has no interface in C", "\"onnxrt\"");
+    d.backend = "openvino";
+    CHECK_REPORT(d, 1, "backend: openvino is not built in", "\"onnxrt\" runs ONNX files");
     d.backend = "onnxrt";
     CHECK_REPORT(d, 2, "model_path_map: model m1: \"",
                  "files of back end onnxrt end with .onnx .ort");
