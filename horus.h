@@ -3165,10 +3165,8 @@ typedef void (*horusi_symbol)(void);
 static void *horusi_library_open(const char *path, char *why, size_t room)
 {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!library) {
-        const char *said = dlerror();
-        horusi_text(why, room, said ? said : path);
-    }
+    if (!library)
+        horusi_text(why, room, dlerror()); /* there is one: it has just failed */
     return library;
 }
 static horusi_symbol horusi_library_symbol(void *library, const char *name)

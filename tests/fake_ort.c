@@ -76,14 +76,22 @@ static void *run_options(object **out)
     return NULL;
 }
 MAKES(session, 7, void *environment, const char *path, void *with)
+static void note(const char *key, const char *value)
+{
+    strcat(strcat(fake_state.keys, key), "=");
+    strcat(strcat(fake_state.keys, value), ";");
+}
 static void *threads(void *o, int n)
 {
-    (void)o, (void)n;
+    char value[2] = {(char)('0' + n), 0};
+    (void)o;
+    note("threads", value);
     return call(24);
 }
 static void *config(void *o, const char *key, const char *value)
 {
-    (void)o, (void)key, (void)value;
+    (void)o;
+    note(key, value);
     return call(130);
 }
 static void *inputs(void *m, size_t *n)
@@ -232,10 +240,8 @@ static void *trt_make(object **out) { return provider_make(171, fake_state.trt, 
 static void *update(int place, const char *const *key, const char *const *value, size_t n)
 {
     BEGIN(place)
-    for (size_t i = 0; i < n; i++) {
-        strcat(strcat(fake_state.keys, key[i]), "=");
-        strcat(strcat(fake_state.keys, value[i]), ";");
-    }
+    for (size_t i = 0; i < n; i++)
+        note(key[i], value[i]);
     return NULL;
 }
 static void *cuda_update(void *p, const char *const *k, const char *const *v, size_t n)

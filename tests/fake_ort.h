@@ -11,7 +11,7 @@ typedef struct fake {
     int old;             /* it has no table of that version */
     int element, ndim, dynamic, sequence; /* what its model takes and gives */
     int dead;                             /* where GetAllocator and the like give nothing */
-    char keys[2000];                      /* options of providers, key=value; */
+    char keys[20000];                     /* options of providers, key=value; */
     const void *data[8];                  /* memory that tensors were made over */
     int data_count, terminate;
 } fake;

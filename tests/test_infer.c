@@ -1294,6 +1294,10 @@ TEST(in_sequence_the_first_failure_ends_the_frame)
 {
     stub_begin();
     horus_infer_desc d = stub_desc(3);
+    home = join(16 * MiB);
+    horus_topic *out = topic_of("out", NULL);
+    char id[HORUS_FRAME_ID_BYTES];
+    d.output = out;
     d.parallel_inference = HORUS_NO;
     horus_infer *op = open_op(&d);
     stubs[1].run_result = HORUS_E_SYSTEM;
@@ -1305,6 +1309,22 @@ TEST(in_sequence_the_first_failure_ends_the_frame)
     CHECK_EQ(stubs[1].runs, 1);
     CHECK_EQ(stubs[2].runs, 0);
     CHECK_EQ(figures_of(op, 2).failures, 0);
+    CHECK(next_of(out, id) == 1); /* what was computed is sent */
+    CHECK(isnan(next_of(out, id)));
+    stubs[1].run_result = HORUS_OK;
+    set_floats(op, "x", 2);
+    CHECK_OK(horus_infer_run(op));
+    for (int i = 0; i < 3; i++)
+        CHECK(next_of(out, id) == 2);
+    stubs[1].run_result = HORUS_E_SYSTEM;
+    set_floats(op, "x", 3);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_SYSTEM);
+    CHECK(next_of(out, id) == 3);
+    CHECK(next_of(out, id) == 2); /* that which was not reached sends what it has */
+    CHECK_TEXT(id, "rx");
+    CHECK(isnan(next_of(out, id)));
+    CHECK_EQ(figures_of(op, 2).resent, 1);
+    horus_topic_close(out);
     leave(op);
 }
 TEST(a_back_end_that_makes_no_output_or_one_twice_is_told_so)
@@ -1681,6 +1701,12 @@ TEST(the_steps_come_in_their_order)
     CHECK_RESULT(horus_infer_get_io(op, 0, false, 0, &io), HORUS_E_CLOSED);
     CHECK_EQ(figures_of(op, 1).runs, 0);
     CHECK_TEXT(figures_of(op, 1).device, "CPU");
+    stubs[1].load_result = HORUS_E_CORRUPT; /* what fails leaves it as it was */
+    CHECK_RESULT(horus_infer_setup(op, NULL, 0), HORUS_E_CORRUPT);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_CLOSED);
+    CHECK_EQ(stubs[0].loads, 1);
+    CHECK_EQ(stubs[0].unloads, 1);
+    stubs[1].load_result = HORUS_OK;
     CHECK_OK(horus_infer_setup(op, NULL, 0));
     CHECK_RESULT(horus_infer_setup(op, NULL, 0), HORUS_E_BUSY);
     CHECK_OK(horus_infer_set(op, "x", &t, 0));
@@ -1742,6 +1768,7 @@ TEST(a_child_of_fork_neither_runs_nor_closes_its_parents_operator)
     if (pid == 0) {
         CHECK_RESULT(horus_infer_run(op), HORUS_E_DETACHED);
         horus_infer_close(op);
+        CHECK_EQ(stubs[0].unloads, 0); /* it is the parent's, whose threads may be in it */
         test_leave(0);
     }
     CHECK_JOIN(pid);
@@ -1999,6 +2026,12 @@ TEST(in_parallel_a_missing_tensor_fails_its_model_alone)
     CHECK_OK(horus_tensor_release(&t));
     CHECK_OK(horus_infer_execute(op));
     CHECK_EQ(op->used_ns, 5);
+    horus_tensor made;
+    uint64_t time;
+    CHECK_OK(horus_infer_get(op, "qx", &made, NULL)); /* of its two inputs the older */
+    CHECK_OK(horus_frame_get_time(&made.frame, &time));
+    CHECK_EQ(time, 5);
+    CHECK_OK(horus_tensor_release(&made));
     t = floats(4, 1);
     CHECK_OK(horus_infer_set(op, "x", &t, 99));
     CHECK_OK(horus_tensor_release(&t));
@@ -2411,8 +2444,11 @@ TEST(every_call_to_the_runtime_may_fail)
         CHECK_EQ(heap_live, heap);
     }
     f->fails = f->dynamic = 0;
+    f->keys[0] = 0;
     atomic_store(&heap_calls, 0);
     op = open_op(&d);
+    CHECK_TEXT(f->keys, "session.intra_op.allow_spinning=0;"); /* of each of two models */
+    CHECK_TEXT(f->keys, "threads=2;");
     horus_infer_close(op);
     long calls = heap_calls;
     for (long at = 1; at <= calls; at++) {
