@@ -525,7 +525,7 @@ HORUS_API horus_result horus_image_wrap(horus_image *out, void *pixels, uint32_t
 /* The same memory as a tensor: (H,W) or (H,W,C). Holds the frame once more. */
 HORUS_API horus_result horus_image_tensor(horus_tensor *out, const horus_image *image);
 /* One pixel. value has one entry per channel, in the encoding's own range (0 to 255, 0 to 65535, or
- * float). OK | E_ARG (outside, or a value out of range) | E_SIZE (count differs) | E_READONLY */
+ * what a float holds, infinities too). OK | E_ARG (outside, or a value out of range) | E_SIZE (count differs) | E_READONLY */
 HORUS_API horus_result horus_image_pixel(const horus_image *image, uint32_t x, uint32_t y,
                                          double *value, size_t count);
 HORUS_API horus_result horus_image_set_pixel(const horus_image *image, uint32_t x, uint32_t y,
@@ -559,7 +559,8 @@ HORUS_API horus_result horus_depth_tensor(horus_tensor *out, const horus_depth *
 /* Metres at one place; 0, NaN or infinity as stored. OK | E_ARG */
 HORUS_API horus_result horus_depth_get(const horus_depth *depth, uint32_t x, uint32_t y,
                                        double *metres);
-/* Rounds to the nearest unit. OK | E_ARG (outside; U16: negative or too far) | E_READONLY */
+/* Rounds to the nearest unit. OK | E_ARG (outside; U16: negative or too far; F32: finite, but not as
+ * a float) | E_READONLY */
 HORUS_API horus_result horus_depth_set(const horus_depth *depth, uint32_t x, uint32_t y,
                                        double metres);
 
@@ -1477,7 +1478,8 @@ HORUS_MESSAGES(HORUSI_X)
  * when there is a message. init and shutdown are on the thread that called run, but for those of a
  * RESTART, which are on the node's.
  *
- * Late. A tick that takes longer than budget_ns, or ends later than deadline_ns after it was due, is a
+ * Late. A tick that takes longer than budget_ns, from the call of its callback to its return (in Python from
+ * when it has the GIL: the wait for it is latency, and counts for deadlines alone), or ends later than deadline_ns after it was due, is a
  * miss: `on_miss` says what follows. With watchdog_ns this is noticed while the tick still runs, else
  * when it has ended. What becomes of ticks that could not start in time is `overrun`'s matter.
  *
@@ -1568,7 +1570,7 @@ typedef struct horus_node_desc {
     int32_t priority;
     int32_t core;
     bool compute;
-    /* tick when it has a message, which tick must receive; its thread's alone */
+    /* tick when it has a message, which tick must receive; its thread's alone, so no other node's */
     horus_topic *on_topic;
     int64_t budget_ns;   /* how long a tick may take, up to an hour; 0: no matter */
     int64_t deadline_ns; /* from due to end, up to an hour; 0: no matter. on_topic: due when sent */
@@ -1594,7 +1596,7 @@ typedef struct horus_time_source {
 /* Flags of a scheduler. */
 enum {
     /* run stops on SIGINT and SIGTERM (not where they are ignored), and gives their handlers back
-     * when it ends, but for one that was set meanwhile */
+     * when it ends, but for one that was set meanwhile. A child of fork() has the former ones at once */
     HORUS_SIGNALS = 1 << 0,
     /* a clock that jumps from due time to due time, as one of your own could: the same ticks in the
      * same order with the same times and random numbers, each time, as fast as they go */
@@ -1718,7 +1720,8 @@ HORUS_API horus_result horus_scheduler_step(horus_scheduler *scheduler, int64_t 
 HORUS_API void horus_scheduler_stop(horus_scheduler *scheduler);
 
 /* Frees it; its figures stay to be read until their memory is needed. Before the context is closed.
- * OK (NULL too) | E_BUSY (it runs: nothing was done) */
+ * OK (NULL too) | E_BUSY (it runs: nothing was done) | E_DETACHED (it ran as this process was forked: the
+ * same; so say add, admit and run there, and get_stats, if admit or the beginning of a run was cut off) */
 HORUS_API horus_result horus_scheduler_close(horus_scheduler *scheduler);
 
 /* The next random number of this tick: depends on seed, node and phase alone. */
@@ -1733,7 +1736,8 @@ HORUS_API void horus_scheduler_log(horus_scheduler *scheduler, const horus_tick 
                                    const char *text);
 
 /* Do the budgets fit? Adds budget / period of all ordered nodes, and of the compute nodes of each
- * thread; nodes without a budget count nothing.
+ * thread; threads that are bound to the same single processor together. Rates and budgets are those of
+ * the next run; nodes without a budget count nothing.
  *   load      the largest sum, 1.0 being one processor, with E_LIMIT too; may be NULL
  *   returns   OK | E_LIMIT (over 1, or a budget over its own period or deadline: last_error names the
  *             nodes) | E_ARG | E_BUSY (it runs) | E_MEMORY */
@@ -1753,10 +1757,11 @@ enum {
 typedef struct horus_capabilities {
     uint32_t wanted, got; /* HORUS_CAN_ bits; wanted & ~got is what was refused */
     /* a line for each thing refused: what, for whom, why, what helps; "" if all was had */
-    char degradations[500];
+    char degradations[500]; /* whole lines; the last may say how many more there are */
 } horus_capabilities;
-/* What the present or last run asked for, and really has. OK | E_ARG | E_NOT_FOUND (has not run) */
-HORUS_API horus_result horus_scheduler_get_capabilities(const horus_scheduler *scheduler,
+/* What the present or last run asked for, and really has. Any thread.
+ * OK | E_ARG | E_NOT_FOUND (has not run) */
+HORUS_API horus_result horus_scheduler_get_capabilities(horus_scheduler *scheduler,
                                                         horus_capabilities *out);
 
 /* Recording and replay. With `record`, each call on a topic that a node's tick, init or shutdown makes
@@ -1794,7 +1799,7 @@ HORUS_API horus_result horus_scheduler_get_recording(const horus_scheduler *sche
                                                      horus_recording *out);
 
 /* A log-linear histogram's summary, nanoseconds. Percentiles are true ones of all values, nothing
- * trimmed, within 3.2 %; max is exact. */
+ * trimmed, within 3.2 % up to 73 minutes (longer ones count as the longest of those); max is exact. */
 typedef struct horus_spread {
     uint64_t count, mean_ns, p50_ns, p99_ns, p99_9_ns, max_ns;
 } horus_spread;
@@ -10518,7 +10523,10 @@ static double horusi_value_get(const uint8_t *at, uint8_t dtype)
 }
 static bool horusi_value_fits(double v, uint8_t dtype)
 {
-    return dtype == HORUS_F32 || (v >= 0 && v <= (dtype == HORUS_U16 ? 65535 : 255));
+    double size = v < 0 ? -v : v; /* what is finite stays so; infinities and NaN are values */
+    if (dtype == HORUS_F32)
+        return !(size >= 0x1.ffffffp127 && size <= 1.7976931348623157e308);
+    return v >= 0 && v <= (dtype == HORUS_U16 ? 65535 : 255);
 }
 static void horusi_value_set(uint8_t *at, uint8_t dtype, double v)
 {
@@ -10809,7 +10817,8 @@ horus_result horus_depth_set(const horus_depth *d, uint32_t x, uint32_t y, doubl
         return r;
     double units = d->dtype == HORUS_F32 ? metres : metres / (double)d->scale;
     if (x >= d->width_px || y >= d->height_px ||
-        (d->dtype == HORUS_U16 && !(units >= 0 && units < 65535.5)))
+        !(d->dtype == HORUS_U16 ? units >= 0 && units < 65535.5
+                                : horusi_value_fits(units, d->dtype)))
         return horusi_fail(
             HORUS_E_ARG, "depth_set: (%u, %u), %g m: outside %u x %u, or not to be stored",
             (unsigned)x, (unsigned)y, metres, (unsigned)d->width_px, (unsigned)d->height_px);
@@ -12299,11 +12308,26 @@ static struct sigaction horusi_signals_old[2];
 static const int horusi_signals_of[2] = {SIGINT, SIGTERM};
 /* How often this process, its parent and so on were forked: who remembers another number is in a child. */
 static horusi_a32 horusi_forks;
+static void horusi_on_signal(int number)
+{
+    (void)number;
+    (void)horusi_add32_rlx(own, &horusi_signals, 1);
+}
+static void horusi_restore_handlers(void)
+{
+    for (int i = 0; i < 2; i++) {
+        struct sigaction now;
+        if (sigaction(horusi_signals_of[i], NULL, &now) == 0 && now.sa_handler == horusi_on_signal)
+            (void)sigaction(horusi_signals_of[i], &horusi_signals_old[i], NULL);
+    }
+}
 static void horusi_count_fork(void) /* in the child, which has this thread alone */
 {
     horusi_tid = horusi_tid_taped = 0;
     (void)horusi_add32_rlx(fork, &horusi_forks, 1);
     horusi_st32_rlx(fork, &horusi_signals_lock, 0);
+    horusi_restore_handlers(); /* the run is the parent's: a child ends by a signal as if there were none */
+    horusi_signals_users = 0;
 }
 /* 0, or an errno. */
 static int horusi_watch_forks(void)
@@ -12314,11 +12338,6 @@ static int horusi_watch_forks(void)
     watched = e == 0;
     horusi_unlock(&horusi_signals_lock);
     return e;
-}
-static void horusi_on_signal(int number)
-{
-    (void)number;
-    (void)horusi_add32_rlx(own, &horusi_signals, 1);
 }
 static void horusi_catch_signals(void)
 {
@@ -12338,12 +12357,8 @@ static void horusi_catch_signals(void)
 static void horusi_leave_signals(void)
 {
     horusi_lock(&horusi_signals_lock);
-    horusi_signals_users--;
-    for (int i = 0; i < 2 && horusi_signals_users == 0; i++) {
-        struct sigaction now;
-        if (sigaction(horusi_signals_of[i], NULL, &now) == 0 && now.sa_handler == horusi_on_signal)
-            (void)sigaction(horusi_signals_of[i], &horusi_signals_old[i], NULL);
-    }
+    if (--horusi_signals_users == 0)
+        horusi_restore_handlers();
     horusi_unlock(&horusi_signals_lock);
 }
 
@@ -12491,8 +12506,8 @@ static void horusi_touch_stack(void)
  * it is needed no more. Names are written before it is sent; the rest are words that one thread each
  * writes while others read. A reader takes all of it as input. */
 enum {
-    HORUSI_BIN_BITS = 4, /* sixteen bins to each power of two: a bin is 6.25 % wide at most */
-    HORUSI_BINS = 16 + 32 * 16
+    HORUSI_BIN_BITS = 4,       /* sixteen bins to each power of two: a bin is 6.25 % wide at most */
+    HORUSI_BINS = 16 + 38 * 16 /* up to 2^42 ns, 73 minutes: budgets and deadlines go to an hour */
 };
 typedef struct horusi_histogram {
     horusi_a64 sum, max;
@@ -12507,7 +12522,7 @@ typedef struct horusi_node_block {
         restarts, safe_entries, recoveries, running_since, last_due;
     horusi_histogram spread[HORUS_SPREADS];
 } horusi_node_block;
-#define HORUSI_SCHED_MAGIC 0x31484353535248ull
+#define HORUSI_SCHED_MAGIC 0x32484353535248ull
 /* Of a topic of figures, which then fits into a block of 4096 bytes. Each scheduler has a handle, each
  * reader while it reads. */
 enum { HORUSI_SCHED_WRITERS = 8, HORUSI_SCHED_HANDLES = 40 };
@@ -12534,7 +12549,7 @@ static uint32_t horusi_bin(uint64_t ns)
 #else
     uint32_t e = horusi_log2(ns);
 #endif
-    if (e > 35)
+    if (e > 41)
         return HORUSI_BINS - 1;
     return 16 + (e - HORUSI_BIN_BITS) * 16 + (uint32_t)(ns >> (e - HORUSI_BIN_BITS) & 15);
 }
@@ -12644,7 +12659,8 @@ static horus_result horusi_no_figures(void)
 {
     return horusi_fail(HORUS_E_CORRUPT, "scheduler_read: this is no scheduler's statistics");
 }
-static horus_result horusi_sched_figures(horusi_sched_block *b, uint64_t bytes,
+/* Of nodes first and after it. */
+static horus_result horusi_sched_figures(horusi_sched_block *b, uint64_t bytes, uint32_t first,
                                          horus_scheduler_stats *out, horus_node_stats *nodes,
                                          size_t room, size_t *count)
 {
@@ -12660,10 +12676,11 @@ static horus_result horusi_sched_figures(horusi_sched_block *b, uint64_t bytes,
     out->start_ns = horusi_ld64_rlx(report, &b->start);
     out->passes = horusi_ld64_rlx(report, &b->passes);
     out->seed = b->seed;
+    n = n > first ? n - first : 0;
     if (n > room)
         n = (uint32_t)room;
     for (uint32_t i = 0; i < n; i++) {
-        horusi_node_block *from = horusi_node_block_at(b, i);
+        horusi_node_block *from = horusi_node_block_at(b, first + i);
         horus_node_stats *to = &nodes[i];
         memset(to, 0, sizeof *to);
         memcpy(to->name, from->name, sizeof to->name - 1);
@@ -12757,7 +12774,7 @@ horus_result horus_scheduler_read(horus_context *context, const char *name,
         r = horusi_sched_find(context, name, &m, &bytes);
     if (r != HORUS_OK)
         return r;
-    r = horusi_sched_figures((horusi_sched_block *)m.data, bytes, out, nodes, room, count);
+    r = horusi_sched_figures((horusi_sched_block *)m.data, bytes, 0, out, nodes, room, count);
     (void)horus_tensor_release(&m);
     return r;
 }
@@ -12853,18 +12870,20 @@ typedef struct horusi_node {
     uint64_t whole, step, rest;        /* the period: whole + step/num ns; rest/num is carried */
     uint32_t index;
     uint32_t late_in_row, failures_in_row;
-    bool live;   /* init worked, shutdown is due */
-    bool called; /* its tick, init or shutdown runs */
-    bool over;   /* ends here: never ticked again in this run */
-    bool ticked; /* in this run */
-    bool going;  /* it was part of the step before, and goes on */
-    bool muted;  /* not of this run or step: set between them */
+    bool live;        /* init worked, shutdown is due */
+    bool called;      /* its tick, init or shutdown runs */
+    bool over;        /* ends here: never ticked again in this run */
+    bool ticked;      /* in this run */
+    bool going;       /* it was part of the step before, and goes on */
+    bool called_back; /* what followed its tick may have taken long */
+    bool muted;       /* not of this run or step: set between them */
     horusi_a32
         safe; /* ENTERS: by who swapped it from 0; SAFE: by the node's thread; 0: no episode */
     horusi_a32 leave_out; /* 1: the next tick is left out */
     horusi_a64 run;     /* 0, or when the tick began << 2 | RUNS | JUDGED: its miss is dealt with */
     horusi_a64 run_due; /* when that tick was due */
     horusi_a64 run_phase; /* and its k */
+    uint64_t began;       /* that tick: it takes that long since */
 } horusi_node;
 
 /* One thread's nodes, in the order of their ticks. */
@@ -12896,10 +12915,15 @@ struct horus_scheduler {
     uint32_t loop_count;
     uint64_t start, end;
     horus_tensor memory; /* the block's, if it is shared */
-    horus_capabilities can;
+    horusi_a32 can_lock; /* of these two, which anybody may read */
+    bool can_told;
+    horus_capabilities can, finds;  /* finds: while a run begins */
+    uint32_t lines_left_out;        /* of its degradations */
+    size_t lines_end;               /* of the whole ones */
     uint32_t box_ticks, box_events; /* records of the black box */
     horusi_a32 ready;               /* threads that have asked for their rights */
     pthread_key_t here; /* of a thread of a run: its loop; tells when a callback ends its thread */
+    bool waits;         /* a tick begins when its callback calls horusi_tick_waited */
     void (*thread_ends)(void); /* called by each thread of ours at its end: for bindings */
     void (*look)(void *user);  /* and by the caller's loop, every 100 ms: d.user's */
     pthread_t watchdog;
@@ -13014,6 +13038,16 @@ static void horusi_report(horus_scheduler *s, horusi_node *n, horus_event_kind k
     }
 }
 
+/* The error of what goes only while nothing runs. A child that was forked meanwhile has no thread of that
+ * run, and nobody to end it. */
+static horus_result horusi_is_busy(const horus_scheduler *s, const char *what)
+{
+    if (horusi_ld32_rlx(fork, &horusi_forks) != s->forks)
+        return horusi_fail(HORUS_E_DETACHED,
+                           "scheduler %s ran as this process was forked: it is the parent's",
+                           s->name);
+    return horusi_fail(HORUS_E_BUSY, "scheduler %s runs%s", s->name, what);
+}
 /* Who is at the block from outside: it stays where it is while we are, if this does not return 1. */
 static uint32_t horusi_block_enter(horus_scheduler *s)
 {
@@ -13060,6 +13094,14 @@ horusi_stop_for(horus_scheduler *s, horus_scheduler_end kind, horus_result resul
         s->result = result;
     }
     horus_scheduler_stop(s);
+}
+/* To be asked before each tick: a signal, whoever sees it first, ends the run. */
+static bool horusi_halts(horus_scheduler *s)
+{
+    if (horusi_takes_signals(s) &&
+        horusi_rarely(horusi_ld32_rlx(own, &horusi_signals) != s->signals))
+        horusi_stop_for(s, HORUS_END_SIGNAL, HORUS_INTERRUPTED, "SIGINT or SIGTERM came");
+    return horusi_stops(s);
 }
 
 /* ---- phases */
@@ -13243,8 +13285,10 @@ static void horusi_failed(horus_scheduler *s, horusi_node *n, horus_result r, co
                         n->name, what, horus_result_text(r));
         break;
     case HORUS_FAILURE_RESTART:
-        if (n->live)
+        if (n->live) {
             horusi_end_node(s, n);
+            now = horusi_clock_of(s);
+        }
         if (n->failures_in_row > most)
             horusi_retire(s, n);
         else
@@ -13296,7 +13340,29 @@ static bool horusi_come_back(horus_scheduler *s, horusi_node *n)
     return true;
 }
 
-/* One tick, now. Returns when it ended. */
+static bool horusi_is_watched(const horus_scheduler *s, const horusi_node *n, uint64_t budget)
+{
+    return s->d.watchdog_ns > 0 && (budget || n->d.deadline_ns);
+}
+HORUSI_HOT void horusi_tick_begins(horusi_node *n, uint64_t due, uint64_t now, bool watched)
+{
+    n->began = now;
+    horusi_st64_rlx(report, &n->block->running_since, now);
+    horusi_observe(&n->block->spread[HORUS_SPREAD_WAKE], now > due ? now - due : 0);
+    if (watched) {
+        horusi_st64_rlx(own, &n->run_due, due);
+        horusi_st64_rel(J1, &n->run, now << 2 | HORUSI_RUNS);
+    }
+}
+/* For bindings whose callbacks first wait for a lock of theirs: the tick begins only now. */
+static inline void horusi_tick_waited(horus_tick *t)
+{
+    horus_scheduler *s = t->scheduler;
+    horusi_node *n = s->nodes[t->index];
+    t->now_ns = horusi_clock_of(s);
+    horusi_tick_begins(n, t->due_ns, t->now_ns, horusi_is_watched(s, n, t->budget_ns));
+}
+/* One tick, now. Returns when it ended: `called_back` says that what followed it is not in that. */
 static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, uint64_t now)
 {
     horusi_node_block *b = n->block;
@@ -13306,7 +13372,7 @@ static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, ui
         return now;
     }
     uint64_t budget = horusi_ld64_rlx(own, &n->budget);
-    bool watched = s->d.watchdog_ns > 0 && (budget || n->d.deadline_ns);
+    bool watched = horusi_is_watched(s, n, budget);
     horus_tick t;
     t.scheduler = s;
     t.node = n->name;
@@ -13328,20 +13394,18 @@ static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, ui
     n->ticked = true;
     horusi_st64_rlx(report, &b->ticks, t.count + 1);
     horusi_st64_rlx(report, &b->last_due, due);
-    horusi_st64_rlx(report, &b->running_since, now);
     horusi_st64_rlx(own, &n->run_phase, t.phase);
-    horusi_observe(&b->spread[HORUS_SPREAD_WAKE], now - due);
-    if (watched) {
-        horusi_st64_rlx(own, &n->run_due, due);
-        horusi_st64_rel(J1, &n->run, now << 2 | HORUSI_RUNS);
-    }
+    if (horusi_rarely(s->waits))
+        n->began = now;
+    else
+        horusi_tick_begins(n, due, now, watched);
     horus_result r = horusi_call(s, n, HORUSI_DO_TICK, &t);
     if (horusi_rarely(s->child))
         return now;
     bool judged = watched && (horusi_xchg64_seq(J2, &n->run, 0) & HORUSI_JUDGED) != 0;
     uint64_t end =
         horusi_clock_of(s); /* after that: what was judged is a miss by this clock, too */
-    uint64_t spent = end > now ? end - now : 0, since = end > due ? end - due : 0;
+    uint64_t spent = end > n->began ? end - n->began : 0, since = end > due ? end - due : 0;
     horusi_st64_rlx(report, &b->running_since, 0);
     horusi_observe(&b->spread[HORUS_SPREAD_RUN], spent);
     if (horusi_rarely(t.used_ns != 0 && !s->lent))
@@ -13355,6 +13419,7 @@ static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, ui
     bool over = budget && spent > budget;
     bool late = n->d.deadline_ns && since > (uint64_t)n->d.deadline_ns;
     if (horusi_rarely(over || late)) {
+        n->called_back = true;
         if (over)
             horusi_count(&b->budget_misses, 1);
         if (late)
@@ -13362,6 +13427,7 @@ static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, ui
         if (!judged)
             horusi_miss(s, n, over, over ? spent : since);
     } else if (horusi_rarely(horusi_ld32_acq(J2, &n->safe) == HORUSI_SAFE)) {
+        n->called_back = true;
         horusi_set_state(n, HORUS_NODE_RUNNING);
         horusi_count(&b->recoveries, 1);
         horusi_report(s, n, HORUS_EVENT_RECOVERED, 0, HORUS_OK, "");
@@ -13376,16 +13442,24 @@ static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, ui
                             "node %s: missed its deadline %u times in a row", n->name, most);
     } else
         n->late_in_row = 0;
-    if (horusi_rarely(r < 0))
+    if (horusi_rarely(r < 0)) {
+        n->called_back = true;
         horusi_failed(s, n, r, "tick", end);
-    else
+    } else
         n->failures_in_row = 0;
     return end;
 }
+/* The time after ticks were left out: who was told of it may have taken long. */
+static uint64_t horusi_time_after(const horus_scheduler *s, uint64_t now)
+{
+    return s->d.on_event ? horusi_clock_of(s) : now;
+}
 
-/* What is due of a node with a rate: at most one tick. Returns the time after it. */
+/* What is due of a node with a rate: at most one tick. Returns the time after it and all that it called,
+ * when the next node's begins. */
 static uint64_t horusi_release_node(horus_scheduler *s, horusi_node *n, uint64_t *due, uint64_t now)
 {
+    uint64_t skipped = n->skipped;
     uint64_t upto = now < s->end ? now : s->end - 1; /* what is due at the end is not of this run */
     if (horusi_rarely(n->pause_until != 0)) {
         if (now < n->pause_until || !horusi_come_back(s, n)) {
@@ -13394,19 +13468,22 @@ static uint64_t horusi_release_node(horus_scheduler *s, horusi_node *n, uint64_t
             *due = n->over ? UINT64_MAX : *due;
             return horusi_clock_of(s);
         }
+        now = horusi_clock_of(s); /* init may have taken long */
+        upto = now < s->end ? now : s->end - 1;
     }
     if (horusi_rarely(*due < n->rest_until)) { /* in a step before, or at another rate */
         *due = horusi_skip_to(n, *due, n->rest_until <= upto ? n->rest_until : upto + 1);
         if (*due > upto)
-            return now;
+            return horusi_time_after(s, now);
     }
     if (n->d.overrun != HORUS_OVERRUN_CATCH_UP || now - upto > n->whole) /* the run is over */
         *due = horusi_skip_to_newest(n, *due, upto);
     if (horusi_rarely(horusi_ld32_rlx(own, &n->leave_out) != 0)) {
         horusi_st32_rlx(own, &n->leave_out, 0);
         *due = horusi_skip_to(n, *due, *due + 1);
-        return now;
+        return horusi_time_after(s, now);
     }
+    now = horusi_rarely(n->skipped != skipped) ? horusi_time_after(s, now) : now;
     uint64_t end = horusi_tick(s, n, *due, now);
     *due = horusi_later(n, *due, 1);
     if (horusi_rarely(*due < end)) {
@@ -13422,6 +13499,10 @@ static uint64_t horusi_release_node(horus_scheduler *s, horusi_node *n, uint64_t
     if (horusi_rarely(n->over)) {
         n->over_due = *due;
         *due = UINT64_MAX;
+    }
+    if (horusi_rarely(n->called_back || n->skipped != 0)) {
+        end = n->called_back ? horusi_clock_of(s) : horusi_time_after(s, end);
+        n->called_back = false;
     }
     return end;
 }
@@ -13468,7 +13549,7 @@ static void horusi_change_rates(horus_scheduler *s, horusi_loop *l)
 static void horusi_ordered(horus_scheduler *s, horusi_loop *l, bool first, uint64_t begin)
 {
     uint64_t now = horusi_clock_of(s), looked = now;
-    while (s->end > begin && !horusi_stops(s)) {
+    while (s->end > begin && !horusi_halts(s)) {
         uint64_t seen = now < s->end ? now : s->end - 1, next = UINT64_MAX;
         if (horusi_rarely(horusi_ld32_acq(Q2, &s->changes) != l->changes))
             horusi_change_rates(s, l);
@@ -13477,18 +13558,15 @@ static void horusi_ordered(horus_scheduler *s, horusi_loop *l, bool first, uint6
         for (uint32_t i = 0; i < l->count; i++) {
             uint64_t due = l->due[i];
             if (due <= seen) {
-                if (horusi_rarely(horusi_stops(s) || (s->tape && horusi_tape_ends(s->tape))))
+                if (horusi_rarely(horusi_halts(s) || (s->tape && horusi_tape_ends(s->tape))))
                     break;
                 now = horusi_release_node(s, l->nodes[i], &l->due[i], now);
                 due = l->due[i];
             }
             next = due < next ? due : next;
         }
-        if (first) {
+        if (first)
             horusi_count(&s->block->passes, 1);
-            if (horusi_takes_signals(s) && horusi_ld32_rlx(own, &horusi_signals) != s->signals)
-                horusi_stop_for(s, HORUS_END_SIGNAL, HORUS_INTERRUPTED, "SIGINT or SIGTERM came");
-        }
         if (horusi_rarely(s->look != NULL) && first && now - looked >= HORUSI_LOOP_SLICE_NS) {
             looked = now;
             s->look(s->d.user);
@@ -13500,7 +13578,7 @@ static void horusi_ordered(horus_scheduler *s, horusi_loop *l, bool first, uint6
             break; /* it cannot catch up any more */
         uint64_t wake = next < s->end ? next : s->end;
         bool changed = horusi_ld32_acq(Q2, &s->changes) != l->changes; /* by one of these ticks */
-        if (wake > now && !changed && !horusi_stops(s)) {
+        if (wake > now && !changed && !horusi_halts(s)) {
             wake = wake - now > HORUSI_LOOP_SLICE_NS ? now + HORUSI_LOOP_SLICE_NS : wake;
             if (horusi_rarely(s->clock.sleep != NULL))
                 s->clock.sleep(s->clock.user, wake);
@@ -13526,7 +13604,7 @@ static void horusi_tick_topic(horus_scheduler *s, horusi_node *n, uint64_t wait)
         if (wait > 0)
             horusi_sleep_until(horusi_now() + wait);
     }
-    if (r != HORUS_OK || horusi_stops(s))
+    if (r != HORUS_OK || horusi_halts(s))
         return;
     uint64_t skipped = 0, taken = horusi_ld64_rlx(own, &t->sub->received);
     if (horusi_ld32_rlx(own, &n->leave_out)) {
@@ -13545,7 +13623,7 @@ static void horusi_tick_topic(horus_scheduler *s, horusi_node *n, uint64_t wait)
 /* The thread of a node that ticks when its topic has a message. */
 static void horusi_on_topic(horus_scheduler *s, horusi_node *n)
 {
-    while (!horusi_stops(s) && !n->over) {
+    while (!horusi_halts(s) && !n->over) {
         uint64_t now = horusi_now(), slice = HORUSI_LOOP_SLICE_NS;
         if (now >= s->end)
             break;
@@ -13715,6 +13793,10 @@ static horus_result horusi_check_node(const horus_scheduler *s, const horus_node
         if (strcmp(s->nodes[i]->name, n->name) == 0)
             return horusi_fail(HORUS_E_ARG, "node %s: scheduler %s has a node of that name",
                                n->name, s->name);
+    for (uint32_t i = 0; i < s->count && d->on_topic; i++)
+        if (s->nodes[i]->d.on_topic == d->on_topic)
+            return horusi_fail(HORUS_E_ARG, "node %s: node %.96s has that on_topic; open another",
+                               n->name, s->nodes[i]->name);
     if (!d->tick)
         return horusi_fail(HORUS_E_ARG, "node %s: tick is NULL", n->name);
     if (d->compute && d->on_topic)
@@ -13841,7 +13923,7 @@ horus_result horus_scheduler_add(horus_scheduler *s, const horus_node_desc *d)
     if (!s || !d)
         return horusi_fail(HORUS_E_ARG, "scheduler_add: the scheduler or desc is NULL");
     if (horusi_ld32_acq(Q2, &s->busy))
-        return horusi_fail(HORUS_E_BUSY, "scheduler %s runs: add nodes before", s->name);
+        return horusi_is_busy(s, ": add nodes before");
     if (s->count == HORUSI_MAX_NODES)
         return horusi_fail(HORUS_E_LIMIT, "scheduler %s has %u nodes", s->name, (unsigned)s->count);
     horusi_node *n = (horusi_node *)horusi_new(s->context, sizeof *n);
@@ -14080,9 +14162,17 @@ static horus_result horusi_make_loops(horus_scheduler *s)
 static void horusi_note(horus_scheduler *s, const char *what, const char *whose, const char *why,
                         const char *help)
 {
-    size_t used = strlen(s->can.degradations), room = sizeof s->can.degradations - used;
-    (void)snprintf(s->can.degradations + used, room, "%s%s for %s: %s%s", used ? "\n" : "", what,
-                   whose, why, help);
+    char line[sizeof s->finds.degradations];
+    const size_t last = sizeof "\nand 4294967295 more"; /* that fits in any case */
+    int n = snprintf(line, sizeof line, "%s%s for %s: %s%s", s->lines_end ? "\n" : "", what, whose,
+                     why, help);
+    char *to = s->finds.degradations + s->lines_end;
+    if (s->lines_left_out == 0 && n > 0 && s->lines_end + (size_t)n + last <= sizeof line) {
+        memcpy(to, line, (size_t)n + 1);
+        s->lines_end += (size_t)n;
+    } else
+        (void)snprintf(to, last, "%sand %u more", s->lines_end ? "\n" : "",
+                       (unsigned)++s->lines_left_out);
 }
 /* Notes what a thread was refused. */
 static void horusi_note_rights(horus_scheduler *s, const horusi_rights *r, const char *whose)
@@ -14099,8 +14189,8 @@ static void horusi_note_rights(horus_scheduler *s, const horusi_rights *r, const
         {"SCHED_DEADLINE",
          "; it takes CAP_SYS_NICE, no binding to processors, and of each node a rate "
          "and a budget, which together fit into the shortest period"}};
-    s->can.wanted |= r->wanted;
-    s->can.got &= ~r->refused;
+    s->finds.wanted |= r->wanted;
+    s->finds.got &= ~r->refused;
     for (uint32_t i = 0; i < HORUSI_RIGHTS; i++)
         if (r->refused >> i & 1)
             horusi_note(s, list[i].what, whose, strerror(r->error[i]), list[i].help);
@@ -14158,7 +14248,7 @@ static horus_result horusi_end_run(horus_scheduler *s, horus_result r)
         horusi_report(s, NULL, HORUS_EVENT_END, 0, r, "");
     horusi_st32_rlx(report, &s->block->end, (uint32_t)s->end_kind);
     horusi_st32_rlx(report, &s->block->running, 0);
-    if (horusi_takes_signals(s))
+    if (horusi_takes_signals(s) && !s->child) /* there they were given back at once */
         horusi_leave_signals();
     if (s->child) {
         s->block = s->parents_block;
@@ -14217,9 +14307,11 @@ static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
     s->watched = s->d.watchdog_ns > 0 && !s->step;
     horusi_rights locked;
     bool realtime = (s->d.flags & HORUSI_REALTIME) != 0 && !s->step;
-    memset(&s->can, 0, sizeof s->can);
+    memset(&s->finds, 0, sizeof s->finds);
+    s->lines_left_out = 0;
+    s->lines_end = 0;
     memset(&locked, 0, sizeof locked);
-    s->can.got = UINT32_MAX;
+    s->finds.got = UINT32_MAX;
     horusi_st32_rlx(own, &s->go, 0);
     horusi_st32_rlx(own, &s->over, 0);
     horusi_st32_rlx(own, &s->ready, 0);
@@ -14262,11 +14354,15 @@ static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
     for (uint32_t l = 1; l < s->loop_count; l++)
         if (s->loops[l].joinable)
             horusi_note_rights(s, &s->loops[l].rights, s->loops[l].nodes[0]->name);
-    s->can.got &= s->can.wanted;
-    uint32_t missing = s->can.wanted & ~s->can.got & ~(uint32_t)HORUS_CAN_SHARE;
+    s->finds.got &= s->finds.wanted;
+    horusi_lock(&s->can_lock);
+    s->can = s->finds;
+    s->can_told = true;
+    horusi_unlock(&s->can_lock);
+    uint32_t missing = s->finds.wanted & ~s->finds.got & ~(uint32_t)HORUS_CAN_SHARE;
     if (missing && (s->d.flags & HORUS_REALTIME_OR_FAIL))
         horusi_stop_for(s, HORUS_END_FAILURE, HORUS_E_PERMISSION, "scheduler %s: %s", s->name,
-                        s->can.degradations);
+                        s->finds.degradations);
     horusi_touch_stack();
     uint64_t begin = horusi_clock_of(s);
     if (s->lent && s->stepped) { /* however long the ticks of the last step took */
@@ -14304,32 +14400,89 @@ static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
     return e ? horusi_errno(HORUS_E_SYSTEM, "start a thread of scheduler", s->name) : HORUS_OK;
 }
 
+/* ---- admission */
+
+/* What the next run's budget takes of a processor: at the rate that was set last. */
+static double horusi_budget_share(const horusi_node *n)
+{
+    uint64_t wanted = horusi_ld64_rlx(own, &n->wanted);
+    double num = wanted ? (double)horusi_high(wanted) : (double)n->num;
+    double den = wanted ? (double)horusi_low(wanted) : (double)n->den;
+    return n->num ? (double)horusi_ld64_rlx(own, &n->budget) * num / 1e9 / den : 0;
+}
+/* 1 + the only processor of a loop's thread; 0: it has several. */
+static int32_t horusi_core_of(const horus_scheduler *s, uint32_t loop)
+{
+    if (loop > 0)
+        return s->loops[loop].nodes[0]->d.core; /* one with a wish is alone */
+    for (int32_t i = 0; i < 64 && !s->clock.now; i++)
+        if (s->d.cores == 1ull << i)
+            return i + 1;
+    return 0;
+}
+/* Whether a loop's nodes share a processor with those of `first`, in any case. */
+static bool horusi_is_beside(const horus_scheduler *s, uint32_t first, uint32_t loop)
+{
+    return loop == first ||
+           (horusi_core_of(s, first) != 0 && horusi_core_of(s, first) == horusi_core_of(s, loop));
+}
+/* The names of those who share a processor, the largest share first; whole ones, as many as fit. */
+static void horusi_name_shares(const horus_scheduler *s, uint32_t first, char *out, size_t room)
+{
+    const size_t last = sizeof ", 4294967295 more";
+    size_t used = 0;
+    const horusi_node *before = NULL;
+    uint32_t more = 0;
+    out[0] = 0;
+    for (;;) {
+        const horusi_node *next = NULL;
+        for (uint32_t l = 0; l < s->loop_count; l++)
+            for (uint32_t i = 0; i < s->loops[l].count && horusi_is_beside(s, first, l); i++) {
+                const horusi_node *n = s->loops[l].nodes[i];
+                double share = horusi_budget_share(n),
+                       limit = before ? horusi_budget_share(before) : 0;
+                bool due =
+                    !before || share < limit || (!(share > limit) && n->index > before->index);
+                double most = next ? horusi_budget_share(next) : 0;
+                if (share > 0 && due &&
+                    (!next || share > most || (!(share < most) && n->index < next->index)))
+                    next = n;
+            }
+        if (!next)
+            break;
+        before = next;
+        char one[HORUS_NAME_BYTES + 32];
+        int n = snprintf(one, sizeof one, "%s%s %.1f %%", used ? ", " : "", next->name,
+                         100 * horusi_budget_share(next));
+        if (more == 0 && n > 0 && used + (size_t)n + last <= room) {
+            memcpy(out + used, one, (size_t)n + 1);
+            used += (size_t)n;
+        } else
+            more++;
+    }
+    if (more)
+        (void)snprintf(out + used, room - used, "%s%u more", used ? ", " : "", (unsigned)more);
+}
 /* Loops are made. */
 static horus_result horusi_admit(horus_scheduler *s, double *load)
 {
-    char who[200] = "";
+    char who[190]; /* which an error's text has room for */
     double most = 0;
+    uint32_t worst = 0;
     const horusi_node *tight = NULL; /* the first whose budget is over its deadline */
-    for (uint32_t l = 0; l < s->loop_count; l++) {
-        char names[200] = "";
+    for (uint32_t first = 0; first < s->loop_count; first++) {
         double sum = 0;
-        for (uint32_t i = 0; i < s->loops[l].count; i++) {
-            const horusi_node *n = s->loops[l].nodes[i];
-            double share = n->num ? (double)horusi_ld64_rlx(own, &n->budget) * (double)n->num /
-                                        1e9 / (double)n->den
-                                  : 0;
-            size_t used = strlen(names);
-            sum += share;
-            if (share > 0)
-                (void)snprintf(names + used, sizeof names - used, "%s%s %.1f %%", used ? ", " : "",
-                               n->name, 100 * share);
-            if (!tight && n->d.deadline_ns &&
-                horusi_ld64_rlx(own, &n->budget) > (uint64_t)n->d.deadline_ns)
-                tight = n;
-        }
+        for (uint32_t l = 0; l < s->loop_count; l++)
+            for (uint32_t i = 0; i < s->loops[l].count && horusi_is_beside(s, first, l); i++) {
+                const horusi_node *n = s->loops[l].nodes[i];
+                sum += horusi_budget_share(n);
+                if (!tight && n->d.deadline_ns &&
+                    horusi_ld64_rlx(own, &n->budget) > (uint64_t)n->d.deadline_ns)
+                    tight = n;
+            }
         if (sum > most) {
             most = sum;
-            memcpy(who, names, sizeof who);
+            worst = first;
         }
     }
     *load = most;
@@ -14338,6 +14491,7 @@ static horus_result horusi_admit(horus_scheduler *s, double *load)
                            tight->name, (unsigned long long)horusi_ld64_rlx(own, &tight->budget));
     if (most <= 1.0 + 1e-9)
         return HORUS_OK;
+    horusi_name_shares(s, worst, who, sizeof who);
     return horusi_fail(HORUS_E_LIMIT, "budgets take %.1f %% of a processor: %s", 100 * most, who);
 }
 horus_result horus_scheduler_admit(horus_scheduler *s, double *load)
@@ -14349,7 +14503,7 @@ horus_result horus_scheduler_admit(horus_scheduler *s, double *load)
     if (!s)
         return horusi_fail(HORUS_E_ARG, "scheduler_admit: the scheduler is NULL");
     if (!horusi_cas32_acqrel(Q2, &s->busy, &idle, 1))
-        return horusi_fail(HORUS_E_BUSY, "scheduler %s runs", s->name);
+        return horusi_is_busy(s, "");
     horus_result r = horusi_make_loops(s);
     if (r == HORUS_OK)
         r = horusi_admit(s, &sum);
@@ -14360,16 +14514,21 @@ horus_result horus_scheduler_admit(horus_scheduler *s, double *load)
         *load = sum;
     return r;
 }
-horus_result horus_scheduler_get_capabilities(const horus_scheduler *s, horus_capabilities *out)
+horus_result horus_scheduler_get_capabilities(horus_scheduler *s, horus_capabilities *out)
 {
     if (out)
         memset(out, 0, sizeof *out);
     if (!s || !out)
         return horusi_fail(HORUS_E_ARG, "scheduler_get_capabilities: an argument is NULL");
-    if (!s->block)
-        return horusi_fail(HORUS_E_NOT_FOUND, "scheduler %s has not run", s->name);
-    *out = s->can;
-    return HORUS_OK;
+    bool child = horusi_ld32_rlx(fork, &horusi_forks) != s->forks; /* where nobody writes */
+    if (!child)
+        horusi_lock(&s->can_lock);
+    bool has_run = s->can_told;
+    if (has_run)
+        *out = s->can;
+    if (!child)
+        horusi_unlock(&s->can_lock);
+    return has_run ? HORUS_OK : horusi_fail(HORUS_E_NOT_FOUND, "scheduler %s has not run", s->name);
 }
 
 /* A run or step begins: in a replay, one of the same nodes and at the same time as was recorded. */
@@ -14416,10 +14575,11 @@ static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool ste
     if (r != HORUS_OK)
         return r;
     if (!horusi_cas32_seq(B, &s->busy, &idle, 1))
-        return horusi_fail(HORUS_E_BUSY, "scheduler %s runs already", s->name);
+        return horusi_is_busy(s, " already");
     if (s->forks != horusi_ld32_rlx(fork, &horusi_forks)) { /* with memory of its own */
         s->forks = horusi_ld32_rlx(fork, &horusi_forks);
         horusi_st32_rlx(own, &s->looking, 0);
+        horusi_st32_rlx(own, &s->can_lock, 0);
         if (s->tape)
             horusi_tape_over(s->tape, HORUS_E_DETACHED, "the file is that of another process");
     }
@@ -14493,8 +14653,8 @@ horus_result horus_scheduler_step(horus_scheduler *s, int64_t duration_ns)
     return horusi_run(s, duration_ns, true);
 }
 
-horus_result horus_scheduler_get_stats(horus_scheduler *s, horus_scheduler_stats *out,
-                                       horus_node_stats *nodes, size_t room, size_t *count)
+static horus_result horusi_get_stats(horus_scheduler *s, uint32_t first, horus_scheduler_stats *out,
+                                     horus_node_stats *nodes, size_t room, size_t *count)
 {
     horus_result r = horusi_stats_args(out, nodes, room, count);
     if (r == HORUS_OK && !s)
@@ -14504,15 +14664,22 @@ horus_result horus_scheduler_get_stats(horus_scheduler *s, horus_scheduler_stats
     for (uint32_t tries = 0; horusi_block_enter(s) == 1;
          tries++) { /* admit, or a run that begins */
         horusi_block_leave(s);
+        if (horusi_ld32_rlx(fork, &horusi_forks) != s->forks)
+            return horusi_is_busy(s, "");
         horusi_give_way(tries);
     }
     if (!s->block)
         r = horusi_fail(HORUS_E_NOT_FOUND, "scheduler %s has not run", s->name);
     else
-        r = horusi_sched_figures(s->block, horusi_sched_bytes(s->block_nodes), out, nodes, room,
-                                 count);
+        r = horusi_sched_figures(s->block, horusi_sched_bytes(s->block_nodes), first, out, nodes,
+                                 room, count);
     horusi_block_leave(s);
     return r;
+}
+horus_result horus_scheduler_get_stats(horus_scheduler *s, horus_scheduler_stats *out,
+                                       horus_node_stats *nodes, size_t room, size_t *count)
+{
+    return horusi_get_stats(s, 0, out, nodes, room, count);
 }
 
 horus_result horus_scheduler_close(horus_scheduler *s)
@@ -14520,7 +14687,7 @@ horus_result horus_scheduler_close(horus_scheduler *s)
     if (!s)
         return HORUS_OK;
     if (horusi_ld32_acq(Q2, &s->busy))
-        return horusi_fail(HORUS_E_BUSY, "scheduler %s runs: stop it first", s->name);
+        return horusi_is_busy(s, ": stop it first");
     bool child = horusi_ld32_rlx(fork, &horusi_forks) != s->forks;
     for (uint32_t i = s->count; i > 0 && !child; i--) { /* of steps */
         horusi_node *n = s->sorted[i - 1];

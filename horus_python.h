@@ -258,6 +258,24 @@ static PyObject *horusp_read_only(void)
 #define HORUSP_TYPE_ERROR (horusp.by_code[-HORUS_E_TYPE])
 #define HORUSP_VALUE_ERROR (horusp.by_code[-HORUS_E_ARG])
 
+/* As PyErr_Format(), for texts that show a value of the user's: an int of thousands of digits cannot
+ * be shown, and is an error of ours all the same. NULL. */
+static PyObject *horusp_refuse(PyObject *type, const char *format, ...)
+{
+    va_list args;
+    PyErr_Clear(); /* what calls repr() needs none */
+    va_start(args, format);
+    PyObject *text = PyUnicode_FromFormatV(format, args);
+    va_end(args);
+    PyObject *raised = text ? NULL : PyErr_Occurred();
+    if (text)
+        PyErr_SetObject(type, text);
+    else if (raised == PyExc_ValueError)
+        PyErr_SetString(type, "an int of too many digits to be shown is no value for this");
+    Py_XDECREF(text);
+    return NULL;
+}
+
 /* A builtin exception that Python raised over a value of the user's, as ours. -1. */
 static int horusp_ours(void)
 {
@@ -267,6 +285,7 @@ static int horusp_ours(void)
     PyObject *ours = type == PyExc_UnicodeEncodeError   ? horusp.unicode_error
                      : type == PyExc_UnicodeDecodeError ? horusp.decode_error
                      : type == PyExc_OverflowError      ? horusp.overflow_error
+                     : type == PyExc_BufferError        ? horusp.buffer_error
                                                         : NULL;
     PyObject *args = ours && value ? PyObject_GetAttrString(value, "args") : NULL;
     PyObject *made = args && PyTuple_Check(args) ? PyObject_CallObject(ours, args) : NULL;
@@ -472,6 +491,41 @@ static bool horusp_args_tuple(horusp_sig *s, PyObject *args, PyObject *kwargs, P
     return ok;
 }
 
+/* PySequence_Fast() with an error of ours for what is no sequence. */
+static PyObject *horusp_items(PyObject *o, const char *what)
+{
+    if (Py_TYPE(o)->tp_iter || PySequence_Check(o))
+        return PySequence_Fast(o, what);
+    return PyErr_Format(HORUSP_TYPE_ERROR, "%s, not %.100s", what, Py_TYPE(o)->tp_name);
+}
+/* The bytes of an object, in one piece. */
+static bool horusp_buffer(PyObject *o, int flags, Py_buffer *b)
+{
+    if (!PyObject_CheckBuffer(o)) {
+        PyErr_Format(HORUSP_TYPE_ERROR,
+                     "data must be bytes or another contiguous buffer, not %.100s",
+                     Py_TYPE(o)->tp_name);
+        return false;
+    }
+    return PyObject_GetBuffer(o, b, flags) == 0 || horusp_ours() == 0;
+}
+/* A path as the system takes it: a new bytes object. */
+static bool horusp_path_bytes(PyObject *o, PyObject **bytes)
+{
+    if (!PyUnicode_Check(o) && !PyBytes_Check(o) && !PyObject_HasAttrString(o, "__fspath__")) {
+        PyErr_Format(HORUSP_TYPE_ERROR, "a path must be str, bytes or os.PathLike, not %.100s",
+                     Py_TYPE(o)->tp_name);
+        return false;
+    }
+    if (PyUnicode_FSConverter(o, bytes))
+        return true;
+    if (PyErr_Occurred() == PyExc_ValueError)
+        PyErr_SetString(HORUSP_VALUE_ERROR, "a path has no NUL");
+    else
+        (void)horusp_ours();
+    return false;
+}
+
 /* A method of one argument, by position or by name. */
 #define HORUSP_ONE(function, method, parameter)                                                    \
     static PyObject *function##_(PyObject *self, PyObject *const *args, Py_ssize_t nargs,          \
@@ -499,8 +553,8 @@ static bool horusp_int(PyObject *o, const char *what, int64_t low, int64_t high,
         return false;
     if (over || v < low || v > high) { /* below what counts, or beyond what any of them could be */
         bool no_place = over || (v < 0 && low >= 0) || v > UINT32_MAX;
-        PyErr_Format(no_place ? horusp.overflow_error : horusp.by_code[-HORUS_E_ARG],
-                     "%s must be %lld to %lld, not %S", what, (long long)low, (long long)high, o);
+        horusp_refuse(no_place ? horusp.overflow_error : horusp.by_code[-HORUS_E_ARG],
+                      "%s must be %lld to %lld, not %S", what, (long long)low, (long long)high, o);
         return false;
     }
     *out = v;
@@ -524,7 +578,7 @@ static bool horusp_hertz(PyObject *o, const char *what, double *out)
 {
     if (!PyBool_Check(o))
         return horusp_double(o, what, out);
-    PyErr_Format(HORUSP_TYPE_ERROR, "%s must be a number of Hz, not %R", what, o);
+    horusp_refuse(HORUSP_TYPE_ERROR, "%s must be a number of Hz, not %R", what, o);
     return false;
 }
 static bool horusp_dtype_of(PyObject *o, bool depth, horus_dtype *out)
@@ -593,10 +647,10 @@ static bool horusp_dtype_of(PyObject *o, bool depth, horus_dtype *out)
             Py_DECREF(text);
             return true;
         }
-    PyErr_Format(horusp.by_code[-HORUS_E_ARG],
-                 "dtype %R is none of bool, uint8 to uint64, int8 to int64, float16, float32, "
-                 "float64, bfloat16",
-                 o);
+    horusp_refuse(horusp.by_code[-HORUS_E_ARG],
+                  "dtype %R is none of bool, uint8 to uint64, int8 to int64, float16, float32, "
+                  "float64, bfloat16",
+                  o);
     Py_DECREF(text);
     return false;
 }
@@ -617,12 +671,12 @@ static bool horusp_device(PyObject *o, bool here)
         (void)snprintf(kind, sizeof kind, "%.5s", s);
         bool gpu = horusi_same_text(s, "cuda") ||
                    (horusi_same_text(kind, "cuda:") && digits > 0 && !s[5 + digits]);
-        PyErr_Format(gpu ? horusp.by_code[-HORUS_E_UNSUPPORTED] : horusp.by_code[-HORUS_E_ARG],
-                     gpu    ? "device %R: pool memory is the CPU's: to_torch().to(\"cuda\") copies "
-                              "it to a GPU"
-                     : here ? "device must be \"cpu\", not %R"
-                            : "device must be \"cuda\" or \"cuda:0\" and so on, not %R",
-                     o);
+        horusp_refuse(gpu ? horusp.by_code[-HORUS_E_UNSUPPORTED] : horusp.by_code[-HORUS_E_ARG],
+                      gpu ? "device %R: pool memory is the CPU's: to_torch().to(\"cuda\") copies "
+                            "it to a GPU"
+                      : here ? "device must be \"cpu\", not %R"
+                             : "device must be \"cuda\" or \"cuda:0\" and so on, not %R",
+                      o);
     }
     Py_XDECREF(text);
     return cpu;
@@ -646,7 +700,7 @@ static bool horusp_shape(PyObject *o, int64_t low, uint32_t *ndim, int64_t *shap
         *ndim = 1;
         return horusp_int(o, "shape", low, INT64_MAX, shape);
     }
-    PyObject *list = PySequence_Fast(o, "shape must be an int or a sequence of ints");
+    PyObject *list = horusp_items(o, "shape must be an int or a sequence of ints");
     if (!list)
         return false;
     Py_ssize_t n = PySequence_Fast_GET_SIZE(list);
@@ -1238,6 +1292,11 @@ static const horus_dl_tensor *horusp_managed(const horus_dl_managed_versioned *m
 /* Memory of others, copied into the pool. */
 static bool horusp_import_dl(const horus_dl_tensor *d, horus_pool *pool, horus_tensor *out)
 {
+    if (d->ndim > HORUS_MAX_DIMS) { /* not BufferError: a ValueError, as from_numpy() has it */
+        PyErr_Format(HORUSP_VALUE_ERROR, "%d dimensions; at most %d are possible", (int)d->ndim,
+                     HORUS_MAX_DIMS);
+        return false;
+    }
     PyThreadState *thread = PyEval_SaveThread();
     horus_result r = horus_dlpack_import(out, d, pool);
     PyEval_RestoreThread(thread);
@@ -1668,12 +1727,41 @@ static int horusp_source_buffer(horusp_source *s, PyObject *o)
     }
     return 1;
 }
+/* An array of NumPy's, of a subclass too (memmap, recarray, matrix); NumPy is not imported for it. */
+static bool horusp_is_ndarray(PyObject *o)
+{
+    if (horusp.np)
+        return PyObject_TypeCheck(o, (PyTypeObject *)horusp.np[HORUSP_NP_ARRAY_TYPE]);
+    for (PyTypeObject *type = Py_TYPE(o); type; type = type->tp_base)
+        if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE) && strcmp(type->tp_name, "numpy.ndarray") == 0)
+            return true;
+    return false;
+}
+/* Refuses what has no meaning without more than its elements: 0, or -1 with an exception. */
+static int horusp_check_array(PyObject *o)
+{
+    static horusp_name name = {"numpy.ma", NULL};
+    if (!(Py_TYPE(o)->tp_flags & Py_TPFLAGS_HEAPTYPE) || !horusp_is_ndarray(o))
+        return 0; /* not one that Python code derived */
+    PyObject *n = horusp_str(&name);
+    PyObject *ma = n ? PyDict_GetItemWithError(PyImport_GetModuleDict(), n) : NULL;
+    PyObject *type = ma ? PyObject_GetAttrString(ma, "MaskedArray") : NULL;
+    int masked = type ? PyObject_IsInstance(o, type) : PyErr_Occurred() ? -1 : 0;
+    Py_XDECREF(type);
+    if (masked > 0)
+        PyErr_Format(HORUSP_TYPE_ERROR,
+                     "a %.100s would lose its mask: filled() gives a plain array, and so does data",
+                     Py_TYPE(o)->tp_name);
+    return masked ? -1 : 0;
+}
 /* Anything that NumPy makes an array of. `keep` gets what must live as long. */
 static bool horusp_source_begin(horusp_source *s, PyObject *o, PyObject **keep)
 {
     memset(s, 0, sizeof *s);
     *keep = NULL;
-    int r = horusp_source_buffer(s, o);
+    int r = horusp_check_array(o);
+    if (r == 0)
+        r = horusp_source_buffer(s, o);
     if (r != 0)
         return r > 0;
     PyObject *a = horusp_np_call("asarray", o, NULL), *d = NULL, *name = NULL;
@@ -1698,10 +1786,10 @@ static bool horusp_source_begin(horusp_source *s, PyObject *o, PyObject **keep)
                 s->t.dtype = HORUS_BF16;
         }
         if (r == 0 && (other || !PyErr_Occurred()))
-            PyErr_Format(horusp.dtype_error,
-                         "dtype %S is none of bool, uint8 to uint64, int8 to int64, float16, "
-                         "float32, float64, bfloat16",
-                         d ? d : Py_None);
+            horusp_refuse(horusp.dtype_error,
+                          "dtype %S is none of bool, uint8 to uint64, int8 to int64, float16, "
+                          "float32, float64, bfloat16",
+                          d ? d : Py_None);
         Py_XDECREF(name);
         Py_XDECREF(d);
         Py_DECREF(a);
@@ -1732,10 +1820,9 @@ static PyObject *horusp_plain_torch(PyObject *o)
         horusp_torch_says(o, &is_cpu, false, Py_True))
         return o; /* horusp_from_dlpack() does the rest */
     for (size_t i = 0; o && i < sizeof steps / sizeof steps[0]; i++) {
-        PyObject *next =
-            PyObject_HasAttrString(o, steps[i]) ? PyObject_CallMethod(o, steps[i], NULL) : o;
-        if (next == o)
-            continue;
+        PyObject *next = PyObject_HasAttrString(o, steps[i])
+                             ? PyObject_CallMethod(o, steps[i], NULL) /* `o` itself is new, too */
+                             : horusp_ref(o);
         Py_DECREF(o);
         o = next;
     }
@@ -1845,7 +1932,7 @@ static int horusp_put_time(PyObject *self, PyObject *value, void *unused)
     unsigned long long ns = PyLong_AsUnsignedLongLong(n);
     Py_DECREF(n);
     if (ns == (unsigned long long)-1 && PyErr_Occurred()) {
-        PyErr_Format(horusp.overflow_error, "timestamp_ns must be 0 to 2**64 - 1, not %S", value);
+        horusp_refuse(horusp.overflow_error, "timestamp_ns must be 0 to 2**64 - 1, not %S", value);
         return -1;
     }
     if (!horusp_live(f)) /* what was called above may have released it */
@@ -1947,15 +2034,15 @@ static PyObject *horusp_array(PyObject *self, PyObject *const *args, Py_ssize_t 
     PyObject *v[2];
     if (!horusp_args(&horusp_sig_array, args, nargs, kw, v))
         return NULL;
-    PyObject *a = horusp_ndarray((horusp_frame *)self), *b = a;
     int copy = v[1] && v[1] != Py_None ? PyObject_IsTrue(v[1]) : -2; /* -2: as needed */
-    if (a && copy == -1) {
-        b = NULL;
-    } else if (a && v[0] && v[0] != Py_None) {
+    PyObject *a = copy == -1 ? NULL : horusp_ndarray((horusp_frame *)self), *b = NULL;
+    if (!a)
+        return NULL;
+    if (v[0] && v[0] != Py_None) {
         PyObject *yes = PyBool_FromLong(copy == 1), *none = PyTuple_New(0);
         PyObject *kw_as = none ? Py_BuildValue("{sOsO}", "dtype", v[0], "copy", yes) : NULL;
         PyObject *as = kw_as ? PyObject_GetAttrString(a, "astype") : NULL;
-        b = as ? PyObject_Call(as, none, kw_as) : NULL;
+        b = as ? PyObject_Call(as, none, kw_as) : NULL; /* perhaps `a`, held once more */
         Py_XDECREF(as);
         Py_XDECREF(kw_as);
         Py_XDECREF(none);
@@ -1964,11 +2051,10 @@ static PyObject *horusp_array(PyObject *self, PyObject *const *args, Py_ssize_t 
             Py_CLEAR(b);
             PyErr_SetString(HORUSP_VALUE_ERROR, "another dtype is not to be had without a copy");
         }
-    } else if (a && copy == 1) {
-        b = PyObject_CallMethod(a, "copy", NULL);
+    } else {
+        b = copy == 1 ? PyObject_CallMethod(a, "copy", NULL) : horusp_ref(a);
     }
-    if (b != a)
-        Py_XDECREF(a);
+    Py_DECREF(a);
     return b;
 }
 static horusp_sig horusp_sig_to_numpy = {"to_numpy", 1, 0, 1, {{"copy", 0}}};
@@ -2450,7 +2536,7 @@ static int horusp_numbers(PyObject *o, double *out)
 {
     if (horusp_is_number(o))
         return horusp_double(o, "value", out) ? 1 : -1;
-    PyObject *list = PySequence_Fast(o, "value must be a number or a sequence of numbers");
+    PyObject *list = horusp_items(o, "value must be a number or a sequence of numbers");
     if (!list)
         return -1;
     Py_ssize_t n = PySequence_Fast_GET_SIZE(list);
@@ -2486,10 +2572,11 @@ static bool horusp_encoding(PyObject *o, horus_encoding *out)
     }
     if (strlen(s) == (size_t)bytes && horus_encoding_find(out, s) == HORUS_OK)
         return true;
-    PyErr_Format(horusp.by_code[-HORUS_E_ARG],
-                 "encoding %R is none of mono8, mono16, rgb8, bgr8, rgba8, bgra8, yuv422, mono32f, "
-                 "rgb32f, bayer_rggb8, depth16",
-                 o);
+    horusp_refuse(
+        horusp.by_code[-HORUS_E_ARG],
+        "encoding %R is none of mono8, mono16, rgb8, bgr8, rgba8, bgra8, yuv422, mono32f, "
+        "rgb32f, bayer_rggb8, depth16",
+        o);
     return false;
 }
 static uint32_t horusp_image_shape(horus_encoding e, int64_t height, int64_t width, int64_t *shape)
@@ -2685,13 +2772,8 @@ static PyObject *horusp_image_from_dlpack(PyObject *type, PyObject *const *args,
 static bool horusp_fill_from_bytes(horusp_frame *f, PyObject *data)
 {
     Py_buffer b;
-    if (PyObject_GetBuffer(data, &b, PyBUF_C_CONTIGUOUS) < 0) {
-        if (PyErr_ExceptionMatches(PyExc_TypeError))
-            PyErr_Format(HORUSP_TYPE_ERROR,
-                         "data must be bytes or another contiguous buffer, not %.100s",
-                         Py_TYPE(data)->tp_name);
+    if (!horusp_buffer(data, PyBUF_C_CONTIGUOUS, &b))
         return false;
-    }
     uint64_t bytes = horus_tensor_numel(&f->t) * horus_dtype_bytes((horus_dtype)f->t.dtype);
     horusp_hold *hold = horusp_write_begin(f);
     bool ok = hold != NULL;
@@ -2866,7 +2948,7 @@ static PyObject *horusp_save(PyObject *self, PyObject *path, horusp_writer_of wr
 {
     horusp_frame *f = (horusp_frame *)self;
     PyObject *bytes = NULL;
-    if (!horusp_live(f) || !PyUnicode_FSConverter(path, &bytes))
+    if (!horusp_live(f) || !horusp_path_bytes(path, &bytes))
         return NULL;
     if (!horusp_live(f)) { /* the path's __fspath__ may have released it */
         Py_DECREF(bytes);
@@ -2896,15 +2978,20 @@ static PyObject *horusp_image_save(PyObject *self, PyObject *path)
     return horusp_save(self, path, horusp_image_write);
 }
 HORUSP_ONE(horusp_image_save, "save", "path")
-/* What a notebook shows. */
+/* What a notebook shows: by way of a file in TMPDIR, or in /tmp where that is unset or of no use. */
 static PyObject *horusp_png(PyObject *self, horusp_writer_of write_it)
 {
-    char path[] = "/tmp/horus.XXXXXX.png";
-    int fd = mkstemps(path, 4);
+    const char *folders[2] = {getenv("TMPDIR"), "/tmp"};
+    char path[4096];
+    int fd = -1;
+    for (int i = 0; fd < 0 && i < 2; i++)
+        if (folders[i] && folders[i][0] &&
+            snprintf(path, sizeof path, "%s/horus.XXXXXX.png", folders[i]) < (int)sizeof path)
+            fd = mkstemps(path, 4);
     if (fd < 0)
         return horusp_os_error(errno, Py_None);
     (void)close(fd);
-    PyObject *name = PyUnicode_FromString(path),
+    PyObject *name = PyUnicode_DecodeFSDefault(path),
              *done = name ? horusp_save(self, name, write_it) : NULL;
     PyObject *out = NULL;
     if (done) {
@@ -3383,8 +3470,12 @@ static PyObject *horusp_depth_set(PyObject *self, PyObject *const *args, Py_ssiz
     horus_depth d = horusp_depth(f);
     double units = d.dtype == HORUS_F32 ? metres : metres / f->scale;
     if (d.dtype == HORUS_U16 && !d.readonly && !(units >= 0 && units < 65535.5)) {
-        PyErr_Format(HORUSP_VALUE_ERROR,
-                     "%R m cannot be stored: uint16 millimetres are 0 to 65.535", v[2]);
+        horusp_refuse(HORUSP_VALUE_ERROR,
+                      "%R m cannot be stored: uint16 millimetres are 0 to 65.535", v[2]);
+        return NULL;
+    }
+    if (d.dtype == HORUS_F32 && !d.readonly && !horusi_value_fits(units, HORUS_F32)) {
+        horusp_refuse(horusp.overflow_error, "%R m is beyond the range of float32 (3.4e38)", v[2]);
         return NULL;
     }
     d.scale = 1;
@@ -3680,6 +3771,7 @@ static PyObject *horusp_reduced(PyObject *self, PyObject *const *args, Py_ssize_
     static const char *const names[] = {"axis",     "axis",    "dtype", "out",
                                         "keepdims", "initial", "where"};
     PyObject *v[COUNT], *r = NULL, *a = NULL, *out = NULL;
+    horusp_hold *written = NULL; /* out='s, if it is ours */
     if (!horusp_args(sig, args, nargs, kw, v))
         return NULL;
     bool by_dim = v[DIM] && v[DIM] != Py_None, by_axis = v[AXIS] && v[AXIS] != Py_None;
@@ -3699,10 +3791,8 @@ static PyObject *horusp_reduced(PyObject *self, PyObject *const *args, Py_ssize_
             continue;
         PyObject *value = horusp_operand(v[i]); /* where= and out= may be ours */
         if (value && i == OUT) {
-            if (horusp_is_frame(v[i]) && horusp_is_read_only((horusp_frame *)v[i])) {
-                (void)horusp_read_only();
+            if (horusp_is_frame(v[i]) && !(written = horusp_write_begin((horusp_frame *)v[i])))
                 Py_CLEAR(value);
-            }
             out = v[i];
         }
         ok = value && PyDict_SetItemString(options, names[i], value) == 0;
@@ -3710,6 +3800,8 @@ static PyObject *horusp_reduced(PyObject *self, PyObject *const *args, Py_ssize_
     }
     if (ok)
         r = PyObject_Call(function, one, options);
+    if (written)
+        horusp_write_end(written);
     Py_XDECREF(one);
     Py_XDECREF(options);
     Py_XDECREF(function);
@@ -3819,8 +3911,7 @@ static PyObject *horusp_tensor_from_descriptor(PyObject *type, PyObject *const *
     horus_tensor t;
     (void)type;
     if (!horusp_args(&horusp_sig_from_descriptor, args, nargs, kw, v) ||
-        !horusp_int(v[0], "pool_id", 0, UINT32_MAX, &id) ||
-        PyObject_GetBuffer(v[1], &b, PyBUF_SIMPLE) < 0)
+        !horusp_int(v[0], "pool_id", 0, UINT32_MAX, &id) || !horusp_buffer(v[1], PyBUF_SIMPLE, &b))
         return NULL;
     horus_result r = horus_tensor_from_descriptor(&t, NULL, b.buf, (size_t)b.len);
     PyBuffer_Release(&b);
@@ -6016,7 +6107,7 @@ static PyObject *horusp_message_new(PyObject *cls, const void *data, size_t byte
     horusp_block *block = NULL;
     const char *unfit = NULL;
     if (!c)
-        return PyErr_Format(HORUSP_TYPE_ERROR, "not a message class: %R", cls);
+        return horusp_refuse(HORUSP_TYPE_ERROR, "not a message class: %R", cls);
     if (bytes < c->size || bytes > UINT32_MAX || (bytes > c->size && c->variables == 0))
         return PyErr_Format(HORUSP_VALUE_ERROR, "%s is %s%u bytes, not %zu", c->horus->name,
                             c->variables ? "at least " : "", (unsigned)c->size, bytes);
@@ -6235,7 +6326,7 @@ static PyObject *horusp_message_to_bytes(PyObject *self, PyObject *unused)
 static PyObject *horusp_message_from_bytes(PyObject *cls, PyObject *data)
 {
     Py_buffer view;
-    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
+    if (!horusp_buffer(data, PyBUF_SIMPLE, &view))
         return NULL;
     PyObject *o = horusp_message_new(cls, view.buf, (size_t)view.len);
     size_t end = o ? ((horusp_message *)o)->cls->size : 0; /* nothing may follow the last array */
@@ -6345,7 +6436,7 @@ static const horusp_where *horusp_variable_named(PyObject *self, PyObject *name)
     if (p && p->count == 0)
         return p;
     if (!PyErr_Occurred())
-        PyErr_Format(HORUSP_TYPE_ERROR, "%s has no variable field %R", c->horus->name, name);
+        horusp_refuse(HORUSP_TYPE_ERROR, "%s has no variable field %R", c->horus->name, name);
     return NULL;
 }
 static PyObject *horusp_message_count(PyObject *self, PyObject *name)
@@ -8471,9 +8562,9 @@ static int horusp_parse_field(horus_field *out, PyObject *name, PyObject *type)
     c = horusp_class_of(elem);
     if (c) {
         if (c->variables || c->depth > 14) {
-            PyErr_Format(HORUSP_VALUE_ERROR, "field %R: %s %s and cannot be nested", name,
-                         c->horus->name,
-                         c->variables ? "has variable fields" : "is nested too deep already");
+            horusp_refuse(HORUSP_VALUE_ERROR, "field %R: %s %s and cannot be nested", name,
+                          c->horus->name,
+                          c->variables ? "has variable fields" : "is nested too deep already");
             return -1;
         }
         out->nested = c->horus;
@@ -8504,35 +8595,32 @@ static int horusp_parse_field(horus_field *out, PyObject *name, PyObject *type)
             return 0;
         }
     }
-    PyErr_Format(HORUSP_VALUE_ERROR,
-                 "field %R: %R is no type; wanted 'float32', 'int16[4]', 'uint8[]', 'text[64]', "
-                 "'bool', a message class, [a message class] and the like",
-                 name, type);
+    horusp_refuse(HORUSP_VALUE_ERROR,
+                  "field %R: %R is no type; wanted 'float32', 'int16[4]', 'uint8[]', 'text[64]', "
+                  "'bool', a message class, [a message class] and the like",
+                  name, type);
     return -1;
 }
 
-static PyObject *horusp_message_define(PyObject *module, PyObject *args, PyObject *kwargs)
+/* name: a str and of no subclass, whose methods could run anything. */
+static PyObject *horusp_message_defined(PyObject *name, PyObject *kwargs)
 {
-    PyObject *name, *key, *value, *result = NULL;
+    PyObject *key, *value, *result = NULL;
     Py_ssize_t at = 0;
     uint32_t n = 0, most = 1;
     uint64_t size = 0;
     horus_field *f = NULL;
     horus_type *type = NULL;
     char *class_name = NULL, *topic = NULL;
-    (void)module;
-    if (!PyArg_ParseTuple(args, "U:message", &name) ||
-        (kwargs && !PyArg_ValidateKeywordArguments(kwargs)))
-        return NULL;
     Py_ssize_t fields = kwargs ? PyDict_Size(kwargs) : 0;
     PyObject *stamp = kwargs ? PyDict_GetItemString(kwargs, "timestamp_ns") : NULL;
     bool added = stamp == NULL, bare = stamp == Py_None;
     fields -= bare;
     if (!PyUnicode_IsIdentifier(name) || !PyUnicode_IS_ASCII(name) ||
         PyUnicode_GET_LENGTH(name) > 63)
-        return PyErr_Format(HORUSP_VALUE_ERROR,
-                            "a message's name is an ASCII identifier of at most 63 bytes, not %R",
-                            name);
+        return horusp_refuse(HORUSP_VALUE_ERROR,
+                             "a message's name is an ASCII identifier of at most 63 bytes, not %R",
+                             name);
     if (fields < 1 || fields >= HORUSP_PARAMS)
         return PyErr_Format(HORUSP_VALUE_ERROR, "message %U: %zd fields; 1 to %d are allowed", name,
                             fields, HORUSP_PARAMS - 1);
@@ -8547,11 +8635,7 @@ static PyObject *horusp_message_define(PyObject *module, PyObject *args, PyObjec
                                   "message %U: the module has a class of that name: choose another",
                                   name)
                    : NULL;
-    if (horusp_users == sizeof horusp_user / sizeof horusp_user[0])
-        return PyErr_Format(horusp.by_code[-HORUS_E_LIMIT],
-                            "message %U: this process has made %u types already", name,
-                            (unsigned)horusp_users);
-    f = PyMem_Calloc((size_t)fields + added, sizeof *f);
+    f = PyMem_Calloc((size_t)fields + bare + added, sizeof *f);
     type = PyMem_Calloc(1, sizeof *type);
     Py_INCREF(name);
     class_name = horusp_keep(name);
@@ -8578,10 +8662,10 @@ static PyObject *horusp_message_define(PyObject *module, PyObject *args, PyObjec
             taken |= PyUnicode_CompareWithASCIIString(key, d->ml_name) == 0;
         if (taken || !PyUnicode_IsIdentifier(key) || PyUnicode_GET_LENGTH(key) > 63 ||
             !PyUnicode_IS_ASCII(key)) {
-            PyErr_Format(HORUSP_VALUE_ERROR,
-                         "message %U: %R cannot be a field: an ASCII identifier of at most 63 "
-                         "bytes without a leading underscore, and no method's name",
-                         name, key);
+            horusp_refuse(HORUSP_VALUE_ERROR,
+                          "message %U: %R cannot be a field: an ASCII identifier of at most 63 "
+                          "bytes without a leading underscore, and no method's name",
+                          name, key);
             goto failed;
         }
         if (horusp_parse_field(&f[n], key, value) < 0)
@@ -8604,6 +8688,13 @@ static PyObject *horusp_message_define(PyObject *module, PyObject *args, PyObjec
         }
     }
     size = (size + most - 1) / most * most;
+    /* From here on until the place is taken nothing runs that could make another message. */
+    if (horusp_users == sizeof horusp_user / sizeof horusp_user[0]) {
+        PyErr_Format(horusp.by_code[-HORUS_E_LIMIT],
+                     "message %U: this process has made %u types already", name,
+                     (unsigned)horusp_users);
+        goto failed;
+    }
     horusp_user[horusp_users].field = f;
     horusp_user[horusp_users].fields = n;
     *type = (horus_type){class_name, topic, horusp_user_function[horusp_users], (uint32_t)size,
@@ -8619,13 +8710,13 @@ static PyObject *horusp_message_define(PyObject *module, PyObject *args, PyObjec
         Py_XINCREF(result);
         goto failed;
     }
+    horusp_users++; /* taken, even if the class fails: its fields are known to a horus_type */
     PyObject *globals = PyEval_GetGlobals(); /* the caller's: for pickling */
     PyObject *word = PyUnicode_FromString("__name__");
     PyObject *where = globals && word ? PyDict_GetItemWithError(globals, word) : NULL;
     Py_XDECREF(word);
     const char *from = where && PyUnicode_Check(where) ? PyUnicode_AsUTF8(where) : NULL;
     PyErr_Clear();
-    horusp_users++; /* taken, even if the class fails: its fields are known to a horus_type */
     horusp_class *c = horusp_class_new(type, NULL, from ? from : "__main__", added);
     if (c) {
         c->bare = bare;
@@ -8642,6 +8733,17 @@ failed:
     PyMem_Free(class_name);
     PyMem_Free(topic);
     return result;
+}
+static PyObject *horusp_message_define(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    PyObject *name;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "U:message", &name) ||
+        (kwargs && !PyArg_ValidateKeywordArguments(kwargs)) || !(name = PyUnicode_FromObject(name)))
+        return NULL;
+    PyObject *made = horusp_message_defined(name, kwargs);
+    Py_DECREF(name);
+    return made;
 }
 /* A message of a class that was pickled with its definition, which is made if nobody has. */
 static PyObject *horusp_made(PyObject *definition)
@@ -8668,7 +8770,7 @@ static PyObject *horusp_made(PyObject *definition)
             const char *s = horusp_utf8(of, NULL);
             type = s ? horusp_ref(horusp_message_class_by_name(s + 1)) : NULL;
             if (!type && !PyErr_Occurred())
-                PyErr_Format(HORUSP_VALUE_ERROR, "there is no message %R", of);
+                horusp_refuse(HORUSP_VALUE_ERROR, "there is no message %R", of);
         } else {
             type = horusp_ref(of);
         }
@@ -8914,8 +9016,8 @@ static bool horusp_timeout(PyObject *o, int64_t *ns)
     if (!horusp_double(o, "timeout", &s))
         return false;
     if (!(s >= 0)) {
-        PyErr_Format(horusp.by_code[-HORUS_E_ARG],
-                     "timeout must be 0 or more seconds, or None, not %R", o);
+        horusp_refuse(horusp.by_code[-HORUS_E_ARG],
+                      "timeout must be 0 or more seconds, or None, not %R", o);
         return false;
     }
     *ns = s * 1e9 < 9.2e18 ? (int64_t)(s * 1e9) : HORUS_FOREVER;
@@ -9164,15 +9266,6 @@ static int horusp_send_ready(horusp_sending *s, int64_t timeout_ns)
     if (s->slot.pool)
         (void)horus_frame_release(&s->slot);
     return r;
-}
-static bool horusp_is_ndarray(PyObject *o)
-{
-    static PyTypeObject *type; /* known once NumPy was used */
-    if (!type && horusp.np)
-        type = (PyTypeObject *)horusp.np[HORUSP_NP_ARRAY_TYPE];
-    if (type)
-        return PyObject_TypeCheck(o, type);
-    return strcmp(Py_TYPE(o)->tp_name, "numpy.ndarray") == 0;
 }
 static int horusp_send_message(horusp_topic *o, PyObject *m, int64_t timeout_ns);
 
@@ -9687,9 +9780,11 @@ static PyObject *horusp_wait_many(PyObject *module, PyObject *const *args, Py_ss
     (void)module;
     if (!horusp_args(&sig, args, nargs, kw, v) || !horusp_timeout(v[1], &ns))
         return NULL;
-    PyObject *list = Py_TYPE(v[0]) == &horusp_topic_type
-                         ? PyTuple_Pack(1, v[0]) /* it can be iterated */
-                         : PySequence_Tuple(v[0]);
+    PyObject *items = Py_TYPE(v[0]) == &horusp_topic_type
+                          ? PyTuple_Pack(1, v[0]) /* it can be iterated */
+                          : horusp_items(v[0], "topics must be a Topic or a sequence of Topics");
+    PyObject *list = items ? PySequence_Tuple(items) : NULL; /* of its own */
+    Py_XDECREF(items);
     if (!list)
         return NULL;
     size_t n = (size_t)PyTuple_GET_SIZE(list);
@@ -9740,8 +9835,8 @@ static bool horusp_policy(PyObject *o, horus_policy *out)
             *out = (horus_policy)i;
             return true;
         }
-    PyErr_Format(horusp.by_code[-HORUS_E_ARG],
-                 "policy must be \"overwrite\", \"reliable\" or \"queue\", not %R", o);
+    horusp_refuse(horusp.by_code[-HORUS_E_ARG],
+                  "policy must be \"overwrite\", \"reliable\" or \"queue\", not %R", o);
     return false;
 }
 static const horus_type *horusp_frame_type(PyObject *cls)
@@ -9786,7 +9881,7 @@ static bool horusp_topic_of(PyObject *x, PyObject **cls, const horus_type **type
     Py_XDECREF(module);
     if (!PyType_Check(x) || builtin) {
         PyErr_Clear();
-        PyErr_Format(
+        horusp_refuse(
             HORUSP_TYPE_ERROR,
             "Topic() takes a message class, Image, PointCloud, DepthImage, Tensor, a class of "
             "yours or a name, not %R",
@@ -9832,8 +9927,8 @@ static PyObject *horusp_topic_tp_new(PyTypeObject *type, PyObject *args, PyObjec
             PyErr_Format(HORUSP_TYPE_ERROR, "a topic's name must be a str, not %.100s",
                          Py_TYPE(asked)->tp_name);
     } else if (strlen(text) != (size_t)n || n >= HORUS_NAME_BYTES) {
-        PyErr_Format(horusp.by_code[-HORUS_E_NAME],
-                     "topic name %R: 1 to 96 of A-Z a-z 0-9 _ . : / -", asked);
+        horusp_refuse(horusp.by_code[-HORUS_E_NAME],
+                      "topic name %R: 1 to 96 of A-Z a-z 0-9 _ . : / -", asked);
     } else if ((!v[1] || v[1] == Py_None || horusp_int(v[1], "capacity", 1, 1 << 20, &capacity)) &&
                (!v[4] || v[4] == Py_None || horusp_policy(v[4], &d.policy)) &&
                (!v[5] || v[5] == Py_None || horusp_int(v[5], "history", 0, 1 << 20, &history)))
@@ -10393,9 +10488,21 @@ static PyObject *horusp_end_new(PyTypeObject *type, PyObject *args, PyObject *kw
     }
     return (PyObject *)e;
 }
+/* Nothing is changed in one: whoever closes a cycle around it can be cleared. */
+static int horusp_end_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    horusp_end *e = (horusp_end *)self;
+    Py_VISIT(e->topic);
+    Py_VISIT(e->msg_type);
+    Py_VISIT(e->capacity);
+    Py_VISIT(e->policy);
+    Py_VISIT(e->history);
+    return 0;
+}
 static void horusp_end_dealloc(PyObject *self)
 {
     horusp_end *e = (horusp_end *)self;
+    PyObject_GC_UnTrack(self);
     Py_CLEAR(e->topic);
     Py_CLEAR(e->msg_type);
     Py_CLEAR(e->capacity);
@@ -10418,7 +10525,8 @@ static PyTypeObject horusp_pub_type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "horus.Pub",
     .tp_basicsize = sizeof(horusp_end),
     .tp_dealloc = horusp_end_dealloc,
-    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_traverse = horusp_end_traverse,
     .tp_doc = "Pub(topic, msg_type=None, capacity=None, *, policy=None, history=None)\n--\n\n"
               "A topic that a Node publishes: arguments as Topic()'s.",
     .tp_new = horusp_end_new,
@@ -10428,7 +10536,8 @@ static PyTypeObject horusp_sub_type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "horus.Sub",
     .tp_basicsize = sizeof(horusp_end),
     .tp_dealloc = horusp_end_dealloc,
-    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_traverse = horusp_end_traverse,
     .tp_doc = "Sub(topic, msg_type=None, capacity=None, *, policy=None, history=None)\n--\n\n"
               "A topic that a Node subscribes to: arguments as Topic()'s.",
     .tp_new = horusp_end_new,
@@ -10460,24 +10569,24 @@ static bool horusp_node_parse(horusp_node *n, PyObject *spec, PyObject *list)
         return true;
     if (PyUnicode_Check(spec) || PyType_Check(spec) || horusp_is_end(spec))
         return horusp_node_declare(n, NULL, spec, list);
-    if (PyDict_Check(spec)) {
-        PyObject *key, *value;
-        Py_ssize_t at = 0;
-        while (ok && PyDict_Next(spec, &at, &key, &value))
-            ok = horusp_node_declare(n, key, value, list);
-        return ok;
-    }
-    if (!PyList_Check(spec) && !PyTuple_Check(spec)) {
+    if (!PyDict_Check(spec) && !PyList_Check(spec) && !PyTuple_Check(spec)) {
         PyErr_Format(HORUSP_TYPE_ERROR,
                      "pubs and subs are a name, a message class, horus.Pub, horus.Sub, a list of "
                      "these or a dict, not %.100s",
                      Py_TYPE(spec)->tp_name);
         return false;
     }
-    PyObject *items = PySequence_Tuple(spec);
-    for (Py_ssize_t i = 0; items && ok && i < PyTuple_GET_SIZE(items); i++)
-        ok = horusp_node_declare(n, NULL, PyTuple_GET_ITEM(items, i), list);
+    /* of its own: a class that is looked at may run code that changes theirs */
+    PyObject *pairs = PyDict_Check(spec) ? PyDict_Items(spec) : NULL;
+    PyObject *items = PyErr_Occurred() ? NULL : PySequence_Tuple(pairs ? pairs : spec);
+    for (Py_ssize_t i = 0; items && ok && i < PyTuple_GET_SIZE(items); i++) {
+        PyObject *item = PyTuple_GET_ITEM(items, i);
+        ok = pairs ? horusp_node_declare(n, PyTuple_GET_ITEM(item, 0), PyTuple_GET_ITEM(item, 1),
+                                         list)
+                   : horusp_node_declare(n, NULL, item, list);
+    }
     Py_XDECREF(items);
+    Py_XDECREF(pairs);
     return items && ok;
 }
 
@@ -10497,12 +10606,12 @@ static bool horusp_node_choice(PyObject *o, const char *what, const char *const 
             return true;
         }
     if (list == horusp_misses)
-        PyErr_Format(HORUSP_VALUE_ERROR,
-                     "%s must be \"warn\", \"skip\", \"safe_mode\" or \"stop\", not %R", what, o);
+        horusp_refuse(HORUSP_VALUE_ERROR,
+                      "%s must be \"warn\", \"skip\", \"safe_mode\" or \"stop\", not %R", what, o);
     else
-        PyErr_Format(HORUSP_VALUE_ERROR,
-                     "%s must be None, \"fatal\", \"restart\", \"skip\" or \"ignore\", not %R",
-                     what, o);
+        horusp_refuse(HORUSP_VALUE_ERROR,
+                      "%s must be None, \"fatal\", \"restart\", \"skip\" or \"ignore\", not %R",
+                      what, o);
     return false;
 }
 /* Seconds above 0, at most `most`; None is 0. */
@@ -10512,12 +10621,16 @@ static bool horusp_node_seconds(PyObject *o, const char *what, double most, int6
     *ns = 0;
     if (o == Py_None)
         return true;
+    if (PyBool_Check(o)) {
+        PyErr_Format(HORUSP_TYPE_ERROR, "%s must be a number of seconds, not %R", what, o);
+        return false;
+    }
     if (!horusp_double(o, what, &s))
         return false;
     if (!(s >= 1e-9 && s <= most)) {
-        PyErr_Format(HORUSP_VALUE_ERROR,
-                     "%s is in seconds, above 0 and at most %d, not %R (write 50 * horus.ms)", what,
-                     (int)most, o);
+        horusp_refuse(HORUSP_VALUE_ERROR,
+                      "%s is in seconds, above 0 and at most %d, not %R (write 50 * horus.ms)",
+                      what, (int)most, o);
         return false;
     }
     *ns = (int64_t)(s * 1e9 + 0.5);
@@ -10630,15 +10743,19 @@ static bool horusp_node_read(horusp_node *n, horus_node_desc *d, int64_t *watchd
     Py_ssize_t bytes = 0;
     const char *name = ok ? horusp_utf8(v[HORUSP_N_NAME], &bytes) : NULL;
     ok = ok && name;
-    if (ok && (bytes == 0 || bytes >= HORUS_NAME_BYTES || strlen(name) != (size_t)bytes)) {
-        PyErr_Format(horusp.by_code[-HORUS_E_NAME], "a node's name has 1 to 96 bytes, not %R",
-                     v[HORUSP_N_NAME]);
+    bool controls = false;
+    for (Py_ssize_t i = 0; ok && i < bytes; i++)
+        controls = controls || (unsigned char)name[i] < 0x20 || name[i] == 0x7f;
+    if (ok && (bytes == 0 || bytes >= HORUS_NAME_BYTES || controls)) {
+        horusp_refuse(horusp.by_code[-HORUS_E_NAME],
+                      "a node's name has 1 to 96 bytes and no control characters, not %R",
+                      v[HORUSP_N_NAME]);
         ok = false;
     }
     ok = ok && horusp_hertz(v[HORUSP_N_RATE], "rate", &d->rate_hz);
     if (ok && !(d->rate_hz >= 1e-6 && d->rate_hz <= 1e6)) {
-        PyErr_Format(HORUSP_VALUE_ERROR, "rate must be above 0 (0.000001 to 1000000 Hz), not %R",
-                     v[HORUSP_N_RATE]);
+        horusp_refuse(HORUSP_VALUE_ERROR, "rate must be above 0 (0.000001 to 1000000 Hz), not %R",
+                      v[HORUSP_N_RATE]);
         ok = false;
     }
     ok = ok && horusp_int(v[HORUSP_N_ORDER], "order", INT32_MIN, INT32_MAX, &order) &&
@@ -10864,6 +10981,7 @@ static horus_result horusp_on_tick(void *user, horus_tick *t)
     horus_result result = HORUS_OK;
     if (!horusp_take_lock())
         return HORUS_E_DETACHED;
+    horusi_tick_waited(t); /* for the GIL: that is no work of this node's */
     PyObject *f = n->tick ? horusp_ref(n->tick) : horusp_ref(Py_None);
     const horus_tick *outer = horusp_tick;
     uint64_t began = horusi_now();
@@ -10938,6 +11056,23 @@ static PyObject *horusp_node_send(PyObject *self, PyObject *const *args, Py_ssiz
     Py_DECREF(t);
     return horusp_sent(r);
 }
+/* In a tick by real time: when the message was sent that is received next; else, or not known, 0. */
+static uint64_t horusp_next_ns(const horusp_node *n, horusp_topic *t)
+{
+    horus_info info;
+    horus_scheduler *s = n->now ? n->now->scheduler : NULL;
+    if (!s || s->clock.now || !t->handle || horusi_taped() ||
+        horus_topic_peek(t->handle, NULL, 0, &info) != HORUS_OK)
+        return 0;
+    return info.publish_ns;
+}
+/* And it was received: its age is of the tick's. */
+static void horusp_used(const horusp_node *n, uint64_t publish_ns)
+{
+    horus_tick *t;
+    memcpy(&t, &n->now, sizeof t);
+    horus_tick_used(t, publish_ns);
+}
 static PyObject *horusp_node_recv(PyObject *self, PyObject *key)
 {
     horusp_node *n = (horusp_node *)self;
@@ -10946,7 +11081,10 @@ static PyObject *horusp_node_recv(PyObject *self, PyObject *key)
     if (!t)
         return NULL;
     Py_INCREF(t);
+    uint64_t sent_ns = horusp_next_ns(n, t);
     int r = horusp_recv(t, HORUS_NO_WAIT, false, &message);
+    if (r > 0)
+        horusp_used(n, sent_ns);
     n->got += r > 0;
     Py_DECREF(t);
     return horusp_or_none(r, message);
@@ -10958,7 +11096,10 @@ static PyObject *horusp_node_recv_all(PyObject *self, PyObject *key)
     if (!t)
         return NULL;
     Py_INCREF(t);
+    uint64_t sent_ns = horusp_next_ns(n, t);
     PyObject *list = horusp_topic_recv_all((PyObject *)t, NULL);
+    if (list && PyList_GET_SIZE(list) > 0)
+        horusp_used(n, sent_ns);
     n->got += list ? (uint64_t)PyList_GET_SIZE(list) : 0;
     Py_DECREF(t);
     return list;
@@ -11069,7 +11210,10 @@ static int horusp_node_traverse(PyObject *self, visitproc visit, void *arg)
 {
     horusp_node *n = (horusp_node *)self;
     Py_VISIT(n->dict);
-    Py_VISIT(n->topics);
+    Py_VISIT(n->topics); /* a dict and lists: the collector clears them themselves */
+    Py_VISIT(n->pubs);
+    Py_VISIT(n->subs);
+    Py_VISIT(n->on);
     Py_VISIT(n->data);
     Py_VISIT(n->tick);
     Py_VISIT(n->init);
@@ -11160,8 +11304,9 @@ static PyTypeObject horusp_node_type = {
         "pubs, subs: a name, a message class, Pub, Sub, a list of these, or a dict of name to "
         "class. "
         "Undeclared topics are made at first use.\n"
-        "budget (at most 1), deadline (at most 5): seconds that a tick may take, and from when it "
-        "was due "
+        "budget (at most 1), deadline (at most 5): seconds that a tick may take, from when it has "
+        "the "
+        "GIL (the wait for that is in \"wake_latency\"), and from when it was due "
         "to its end; on_miss: \"warn\", \"skip\" (leave out the next tick), \"safe_mode\" (call "
         "enter_safe_state once per episode) or \"stop\".\n"
         "failure_policy: after an exception: None (log it and go on), \"fatal\" (stop), "
@@ -11172,7 +11317,9 @@ static PyTypeObject horusp_node_type = {
         "has a "
         "message, on a thread of its own. Neither goes with the other, or with an async tick.\n"
         "priority (SCHED_FIFO 1 to 99, with rt=True), core (processor): of compute and on nodes.\n"
-        "watchdog: seconds after which a tick that still runs is a miss, if no budget is given.\n"
+        "watchdog: seconds after which a tick that still runs is a miss, if no budget is given. "
+        "What is "
+        "seen while it runs is told once the tick lets other threads run.\n"
         "default_capacity: of topics that say nothing (frames keep 8).",
     .tp_new = horusp_node_new,
     .tp_init = horusp_node_init,
@@ -11594,7 +11741,8 @@ static bool horusp_scheduler_open(horusp_scheduler *s)
 {
     horus_result r = horus_scheduler_open(&s->handle, &s->desc);
     if (r == HORUS_OK)
-        s->handle->thread_ends = horusp_thread_ends, s->handle->look = horusp_look;
+        s->handle->thread_ends = horusp_thread_ends, s->handle->look = horusp_look,
+        s->handle->waits = true;
     for (Py_ssize_t i = 0; r == HORUS_OK && i < PyList_GET_SIZE(s->nodes); i++) {
         horusp_node *n = (horusp_node *)PyList_GET_ITEM(s->nodes, i);
         horus_node_desc d;
@@ -11664,14 +11812,14 @@ static PyObject *horusp_scheduler_new(PyTypeObject *type, PyObject *args, PyObje
     if (!horusp_args_tuple(&sig, args, kw, v) || (v[0] && !horusp_hertz(v[0], "tick_rate", &rate)))
         return NULL;
     if (!(rate >= 1e-6 && rate <= 1e6)) {
-        PyErr_Format(HORUSP_VALUE_ERROR,
-                     "tick_rate must be above 0 (0.000001 to 1000000 Hz), not %R", v[0]);
+        horusp_refuse(HORUSP_VALUE_ERROR,
+                      "tick_rate must be above 0 (0.000001 to 1000000 Hz), not %R", v[0]);
         return NULL;
     }
     bool earliest =
         v[1] && PyUnicode_Check(v[1]) && PyUnicode_CompareWithASCIIString(v[1], "deadline") == 0;
     if (v[1] && PyUnicode_Check(v[1]) && !earliest) {
-        PyErr_Format(HORUSP_VALUE_ERROR, "rt must be True, False or \"deadline\", not %R", v[1]);
+        horusp_refuse(HORUSP_VALUE_ERROR, "rt must be True, False or \"deadline\", not %R", v[1]);
         return NULL;
     }
     int rt = v[1] ? PyObject_IsTrue(v[1]) : 0, logical = v[2] ? PyObject_IsTrue(v[2]) : 0;
@@ -11722,7 +11870,7 @@ static PyObject *horusp_scheduler_new(PyTypeObject *type, PyObject *args, PyObje
         if (!name)
             return NULL;
         if (strlen(name) != (size_t)bytes || bytes >= HORUS_NAME_BYTES) {
-            PyErr_Format(horusp.by_code[-HORUS_E_NAME], "not a scheduler's name: %R", v[5]);
+            horusp_refuse(horusp.by_code[-HORUS_E_NAME], "not a scheduler's name: %R", v[5]);
             return NULL;
         }
     }
@@ -11735,8 +11883,7 @@ static PyObject *horusp_scheduler_new(PyTypeObject *type, PyObject *args, PyObje
         tape = PyBytes_FromString(file);
         if (!tape)
             return NULL;
-    } else if ((records || replays) && !PyUnicode_FSConverter(replays ? v[10] : v[9], &tape)) {
-        (void)horusp_ours();
+    } else if ((records || replays) && !horusp_path_bytes(replays ? v[10] : v[9], &tape)) {
         return NULL;
     }
     horusp_scheduler *s = (horusp_scheduler *)type->tp_alloc(type, 0);
@@ -11845,8 +11992,8 @@ static horusp_node *horusp_scheduler_known(horusp_scheduler *s, PyObject *name)
 {
     horusp_node *n = horusp_scheduler_live(s) ? horusp_scheduler_find(s, name) : NULL;
     if (!n && !PyErr_Occurred())
-        PyErr_Format(horusp.by_code[-HORUS_E_NOT_FOUND], "scheduler %s has no node %R",
-                     s->handle->name, name);
+        horusp_refuse(horusp.by_code[-HORUS_E_NOT_FOUND], "scheduler %s has no node %R",
+                      s->handle->name, name);
     return n;
 }
 static PyObject *horusp_scheduler_add(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
@@ -11867,7 +12014,7 @@ static PyObject *horusp_scheduler_add(PyObject *self, PyObject *const *args, Py_
     horus_node_desc d;
     int64_t watchdog;
     if (n->scheduler) {
-        PyErr_Format(HORUSP_VALUE_ERROR, "node %R was added to a scheduler already", v[0]);
+        horusp_refuse(HORUSP_VALUE_ERROR, "node %R was added to a scheduler already", v[0]);
         return NULL;
     }
     if ((v[1] && v[1] != Py_None && PyObject_SetAttrString(v[0], "order", v[1]) < 0) ||
@@ -11911,15 +12058,8 @@ static bool horusp_node_stats(horusp_node *n, horus_node_stats *out, horus_sched
     memset(all, 0, sizeof *all);
     horus_scheduler *s = horusp_scheduler_handle(n->scheduler);
     if (!s || !s->block || n->index >= s->block_nodes)
-        return true; /* has not run */
-    horus_node_stats *list = PyMem_Malloc((n->index + 1) * sizeof *list);
-    if (!list) {
-        PyErr_NoMemory();
-        return false;
-    }
-    horus_result r = horus_scheduler_get_stats(s, all, list, n->index + 1, NULL);
-    *out = list[n->index];
-    PyMem_Free(list);
+        return true;                                                   /* has not run */
+    horus_result r = horusi_get_stats(s, n->index, all, out, 1, NULL); /* its own alone */
     return r == HORUS_OK || horusp_error(r);
 }
 
@@ -12081,7 +12221,7 @@ static bool horusp_duration(PyObject *o, int64_t *ns)
     if (!horusp_double(o, "duration", &seconds))
         return false;
     if (!(seconds >= 0)) {
-        PyErr_Format(HORUSP_VALUE_ERROR, "duration must be 0 or more seconds, or None, not %R", o);
+        horusp_refuse(HORUSP_VALUE_ERROR, "duration must be 0 or more seconds, or None, not %R", o);
         return false;
     }
     *ns = seconds < 9e9 ? (int64_t)(seconds * 1e9 + 0.5) : HORUS_FOREVER;
@@ -12736,7 +12876,7 @@ static PyObject *horusp_rate_new(PyTypeObject *type, PyObject *args, PyObject *k
     if (!horusp_args_tuple(&sig, args, kw, v) || !horusp_hertz(v[0], "hz", &hz))
         return NULL;
     if (!(hz >= 1e-6 && hz <= 1e6)) {
-        PyErr_Format(HORUSP_VALUE_ERROR, "hz must be above 0 (0.000001 to 1000000), not %R", v[0]);
+        horusp_refuse(HORUSP_VALUE_ERROR, "hz must be above 0 (0.000001 to 1000000), not %R", v[0]);
         return NULL;
     }
     horusp_rate *r = (horusp_rate *)type->tp_alloc(type, 0);

@@ -5,6 +5,7 @@ import errno
 import gc
 import importlib.util
 import inspect
+import math
 import os
 import pathlib
 import pickle
@@ -117,6 +118,28 @@ class Images(unittest.TestCase):
         with self.assertRaises(ValueError):
             horus.Image.from_numpy(np.zeros((0, 4), np.uint8))
 
+    def test_a_picture_for_notebooks_goes_by_way_of_tmpdir(self):
+        image, old = horus.Image(2, 2), os.environ.get("TMPDIR")
+        try:
+            image._repr_png_()
+        except RuntimeError as error:  # built without stb_image_write
+            self.assertIn("stb_image_write", str(error))
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            os.utime(folder, ns=(0, 0))
+            try:
+                os.environ["TMPDIR"] = folder
+                self.assertEqual(image._repr_png_()[:4], b"\x89PNG")
+                self.assertNotEqual(os.stat(folder).st_mtime_ns, 0)  # a file came
+                self.assertEqual(os.listdir(folder), [])  # and went
+                for other in (os.path.join(folder, "none"), "/" + "a" * 5000, ""):
+                    os.environ["TMPDIR"] = other
+                    self.assertEqual(image._repr_png_()[:4], b"\x89PNG")
+            finally:
+                os.environ.pop("TMPDIR")
+                if old is not None:
+                    os.environ["TMPDIR"] = old
+
     def test_pictures(self):
         import tempfile
         with tempfile.TemporaryDirectory() as folder:
@@ -182,6 +205,27 @@ class CloudsAndDepth(unittest.TestCase):
                 bad()
         with self.assertRaises(TypeError):
             horus.DepthImage.from_numpy(np.zeros((2, 2), "i4"))
+
+
+    def test_what_float32_cannot_hold_is_refused(self):
+        depth, image, colour = horus.DepthImage(2, 2), horus.Image(2, 2, "mono32f"), horus.Image(2, 2, "rgb32f")
+        most = float(np.finfo("f4").max)
+        ways = {"set_depth": lambda v: depth.set_depth(0, 0, v), "set_pixel": lambda v: image.set_pixel(0, 0, v),
+                "fill": image.fill, "a channel": lambda v: colour.set_pixel(1, 1, [0, v, 0])}
+        for name, way in ways.items():
+            for value in (1e39, -1e39, 3.4028235677973366e38, 1e308, 10**39):
+                with self.subTest(name, value=value), self.assertRaises(OverflowError) as caught:
+                    way(value)
+                self.assertIsInstance(caught.exception, horus.Error)
+            for value in (most, -most, 3.4028235677973362e38, math.inf, -math.inf, math.nan, 1e-60):
+                way(value)
+        image.fill(math.inf)
+        depth.set_depth(1, 1, most)
+        self.assertEqual((image.pixel(1, 1), depth.get_depth(1, 1)), ([math.inf], most))
+        with np.errstate(over="ignore"):  # arrays follow NumPy's own rule
+            self.assertEqual(horus.DepthImage.from_numpy(np.full((1, 1), 1e300)).get_depth(0, 0), math.inf)
+        with self.assertWarnsRegex(RuntimeWarning, "overflow"):
+            horus.DepthImage.from_numpy(np.full((1, 1), 1e300))
 
 
 class Common(unittest.TestCase):
@@ -692,6 +736,43 @@ class Lifetimes(unittest.TestCase):
         self.assertTrue(horus.audit()["balanced"])
 
 
+    def test_arrays_that_numpy_asks_for_give_their_slot_back(self):
+        def slots():
+            gc.collect()
+            return horus.TensorPool().stats()["allocated_slots"]
+        routes = {
+            "the same dtype": lambda f: f.__array__(np.uint8), "another": lambda f: f.__array__(np.float64),
+            "no copy": lambda f: f.__array__(np.uint8, copy=False), "a copy": lambda f: f.__array__(np.uint8, copy=True),
+            "no dtype": lambda f: f.__array__(), "a plain copy": lambda f: f.__array__(copy=True),
+            "asarray": lambda f: np.asarray(f, dtype=np.uint8), "array": lambda f: np.array(f, dtype=np.uint8),
+            "to_numpy": lambda f: f.to_numpy(copy=True)}
+        for name, route in routes.items():
+            with self.subTest(name):
+                frame = horus.Image(4, 4)
+                holds, before = frame.refcount, slots()
+                for _ in range(20):
+                    route(frame)
+                    route(horus.Image(4, 4))
+                self.assertEqual((frame.refcount, slots()), (holds, before))
+        with self.assertRaises(ValueError):
+            horus.Image(4, 4).__array__(np.float64, copy=False)
+
+    def test_a_copy_argument_that_raises_or_releases(self):
+        class Copy:
+            def __init__(self, act):
+                self.act = act
+            def __bool__(self):
+                return self.act()
+        frame, seen = horus.Image(2, 2), []
+        frame.release()
+        self.assertRaises(ZeroDivisionError, frame.__array__, None, Copy(lambda: 1 // 0))
+        with self.assertRaises(horus.ClosedError) as caught:
+            frame.__array__(None, Copy(lambda: seen.append(sys.exc_info()[0]) or True))
+        self.assertEqual((seen, caught.exception.__context__), ([None], None))
+        frame = horus.Image(2, 2)
+        self.assertRaises(horus.ClosedError, frame.__array__, None, Copy(lambda: frame.release() or True))
+
+
 class ReadOnly(unittest.TestCase):
     def sent(self):
         topic = horus.Topic("readonly")
@@ -887,6 +968,21 @@ for n in range(12):
             self.assertEqual((done.returncode, done.stderr), (0, ""), call)
 
 
+    def test_what_from_torch_calls_may_return_itself(self):
+        class Source:
+            def detach(self):
+                return self
+            cpu = resolve_conj = resolve_neg = detach
+            def __dlpack__(self, **keywords):
+                return horus.Tensor([3, 4]).__dlpack__()
+        source = Source()
+        for taken in (horus.Tensor, horus.PointCloud, horus.DepthImage):
+            before = sys.getrefcount(source)
+            for _ in range(50):
+                taken.from_torch(source)
+            self.assertEqual(sys.getrefcount(source), before, taken)
+
+
 class Exchange(unittest.TestCase):
     """DLPack's table of C functions, which kernels call."""
 
@@ -1040,7 +1136,7 @@ class Exchange(unittest.TestCase):
                          (x.foreign(deleted, x.prototype([2], 5, 64, data=data)), BufferError),
                          (x.foreign(deleted, x.prototype([2], lanes=2, data=data)), BufferError),
                          (x.foreign(deleted, x.prototype([2], device=(2, 0), data=data)), BufferError),
-                         (x.foreign(deleted, x.prototype([1] * 9, data=data)), BufferError),
+                         (x.foreign(deleted, x.prototype([1] * 9, data=data)), ValueError),
                          (x.foreign(deleted, x.prototype([-1], data=data)), ValueError),
                          (x.foreign(deleted, x.prototype([2])), ValueError)):
             with self.assertRaises(error):
@@ -1322,6 +1418,31 @@ class Arguments(unittest.TestCase):
         for number, tensor in ((31, mine), (7, mine), (1, other), (32, other)):
             with self.assertRaisesRegex(ValueError, "pool"):
                 horus.Tensor.from_descriptor(number, tensor.to_descriptor())
+
+
+    def test_what_a_value_raises_is_ours(self):
+        huge, image = 10**5000, horus.Image(2, 2)
+        odd = memoryview(bytes(24))[::2]
+
+        def time(value):
+            image.timestamp_ns = value
+        for kind, call, *args in (
+                (TypeError, horus.Tensor, None), (TypeError, horus.Tensor, 1.5), (TypeError, horus.Tensor([2]).reshape, None),
+                (TypeError, image.fill, None), (TypeError, image.set_pixel, 0, 0, None), (TypeError, image.save, None),
+                (ValueError, image.save, "a\0b.png"), (TypeError, image.copy_from, "text"),
+                (TypeError, horus.Image.from_bytes, 5, 2, 2), (BufferError, horus.Image.from_bytes, odd, 2, 2),
+                (BufferError, horus.CmdVel.from_bytes, odd), (BufferError, horus.Tensor.from_descriptor, 1, odd),
+                (TypeError, horus.Tensor.from_descriptor, 1, "a"), (TypeError, horus.CmdVel.from_bytes, "a"),
+                (TypeError, horus.wait, 5), (ValueError, horus.Image, huge, 1), (ValueError, horus.Image, -huge, 1),
+                (ValueError, horus.Tensor, [huge]), (ValueError, horus.Topic, "huge", huge), (ValueError, time, -huge),
+                (ValueError, time, huge), (ValueError, horus.Image(2, 2).pixel, huge, 0), (TypeError, horus.Topic, huge),
+                (ValueError, horus.Rate, huge), (ValueError, horus.Image, 2, 2, "a" * 5000),
+                (TypeError, horus.Topic, 5)):
+            with self.subTest(call=getattr(call, "__name__", call), args=[type(a).__name__ for a in args]):
+                with self.assertRaises(kind) as caught:
+                    call(*args)
+                self.assertIsInstance(caught.exception, horus.Error)
+                self.assertTrue(str(caught.exception))
 
 
 class Saving(unittest.TestCase):

@@ -111,6 +111,16 @@ class Matrix(unittest.TestCase):
         for source in (x.t(), x[::2, 1:], x.clone().requires_grad_(), x[:, :1], torch.zeros(0, 3)):
             self.assertEqual(horus.Tensor.from_torch(source).tolist(), source.tolist())
             self.assertEqual(horus.Tensor.from_dlpack(source.detach()).tolist(), source.tolist())
+        for taken, source in ((horus.Tensor, torch.zeros(4, 3)), (horus.PointCloud, torch.zeros(4, 3)),
+                              (horus.DepthImage, torch.zeros(4, 3)), (horus.DepthImage, torch.zeros(4, 3).double()),
+                              (horus.Image, torch.zeros(4, 3))):  # holds nothing of what it copied
+            for source in (source, source.clone().requires_grad_()):
+                count = sum(issubclass(type(o), torch.Tensor) for o in gc.get_objects())
+                for _ in range(10):
+                    taken.from_torch(source)
+                gc.collect()
+                self.assertEqual(sum(issubclass(type(o), torch.Tensor) for o in gc.get_objects()), count,
+                                 (taken, source.requires_grad))
         negative = torch.complex(x, x).conj().imag  # a view that is negated when read
         self.assertTrue(negative.is_neg())
         self.assertEqual(horus.Tensor.from_torch(negative).tolist(), (-x).tolist())
@@ -331,6 +341,7 @@ class Kernels(unittest.TestCase):
         echo = tvm_ffi.get_global_func("testing.echo")
         frame = horus.Image(4, 4)
         before, objects = frame.refcount, sys.getrefcount(frame)
+        gc.collect()  # what an earlier test left in a cycle
         slots = horus.TensorPool().stats()["allocated_slots"]
         for _ in range(2000):
             tvm_ffi.from_dlpack(frame)
@@ -379,6 +390,22 @@ class Kernels(unittest.TestCase):
 
 
 @unittest.skipUnless(torch, "PyTorch is not installed")
+class Dimensions(unittest.TestCase):
+    def test_nine_are_a_value_error_by_every_way(self):
+        nine = np.zeros((1,) * 9, "f4")
+        ways = {"from_numpy": lambda: horus.Tensor.from_numpy(nine)}
+        if hasattr(np, "from_dlpack"):
+            ways["from_dlpack"] = lambda: horus.Tensor.from_dlpack(nine)
+            ways["Image.from_dlpack"] = lambda: horus.Image.from_dlpack(nine)
+        if torch:
+            ways["from_torch"] = lambda: horus.Tensor.from_torch(torch.zeros((1,) * 9))
+            ways["a gradient"] = lambda: horus.Tensor.from_torch(torch.zeros((1,) * 9, requires_grad=True))
+        for name, way in ways.items():
+            with self.subTest(name), self.assertRaisesRegex(ValueError, "9 dimensions; at most 8") as caught:
+                way()
+            self.assertIsInstance(caught.exception, horus.ArgumentError)
+
+
 class TorchTable(unittest.TestCase):
     """from_torch, from_dlpack and to_torch through torch's own table."""
 

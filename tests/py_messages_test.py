@@ -774,6 +774,45 @@ int main(void)
 
 
 @unittest.skipIf("libasan" in os.environ.get("LD_PRELOAD", ""), "AddressSanitizer keeps what is freed")
+class Limit(unittest.TestCase):
+    def test_a_name_whose_lower_makes_messages(self):
+        code = """
+import horus
+class Name(str):
+    def lower(self):
+        horus.message("Inner%d" % len(made), x="float32")
+        return str.lower(self)
+made = []
+try:
+    while True:
+        made.append(horus.message(Name("Outer%d" % len(made)), y="int8"))
+except horus.LimitError as error:
+    assert "256 types" in str(error), error
+assert len(made) == 256, len(made)  # a str's own lower() is called
+assert made[255].__topic_name__ == "outer255" and type(made[255].__name__) is str
+assert horus.Topic(made[255]).send(made[255](y=3))
+try:
+    horus.message("OneMore", y="int8")
+except horus.LimitError:
+    pass
+else:
+    raise AssertionError("more than 256")
+assert made[0](y=-5).y == -5 and made[255](y=7).y == 7
+"""
+        subprocess.run([sys.executable, "-X", "dev", "-c", code], check=True, timeout=120)
+
+    def test_a_key_that_passes_for_another(self):
+        class Key(str):
+            def __hash__(self):
+                return hash("timestamp_ns")
+            def __eq__(self, other):
+                return True
+        for n in (1, 7, 30):
+            names = {**{f"a{i}": "uint8" for i in range(n)}, Key("zzz"): None}
+            with self.assertRaises((ValueError, TypeError)):
+                horus.message("Passes", **names)
+
+
 class Leaks(unittest.TestCase):
     def test_memory_stays_flat(self):
         def rss():

@@ -189,7 +189,56 @@ class Phases(unittest.TestCase):
         self.assertGreaterEqual(horus.now() - a, 0.0099)
 
 
+class Ages(unittest.TestCase):
+    def test_what_a_tick_receives_has_an_age(self):
+        for receive in ("recv", "recv_all"):
+            topic, got = horus.Topic(f"ages.{receive}"), []
+
+            def tick(node):
+                if node.info.tick_count() % 2 == 0:
+                    topic.send({"a": 1})
+                    time.sleep(0.03)
+                    topic.send({"a": 2})
+                    got.append(getattr(node, receive)(topic.name))
+
+            s = horus.Scheduler()
+            s.add(horus.Node("n", tick, rate=20, subs=topic.name))
+            s.run(duration=0.5)
+            self.assertTrue(got)
+            age = s.get_node_stats("n")["age"]
+            self.assertEqual(age["count"], len(got))
+            self.assertGreater(age["p50_ns"], 29e6)
+
+    def test_what_is_received_in_logical_time_has_none(self):
+        topic = horus.Topic("ages.logical")
+        s = horus.Scheduler(deterministic=True)
+
+        def tick(node):
+            topic.send({"a": 1})
+            self.assertEqual(node.recv("ages.logical"), {"a": 1})
+
+        s.add(horus.Node("n", tick, rate=100, subs="ages.logical"))
+        s.run(duration=0.1)
+        self.assertEqual(s.get_node_stats("n")["age"]["count"], 0)
+
+
 class Arguments(unittest.TestCase):
+    @timely
+    def test_figures_of_many_nodes_are_read_once_each(self):
+        s = horus.Scheduler(deterministic=True)
+        for i in range(1000):
+            s.add(horus.Node(f"n{i}", nothing, rate=1 + i))
+        s.run(duration=1)
+        took = []
+        for _ in range(3):
+            begin = time.monotonic()
+            nodes = s.get_all_nodes()
+            self.assertEqual(s.safety_stats()["budget_overruns"], 0)
+            took.append(time.monotonic() - begin)
+        self.assertEqual([(n["name"], n["total_ticks"]) for n in nodes], [(f"n{i}", 1 + i) for i in range(1000)])
+        self.assertEqual([n["execution"]["count"] for n in nodes], [n["total_ticks"] for n in nodes])
+        self.assertLess(min(took), 0.3)
+
     def test_all_read_back(self):
         def error(node, exc):
             pass
@@ -303,6 +352,70 @@ class Arguments(unittest.TestCase):
         full = horus.Node("f", nothing, pubs=horus.Pub("full", capacity=2, policy="reliable"), subs="full")
         full.has_msg("full")
         self.assertEqual([full.send("full", i) for i in range(3)], [True, True, False])
+
+
+    def test_what_is_declared_may_change_while_it_is_read(self):
+        program('''
+import horus
+class Meta(type):
+    def __getattribute__(cls, name):
+        if name == "__topic_name__":
+            spec.clear()
+        return type.__getattribute__(cls, name)
+class C(metaclass=Meta):
+    pass
+for spec in ({"".join(["ke", "yname"]): C}, {"first": horus.Pub("".join(["to", "pic"]), C, capacity=777777)},
+             ["".join(["to", "pic2"]), C, "after"], {"a" * 40: C, "b" * 40: "c" * 40}):
+    names = horus.Node(pubs=spec).publishers()
+    assert names in (["keyname"], ["first"], ["topic2", "c", "after"], ["a" * 40, "b" * 40]), names
+    assert not spec
+''')
+
+    def test_cycles_are_collected(self):
+        class Marked:  # a class cannot be told from others of its name
+            pass
+
+        def pub():
+            class C:
+                mark = Marked()
+            C.x = horus.Pub("x", C)
+            return weakref.ref(C.mark)
+
+        def sub():
+            class C:
+                mark = Marked()
+            C.x = [horus.Sub(C)]
+            return weakref.ref(C.mark)
+
+        def topic():
+            class C:
+                mark = Marked()
+            C.x = horus.Topic(C, name="cycle.topic")
+            return weakref.ref(C.mark)
+
+        def node():
+            n = horus.Node("cycle", tick=nothing, on="cycle.on")
+            n.me = n
+            horus.Scheduler().add(n)
+            return weakref.ref(n)
+
+        def node_on_class():
+            class C:
+                pass
+            C.n = horus.Node("cycle.class", tick=nothing, on=C, subs=C)
+            horus.Scheduler().add(C.n)
+            return weakref.ref(C.n)
+
+        def node_of_pubs():
+            class C:
+                pass
+            C.n = horus.Node("cycle.pubs", pubs={"p": horus.Pub(C)}, subs=[horus.Sub("s", C)])
+            return weakref.ref(C.n)
+        for make in (pub, sub, topic, node, node_on_class, node_of_pubs):
+            with self.subTest(make.__name__):
+                seen = make()
+                gc.collect()
+                self.assertIsNone(seen())
 
 
 class Callbacks(unittest.TestCase):
@@ -493,6 +606,25 @@ class Callbacks(unittest.TestCase):
 
 
 class Threads(unittest.TestCase):
+    def test_the_wait_for_the_lock_is_latency_and_not_of_the_budget(self):
+        def hold(node):
+            end = time.monotonic() + 0.15
+            while time.monotonic() < end:  # lets nobody in but at the interpreter's intervals
+                pass
+
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(0.1)
+        try:
+            s = horus.Scheduler()
+            s.add(horus.Node("holds", hold, rate=5, compute=True))
+            s.add(horus.Node("waits", nothing, rate=5, budget=0.05))
+            s.run(duration=1.1)
+        finally:
+            sys.setswitchinterval(interval)
+        stats = s.get_node_stats("waits")
+        self.assertEqual(stats["budget_misses"], 0, stats)
+        self.assertGreater(stats["wake_latency"]["max_ns"], 50e6, stats)
+
     @timely
     def test_compute_nodes_do_not_delay_the_others(self):
         threads = set()
@@ -803,7 +935,9 @@ class Threads(unittest.TestCase):
 
 
     def test_values_that_are_no_rates_and_no_cores(self):
-        for call, name in ((lambda: horus.Node(rate=True), "rate"), (lambda: horus.Scheduler(tick_rate=True), "tick_rate"),
+        for call, name in ((lambda: horus.Node(rate=True), "rate"), (lambda: horus.Node(budget=True), "budget"),
+                           (lambda: horus.Node(deadline=True), "deadline"), (lambda: horus.Node(watchdog=False), "watchdog"),
+                           (lambda: horus.Scheduler(tick_rate=True), "tick_rate"),
                            (lambda: horus.Rate(False), "hz"), (lambda: horus.Scheduler(cores=5), "cores"),
                            (lambda: horus.Scheduler(cores="a"), "cores"), (lambda: horus.Scheduler(cores=[None]), "cores")):
             with self.assertRaises(horus.MessageTypeError) as caught:
@@ -811,6 +945,12 @@ class Threads(unittest.TestCase):
             self.assertIn(name, str(caught.exception))
         s = horus.Scheduler(cores=range(2)).add(horus.Node("n", nothing))
         self.assertRaises(TypeError, s.set_node_rate, "n", True)
+
+    def test_names_with_control_characters_are_refused_at_once(self):
+        for name in ("a\nb", "\x7f", "a\0b", ""):
+            with self.assertRaises(horus.NameSyntaxError) as caught:
+                horus.Node(name)
+            self.assertIn("1 to 96 bytes", str(caught.exception))
 
     def test_what_a_step_leaves_out_is_counted_nowhere(self):
         for kind in (False, True):

@@ -306,6 +306,47 @@ class Messages(unittest.TestCase):
             horus.wait([1])
 
 
+    def test_subclasses_of_arrays_are_arrays_in_a_fresh_process_too(self):
+        code = """
+import os, tempfile
+import horus
+import numpy as np
+with horus.Topic("subclasses") as topic, tempfile.NamedTemporaryFile() as file:
+    class Mine(np.ndarray):
+        pass
+    class Other:
+        pass
+    Other.__name__ = "numpy.ndarray"
+    plain = np.arange(4.0).reshape(2, 2)
+    mapped = np.memmap(file.name, np.float64, "w+", shape=(2, 2))
+    mapped[:] = plain
+    masked = np.ma.masked_array([1, 2, 3], [0, 1, 0])
+    table = np.zeros(2, [("a", "f4"), ("b", "i4")]).view(np.recarray)
+    for late in range(2):  # the second time NumPy's table is known
+        for array in (mapped, plain.view(np.recarray), np.asmatrix(plain), plain.view(Mine)):
+            assert topic.send(array)
+            got = topic.recv()
+            assert type(got) is np.ndarray and got.tolist() == plain.tolist(), (late, type(array), got)
+        for bad, says in ((masked, "mask"), (np.ma.masked, "mask"), (table, "dtype"), (Other(), "")):
+            try:
+                topic.send(bad)
+            except horus.MessageTypeError as error:
+                assert says in str(error), error
+            else:
+                raise AssertionError((late, type(bad)))
+            assert topic.recv() is None
+        for call in (horus.Tensor.from_numpy, horus.DepthImage.from_numpy, horus.Image.from_numpy):
+            try:
+                call(np.ma.masked_array(np.zeros((2, 2), "u2"), True))
+            except horus.MessageTypeError as error:
+                assert "mask" in str(error), error
+            else:
+                raise AssertionError(call)
+        horus.Tensor([2]).to_numpy()
+"""
+        subprocess.run([sys.executable, "-W", "ignore::PendingDeprecationWarning", "-c", code], check=True, timeout=120)
+
+
 class Capacity(unittest.TestCase):
     """What capacity says is what stays."""
     def kept(self, topic, messages):
@@ -459,6 +500,20 @@ class Threads(unittest.TestCase):
             self.assertTrue((image.to_numpy() == 7).all())
             self.assertTrue(topic.send(image))
             self.assertTrue(image.readonly)
+            for name in ("sum", "mean", "max", "min"):  # what out= names is written to as well
+                out = horus.Tensor([1])
+
+                class Where(Source):
+                    def __array__(self, dtype=None, copy=None):
+                        super().__array__()
+                        return np.ones((5, 1), bool)
+                options = {} if name in ("sum", "mean") else {"initial": 0}
+                tried.clear()
+                getattr(horus.Tensor([5, 1]), name)(dim=0, out=out, where=Where(out), **options)
+                self.assertIn("written to", tried[0])
+                self.assertTrue(topic.send(out))
+                with self.assertRaises(horus.ReadOnlyError):
+                    getattr(horus.Tensor([5, 1]), name)(dim=0, out=out)
 
     def test_many_threads_share_a_topic_of_long_messages(self):
         got, lock = [], threading.Lock()

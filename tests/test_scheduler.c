@@ -42,6 +42,7 @@ typedef struct probe {
     uint64_t stop_at;                /* stop the scheduler in this tick; 0: never */
     int id;
     bool safe[KEPT];
+    uint64_t init_cost, shutdown_cost, safe_cost; /* as cost, of the other callbacks */
 } probe;
 static int order_log[4096]; /* ids of what ran: n, init n + 100, shutdown n + 200 */
 static _Atomic unsigned order_count;
@@ -79,6 +80,8 @@ static horus_result probe_init(void *user)
     probe *p = user;
     note_order(p->id + 100);
     p->inits++;
+    if (p->clock)
+        p->clock->now += p->init_cost;
     return p->init_fails == 0 || p->inits <= p->init_fails ? p->init_result : HORUS_OK;
 }
 static horus_result probe_shutdown(void *user)
@@ -86,9 +89,17 @@ static horus_result probe_shutdown(void *user)
     probe *p = user;
     note_order(p->id + 200);
     p->shutdowns++;
+    if (p->clock)
+        p->clock->now += p->shutdown_cost;
     return p->shutdown_result;
 }
-static void probe_safe(void *user) { ((probe *)user)->safes++; }
+static void probe_safe(void *user)
+{
+    probe *p = user;
+    p->safes++;
+    if (p->clock)
+        p->clock->now += p->safe_cost;
+}
 
 static horus_scheduler *open_with(horus_context *c, fake *f, horus_scheduler_desc d)
 {
@@ -713,6 +724,72 @@ TEST(signals_end_the_run_if_asked_for)
     CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);
 }
+/* In a child of a run the handlers are what they were before it, whoever forked. */
+static void be_signalled(void *arg)
+{
+    struct sigaction now;
+    (void)arg;
+    own_handler = 0;
+    (void)raise(SIGTERM);
+    CHECK_EQ(own_handler, 1);
+    CHECK(sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler == SIG_DFL);
+}
+static void *fork_beside(void *arg)
+{
+    CHECK_JOIN(test_fork(be_signalled, arg));
+    return NULL;
+}
+static horus_result fork_in_tick(void *user, horus_tick *t)
+{
+    pthread_t other;
+    if (t->count == 1)
+        CHECK_JOIN(test_fork(be_signalled, user));
+    if (t->count == 2) {
+        REQUIRE(pthread_create(&other, NULL, fork_beside, user) == 0);
+        (void)pthread_join(other, NULL);
+    }
+    if (t->count == 3)
+        (void)raise(SIGTERM); /* and still caught here */
+    return HORUS_OK;
+}
+TEST(a_child_of_a_run_takes_signals_as_before_it)
+{
+    horus_context *c = join(8 * MiB);
+    struct sigaction a;
+    memset(&a, 0, sizeof a);
+    a.sa_handler = on_own;
+    (void)sigaction(SIGTERM, &a, NULL);
+    (void)signal(SIGINT, SIG_DFL);
+    own_handler = 0;
+    horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){.flags = HORUS_SIGNALS});
+    REQUIRE_OK(horus_scheduler_add(
+        s, &(horus_node_desc){.name = "n", .tick = fork_in_tick, .rate_num = 1000}));
+    CHECK_RESULT(horus_scheduler_run(s, (int64_t)(20 * second)), HORUS_INTERRUPTED);
+    CHECK_EQ(own_handler, 0);
+    CHECK_OK(horus_scheduler_close(s));
+    (void)raise(SIGTERM);
+    CHECK_EQ(own_handler, 1);
+    horus_context_close(c);
+}
+TEST(no_tick_begins_after_a_signal)
+{
+    horus_context *c = join(8 * MiB);
+    static probe p;
+    fake f = {.now = 9};
+    static int number = SIGTERM;
+    (void)signal(SIGTERM, SIG_DFL);
+    memset(&p, 0, sizeof p);
+    horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){.flags = HORUS_SIGNALS});
+    REQUIRE_OK(horus_scheduler_add(
+        s, &(horus_node_desc){
+               .name = "first", .tick = raise_in_tick, .rate_num = 1000, .user = &number}));
+    add_probe(s, &p, (horus_node_desc){.name = "next", .rate_num = 1000});
+    CHECK_RESULT(horus_scheduler_run(s, (int64_t)second), HORUS_INTERRUPTED);
+    CHECK_EQ(stats_at(s, 0).ticks, 3);
+    CHECK_EQ(p.ticks, 2);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
 static horus_result handle_in_tick(void *user, horus_tick *t)
 {
     struct sigaction a;
@@ -1003,6 +1080,43 @@ TEST(a_child_does_not_run_its_parents_scheduler)
     CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);
 }
+/* Forked by one thread while another is about to run it: nobody goes on there. */
+static void ask_what_is_busy(void *arg)
+{
+    horus_scheduler *s = arg;
+    horus_scheduler_stats st;
+    uint32_t busy = horusi_ld32_acq(Q2, &s->busy);
+    if (busy == 1)
+        CHECK_RESULT(horus_scheduler_get_stats(s, &st, NULL, 0, NULL), HORUS_E_DETACHED);
+    CHECK_RESULT(horus_scheduler_add(s, &(horus_node_desc){.name = "x", .tick = probe_tick}),
+                 HORUS_E_DETACHED);
+    CHECK_RESULT(horus_scheduler_admit(s, NULL), HORUS_E_DETACHED);
+    CHECK_RESULT(horus_scheduler_run(s, 0), HORUS_E_DETACHED);
+    CHECK_RESULT(horus_scheduler_close(s), HORUS_E_DETACHED);
+    CHECK_TEXT(horus_last_error(), "as this process was forked");
+}
+TEST(a_child_of_a_run_that_begins_is_told_so_and_does_not_wait_for_it)
+{
+    for (int priv = 0; priv < 2; priv++) {
+        horus_context *c;
+        fake f = {.now = 9};
+        static probe p;
+        memset(&p, 0, sizeof p);
+        c = priv ? NULL : join(8 * MiB);
+        if (priv)
+            REQUIRE_OK(horus_context_open(&c, &(horus_context_desc){.flags = HORUS_PRIVATE}));
+        horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){0});
+        add_probe(s, &p, (horus_node_desc){.name = "n", .rate_num = 1000});
+        CHECK_OK(horus_scheduler_run(s, (int64_t)(5 * ms)));
+        for (uint32_t busy = 1; busy <= 2; busy++) {
+            horusi_st32_rel(Q1, &s->busy, busy);
+            CHECK_JOIN(test_fork(ask_what_is_busy, s));
+        }
+        horusi_st32_rel(Q1, &s->busy, 0);
+        CHECK_OK(horus_scheduler_close(s));
+        horus_context_close(c);
+    }
+}
 TEST(a_scheduler_without_a_description_has_the_process_in_its_name)
 {
     horus_scheduler *s;
@@ -1152,6 +1266,93 @@ TEST(a_node_in_its_safe_state_is_still_in_it_after_a_pause)
     CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);
 }
+static void event_takes_long(void *user, const horus_event *e)
+{
+    if (e->kind == HORUS_EVENT_SKIPPED || e->kind == HORUS_EVENT_BUDGET)
+        ((fake *)user)->now += 30 * ms;
+}
+static horus_result tick_that_waits(void *user, horus_tick *t)
+{
+    probe *p = user;
+    p->clock->now += 30 * ms; /* as for an interpreter's lock */
+    CHECK_EQ(horusi_ld64_rlx(own, &t->scheduler->nodes[t->index]->run), 0);
+    horusi_tick_waited(t);
+    return probe_tick(user, t);
+}
+TEST(what_a_binding_waits_for_is_latency_and_no_part_of_the_budget)
+{
+    horus_context *c = join(8 * MiB);
+    fake f = {.now = 5};
+    static probe p;
+    memset(&p, 0, sizeof p);
+    p.clock = &f;
+    p.cost = 2 * ms;
+    horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){0});
+    s->waits = true;
+    add_probe(s, &p,
+              (horus_node_desc){.name = "n",
+                                .tick = tick_that_waits,
+                                .rate_num = 10,
+                                .budget_ns = 3000000,
+                                .deadline_ns = 31000000});
+    CHECK_OK(horus_scheduler_run(s, (int64_t)second));
+    horus_node_stats st = stats_at(s, 0);
+    CHECK_EQ(st.ticks, 10);
+    CHECK_EQ(st.budget_misses, 0);
+    CHECK_EQ(st.deadline_misses, 10);
+    CHECK_EQ(st.spread[HORUS_SPREAD_WAKE].count, 10);
+    CHECK_EQ(st.spread[HORUS_SPREAD_WAKE].max_ns, 30 * ms);
+    CHECK_EQ(st.spread[HORUS_SPREAD_RUN].max_ns, 2 * ms);
+    CHECK_EQ(p.now[3] - p.due[3], 30 * ms);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
+/* What one node calls beside its tick is not in the next node's tick, nor in its own next one. */
+TEST(callbacks_of_one_node_are_not_charged_to_the_next)
+{
+    horus_context *c = join(8 * MiB);
+    for (int way = 0; way < 4; way++) { /* safe_state, shutdown and init, an event's function */
+        fake f = {.now = 5};
+        static probe p, q;
+        memset(&p, 0, sizeof p);
+        memset(&q, 0, sizeof q);
+        p.clock = q.clock = &f;
+        p.slow_at = 3;
+        p.slow = way == 1 ? 0 : 2 * ms;
+        p.safe_cost = 40 * ms;
+        p.shutdown_cost = way == 1 ? 50 * ms : 0;
+        p.fail_at = 3;
+        p.fail_times = way == 1;
+        p.result = HORUS_E_LIMIT;
+        horus_scheduler *s = open_with(
+            c, &f,
+            (horus_scheduler_desc){.on_event = way > 1 ? event_takes_long : NULL, .user = &f});
+        add_probe(s, &p,
+                  (horus_node_desc){.name = "a",
+                                    .rate_num = 100,
+                                    .budget_ns = 1000000,
+                                    .on_miss = way == 0   ? HORUS_MISS_SAFE_MODE
+                                               : way == 3 ? HORUS_MISS_SKIP
+                                                          : HORUS_MISS_WARN,
+                                    .on_failure = HORUS_FAILURE_RESTART,
+                                    .pause_ns = 20000000});
+        add_probe(s, &q, (horus_node_desc){.name = "b", .rate_num = 100, .budget_ns = 1000000});
+        q.cost = 1000;
+        p.init_cost = way == 1 ? 60 * ms : 0;
+        CHECK_OK(horus_scheduler_run(s, (int64_t)second));
+        horus_node_stats a = stats_at(s, 0), b = stats_at(s, 1);
+        CHECK_EQ(a.budget_misses, way != 1);
+        CHECK_EQ(a.restarts, way == 1);
+        CHECK(a.spread[HORUS_SPREAD_RUN].max_ns == p.slow);
+        CHECK_EQ(b.budget_misses, 0);
+        CHECK_EQ(b.spread[HORUS_SPREAD_RUN].max_ns, 1000);
+        CHECK_EQ(a.ticks + a.skipped, 100);
+        CHECK_EQ(b.ticks + b.skipped, 100);
+        CHECK_OK(horus_scheduler_close(s));
+    }
+    horus_context_close(c);
+}
+
 TEST(a_safe_state_needs_no_function)
 {
     horus_context *c = join(8 * MiB);
@@ -1440,6 +1641,10 @@ TEST(percentiles_are_true_ones)
         CHECK(b == 0 || horusi_bin_ns(b) > horusi_bin_ns(b - 1));
     }
     CHECK_EQ(horusi_bin(UINT64_MAX), HORUSI_BINS - 1);
+    for (uint64_t ns = 1; ns <= 3600 * second; ns += 1 + ns / 7) { /* an hour, as budgets */
+        double off = (double)horusi_bin_ns(horusi_bin(ns)) / (double)ns - 1;
+        CHECK(off < 0.033 && off > -0.033);
+    }
     memset(&sp, 0xff, sizeof sp);
     memset(&sp, 0, sizeof sp);
     horusi_spread_of(&h, &sp);
@@ -1824,6 +2029,22 @@ static horus_result init_once(void *user)
 {
     return ((probe *)user)->inits++ ? HORUS_E_SYSTEM : HORUS_OK;
 }
+TEST(a_topic_ticks_one_node_alone)
+{
+    horus_context *c = join(8 * MiB);
+    static probe p;
+    horus_topic *t;
+    REQUIRE_OK(horus_topic_open(&t, "t", &(horus_topic_desc){.context = c}));
+    horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){0});
+    add_probe(s, &p, (horus_node_desc){.name = "first", .on_topic = t});
+    CHECK_RESULT(horus_scheduler_add(
+                     s, &(horus_node_desc){.name = "second", .tick = probe_tick, .on_topic = t}),
+                 HORUS_E_ARG);
+    CHECK_TEXT(horus_last_error(), "node second: node first has that on_topic");
+    CHECK_OK(horus_scheduler_close(s));
+    horus_topic_close(t);
+    horus_context_close(c);
+}
 TEST(a_node_on_a_topic_pauses_comes_back_and_ends)
 {
     horus_context *c = join(8 * MiB);
@@ -1964,14 +2185,17 @@ TEST(a_late_node_on_a_topic_leaves_out_all_but_the_newest_message)
 }
 static void *wait_for_a_message(void *arg)
 {
-    CHECK_OK(horus_topic_wait(arg, HORUS_FOREVER));
+    horus_result r;
+    while ((r = horus_topic_wait(arg, HORUS_FOREVER)) == HORUS_E_BUSY)
+        test_sleep_us(100); /* we look whether it waits */
+    CHECK_OK(r);
     return NULL;
 }
 TEST(a_topic_that_cannot_be_waited_for_is_a_failure)
 {
     horus_context *c = join(8 * MiB);
     horus_topic *in, *out;
-    static probe p, q;
+    static probe p;
     pthread_t thread;
     REQUIRE_OK(horus_topic_open(&in, "t", &(horus_topic_desc){.context = c}));
     REQUIRE_OK(
@@ -1979,16 +2203,17 @@ TEST(a_topic_that_cannot_be_waited_for_is_a_failure)
     /* a handle is one thread's at a time */
     horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){0});
     add_probe(s, &p, (horus_node_desc){.name = "a", .on_topic = in});
-    add_probe(s, &q, (horus_node_desc){.name = "b", .on_topic = in});
+    REQUIRE(pthread_create(&thread, NULL, wait_for_a_message, in) == 0);
+    while (horus_topic_wait(in, HORUS_NO_WAIT) != HORUS_E_BUSY)
+        test_sleep_us(1000); /* until it waits */
     CHECK_OK(horus_scheduler_run(s, (int64_t)(300 * ms)));
-    uint64_t failures = stats_at(s, 0).failures + stats_at(s, 1).failures;
+    uint64_t failures = stats_at(s, 0).failures;
     CHECK_TIMELY(failures >= 1);
     CHECK(failures < 100); /* and it is not tried in a spin */
-    CHECK_EQ(p.ticks + q.ticks, 0);
+    CHECK_EQ(p.ticks, 0);
     CHECK_OK(horus_scheduler_close(s));
     s = open_with(c, NULL, (horus_scheduler_desc){0});
     add_probe(s, &p, (horus_node_desc){.name = "a", .on_topic = in});
-    REQUIRE(pthread_create(&thread, NULL, wait_for_a_message, in) == 0);
     for (int i = 0; i < 5000 && (i == 0 || stats_at(s, 0).failures == 0); i++) {
         CHECK_OK(horus_scheduler_step(s, (int64_t)ms));
         test_sleep_us(1000);
@@ -2369,6 +2594,9 @@ static void *look_all_the_time(void *arg)
         horus_result r = horus_scheduler_get_stats(arg, &st, n, 64, &count);
         if (r != HORUS_E_NOT_FOUND || last > 0)
             CHECK_OK(r);
+        horus_capabilities can;
+        (void)horus_scheduler_get_capabilities(arg, &can); /* nobody writes it meanwhile */
+        CHECK((can.got & ~can.wanted) == 0);
         CHECK(st.nodes == count && st.nodes >= last);
         last = st.nodes;
         atomic_store(&board->value[0], looks);
@@ -2531,6 +2759,53 @@ TEST(budgets_that_do_not_fit_are_named)
     CHECK(load > 0.4999 && load < 0.5001);
     CHECK_OK(horus_scheduler_close(s));
     horus_topic_close(t);
+    horus_context_close(c);
+}
+TEST(budgets_are_added_up_for_the_next_run_and_for_each_processor)
+{
+    horus_context *c = join(8 * MiB);
+    static probe p[6];
+    double load;
+    horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){.cores = 1});
+    add_probe(s, &p[0], (horus_node_desc){.name = "a", .rate_num = 100, .budget_ns = 3000000});
+    CHECK_OK(horus_scheduler_set_rate(s, "a", 200)); /* before it has ever run */
+    CHECK_OK(horus_scheduler_admit(s, &load));
+    CHECK(load > 0.5999 && load < 0.6001);
+    for (int i = 1; i < 4; i++) {
+        static const char *const names[] = {"", "b", "c", "beside"};
+        add_probe(s, &p[i],
+                  (horus_node_desc){.name = names[i],
+                                    .rate_num = 100,
+                                    .budget_ns = i * 1500000,
+                                    .compute = true,
+                                    .core = i == 3 ? 2 : 1});
+        CHECK_RESULT(horus_scheduler_admit(s, &load), i == 1 ? HORUS_OK : HORUS_E_LIMIT);
+        CHECK(i != 1 || (load > 0.7499 && load < 0.7501));
+        CHECK(i == 1 || (load > 1.0499 && load < 1.0501));
+    }
+    CHECK_TEXT(horus_last_error(), "105.0 % of a processor: a 60.0 %, c 30.0 %, b 15.0 %");
+    CHECK(!strstr(horus_last_error(), "beside") && !strstr(horus_last_error(), "more"));
+    CHECK_OK(horus_scheduler_close(s));
+    /* the worst are named, and whole */
+    static probe many[40];
+    s = open_with(c, NULL, (horus_scheduler_desc){0});
+    for (int i = 0; i < 40; i++) {
+        char name[HORUS_NAME_BYTES];
+        (void)snprintf(name, sizeof name, "a node of a rather long name (%d)", i);
+        add_probe(s, &many[i],
+                  (horus_node_desc){.name = name,
+                                    .rate_num = 100,
+                                    .budget_ns = i == 30   ? 9000000
+                                                 : i == 35 ? 5000000
+                                                           : 100000});
+    }
+    CHECK_RESULT(horus_scheduler_admit(s, &load), HORUS_E_LIMIT);
+    CHECK_TEXT(horus_last_error(), ": a node of a rather long name (30) 90.0 %, a node of a rather "
+                                   "long name (35) 50.0 %, a node of a rather long name (0) 1.0 %");
+    unsigned more = 0;
+    const char *end = strrchr(horus_last_error(), ',');
+    CHECK(end && sscanf(end, ", %u more", &more) == 1 && more > 30 && more < 38);
+    CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);
 }
 static uint64_t trace;
@@ -3463,6 +3738,32 @@ TEST(a_binding_is_told_when_a_thread_ends_and_may_look_now_and_then)
     CHECK_TIMELY(looked >= 1); /* on the thread that called run */
     CHECK(looked <= 3);
     CHECK_EQ(atomic_load(&threads_ended), 2); /* the worker and the watchdog */
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
+TEST(what_was_refused_is_told_in_whole_lines)
+{
+    horus_context *c = join(8 * MiB);
+    static probe p[20];
+    char name[20][HORUS_NAME_BYTES];
+    horus_capabilities can;
+    horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){0});
+    for (int i = 0; i < 20; i++) {
+        (void)snprintf(name[i], sizeof name[i], i < 5 ? "node %d%080d" : "n%d", i, 0);
+        add_probe(s, &p[i], (horus_node_desc){.name = name[i], .priority = 5});
+    }
+    CHECK_OK(horus_scheduler_run(s, 0));
+    CHECK_OK(horus_scheduler_get_capabilities(s, &can));
+    unsigned lines = 0, more = 0;
+    for (char *line = strtok(can.degradations, "\n"); line; line = strtok(NULL, "\n")) {
+        CHECK_EQ(more, 0); /* it is the last */
+        if (sscanf(line, "and %u more", &more) != 1) {
+            CHECK(strstr(line, name[lines]) && strstr(line, "; the scheduler's own are theirs"));
+            lines++;
+        }
+    }
+    CHECK(lines > 1 && more > 1);
+    CHECK_EQ(lines + more, 20);
     CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);
 }

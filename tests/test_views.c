@@ -206,6 +206,13 @@ TEST(values_outside_an_encoding_are_refused_and_nothing_is_written)
             CHECK_RESULT(horus_image_set_pixel(&m, 1, 1, v, k->channels), HORUS_E_ARG);
             v[k->channels - 1] = INFINITY;
             CHECK_RESULT(horus_image_fill(&m, v, k->channels), HORUS_E_ARG);
+        } else { /* finite ones that a float rounds to infinity */
+            static const double bad[] = {1e39, -1e39, 1e300, 0x1.ffffffp127, -0x1.ffffffp127};
+            for (int b = 0; b < 5; b++) {
+                v[k->channels - 1] = bad[b];
+                CHECK_RESULT(horus_image_set_pixel(&m, 1, 1, v, k->channels), HORUS_E_ARG);
+                CHECK_RESULT(horus_image_fill(&m, v, k->channels), HORUS_E_ARG);
+            }
         }
         CHECK(test_is_all(m.data, 9, bytes));
         v[k->channels - 1] = k->max; /* the edges fit */
@@ -655,6 +662,15 @@ TEST(depth_is_read_and_written_in_metres)
     CHECK_EQ(((uint16_t *)u.data)[0], 65535);
     CHECK_OK(horus_depth_set(&u, 0, 0, 0));
     CHECK_EQ(((uint16_t *)u.data)[0], 0);
+    static const double far[] = {1e39, -1e39, 1e308, 0x1.ffffffp127};
+    for (int i = 0; i < 4; i++)
+        CHECK_RESULT(horus_depth_set(&f, 3, 4, far[i]), HORUS_E_ARG);
+    CHECK(((float *)f.data)[43] == 2.5f);
+    static const double whole[] = {0x1.fffffep127, 0x1.fffffefffffffp127, INFINITY, -INFINITY};
+    for (int i = 0; i < 4; i++) {
+        CHECK_OK(horus_depth_set(&f, 3, 4, whole[i]));
+        CHECK(((float *)f.data)[43] == (float)whole[i]);
+    }
     static const double bad[] = {-0.001, 65.536, 1e300, NAN, INFINITY, -INFINITY};
     for (int i = 0; i < 6; i++)
         CHECK_RESULT(horus_depth_set(&u, 1, 1, bad[i]), HORUS_E_ARG);
