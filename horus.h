@@ -16421,6 +16421,7 @@ static void horusi_infer_stop(horus_infer *op)
         if (m->joinable)
             (void)pthread_join(m->thread, NULL);
         m->joinable = false;
+        horusi_st32_rlx(own, &m->go, 0); /* where the next thread begins */
     }
     horusi_wake(&op->alarm);
     if (op->watched)
