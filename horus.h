@@ -5,12 +5,13 @@
  * Contents (search for the tag)
  *
  *     the API      >>manual >>config >>result >>types >>pool >>topic >>message >>scheduler
- *                  >>vision
+ *                  >>vision >>inference
  *     the ground   >>layout >>atomics >>os
  *     memory       >>slots >>blocks >>rings >>repair >>geometry >>join >>frames
  *     topics       >>handles >>recording >>send >>receive >>wait
  *     views        >>tensors >>images >>depth >>pictures >>prepare >>decode
- *     scheduler    >>threads >>figures >>nodes >>loop >>license
+ *     scheduler    >>threads >>figures >>nodes >>loop
+ *     inference    >>parameters >>backends >>onnxrt >>operator >>license
  *
  * ------------------------------------------------------------------------------------ >>manual
  *
@@ -19,8 +20,8 @@
  *     #define HORUS_IMPLEMENTATION
  *     #include "horus.h"
  *
- * and in every other one just the include. Nothing to link but the C library (and -pthread on
- * old ones). A publisher and a subscriber, in any two processes of one user:
+ * and in every other one just the include. Nothing to link but the C library (on old ones
+ * -pthread and -ldl). A publisher and a subscriber, in any two processes of one user:
  *
  *     horus_topic *t;
  *     horus_topic_open(&t, "camera", &(horus_topic_desc){.type = &horus_image_type});
@@ -107,6 +108,7 @@ extern "C" {
  *     HORUS_NO_SCHEDULER without the scheduler; HORUS_NO_OS has none
  *     HORUS_NO_VISION    without what prepares and decodes tensors of networks (>>vision); of that,
  *                        HORUS_NO_VIEWS leaves out what takes images
+ *     HORUS_NO_INFER     without the inference operator, which needs the scheduler's part
  *     HORUS_SHM_DIR      "/dev/shm"
  *     HORUS_MALLOC(n)    and HORUS_FREE(p): the heap for handles (set-up only); default calloc, free
  *     HORUS_STB_IMAGE_WRITE "path/stb_image_write.h"   for horus_image_write, if it is not found
@@ -116,6 +118,9 @@ extern "C" {
  * without 64-bit atomics HORUS_CRITICAL_ENTER() and HORUS_CRITICAL_LEAVE(). */
 #if defined(HORUS_NO_OS) && !defined(HORUS_NO_SCHEDULER)
 #define HORUS_NO_SCHEDULER
+#endif
+#if defined(HORUS_NO_SCHEDULER) && !defined(HORUS_NO_INFER)
+#define HORUS_NO_INFER
 #endif
 
 #define HORUS_VERSION_MAJOR 0
@@ -2042,6 +2047,329 @@ HORUS_API horus_result horus_yolo_decode_message(void *message, size_t room, siz
                                                  horus_yolo_stats *stats);
 #endif
 
+#ifndef HORUS_NO_INFER
+/* ------------------------------------------------------------------------------------ >>inference
+ *
+ * Runs models on what topics carry, and sends what they give. One description says which models, by
+ * which back end, from which tensors:
+ *
+ *     static const horus_infer_entry models[] = {{"finder", "finder.onnx"}, {NULL, NULL}};
+ *     static const char *const takes[] = {"picture", NULL}, *const gives[] = {"boxes", NULL};
+ *     static const horus_infer_list in[] = {{"finder", takes}, {NULL, NULL}},
+ *                                   out[] = {{"finder", gives}, {NULL, NULL}};
+ *     horus_infer_input from[] = {{.topic = camera, .tensor = "picture"}, {NULL, NULL, false}};
+ *
+ *     horus_infer *op;
+ *     horus_infer_open(&op, &(horus_infer_desc){.backend = "onnxrt", .model_path_map = models,
+ *                                               .pre_processor_map = in, .inference_map = out,
+ *                                               .inputs = from, .output = found}, NULL, 0);
+ *     horus_infer_run(op);       once, or as a node of a scheduler: horus_infer_node()
+ *     horus_infer_close(op);
+ *
+ * Tensors have names. A frame that comes has the one that is its frame id, if the operator takes a
+ * tensor of that name, else the one that its input was declared with. Names in pre_processor_map and
+ * inference_map stand in the order of the model's own inputs and outputs.
+ *
+ * No copy is made on the way: a model reads where the sender wrote, and writes into frames of the pool
+ * that are then sent. But one is made of a tensor that does not lie densely, and of an output whose
+ * shape the model leaves open, where the runtime tells it only afterwards (onnxrt).
+ *
+ * Which model runs. Frames are counted from 1, each horus_infer_execute is one. A model with a
+ * temporal_map value of n runs on frames 1, n+1, 2n+1 and so on, if it is active then. Of one that does
+ * not run the last result is sent again, the same frame; before its first one nothing is sent for it,
+ * and nothing on a frame on which it failed. horus_infer_status says how old each is.
+ *
+ * Several models run in parallel, each but the first on a thread of its own, or in the order of
+ * model_path_map. In parallel all run to their end, and the error names each that failed; in sequence
+ * the first that fails ends the frame. What was computed is sent all the same. Two operators never
+ * wait for each other.
+ *
+ * Memory from the heap is taken at set-up alone. The runtime's is its own affair: ONNX Runtime
+ * allocates some ten to twenty times per run, so keep an operator off real-time threads. */
+
+typedef struct horus_infer horus_infer;
+
+/* A parameter that adapts to the machine and the back end unless it is given. */
+typedef enum horus_choice { HORUS_AUTO = 0, HORUS_YES = 1, HORUS_NO = 2 } horus_choice;
+
+/* One entry of a map from models to values. A map is an array that ends with a NULL model. */
+typedef struct horus_infer_entry {
+    const char *model; /* 1 to 63 bytes */
+    const char *value;
+} horus_infer_entry;
+/* The same with a list of names, which ends with NULL. */
+typedef struct horus_infer_list {
+    const char *model;
+    const char *const *names; /* of tensors: 1 to 63 bytes each */
+} horus_infer_list;
+
+/* Where tensors come from: messages of the kinds tensor, image (H,W or H,W,C), depth (H,W) and cloud
+ * (N,fields); another kind is E_TYPE. An array of these ends with a NULL topic; 64 at most. */
+typedef struct horus_infer_input {
+    horus_topic *topic; /* the operator's while it runs */
+    const char *tensor; /* what its frames are called whose id names no tensor; NULL: nothing */
+    bool newest;        /* each frame takes the newest message; else all in their order */
+} horus_infer_input;
+
+/* The parameters. Zero picks the default. Arrays and strings are not copied and must live until the
+ * operator is closed. Values of maps are text, as in a parameter file: "0", "10". */
+typedef struct horus_infer_desc {
+    /* "onnxrt", "trt", or one that was registered; "identity" and "add" are for tests and dry runs: see
+     * horus_infer_backend. For all models, or else backend_map: for each */
+    const char *backend;
+    const horus_infer_entry *backend_map;
+    const horus_infer_entry *model_path_map;   /* needed: the models and their files */
+    const horus_infer_list *pre_processor_map; /* needed: tensors that each takes */
+    const horus_infer_list *inference_map;     /* needed: tensors that each gives */
+    const char *const *in_tensor_names;        /* NULL: those of pre_processor_map */
+    const char *const *out_tensor_names;       /* which to send; NULL: all of inference_map */
+    const horus_infer_entry *temporal_map;     /* run every n-th frame, n from 1; not there: 1 */
+    const horus_infer_entry *activation_map;   /* "1" active, "0" not; not there: active */
+    const horus_infer_entry *device_map;       /* which GPU, from "0"; not there: 0 */
+    const horus_infer_entry *dla_core_map;     /* which DLA core; trt */
+    const horus_infer_list *trt_opt_profile;   /* smallest, usual and largest shape: trt */
+    bool infer_on_cpu;   /* else a GPU if there is one that the back end uses */
+    bool enable_fp16;    /* half precision, where the back end has it (trt) */
+    bool is_engine_path; /* files are engines, built before (trt) */
+    bool
+        dynamic_input_dims; /* open dimensions may change from frame to frame; else those of the first
+                                frame are kept to */
+    /* AUTO is yes where the back end has tensors in a GPU's memory, and no elsewhere. Pool memory is
+     * the host's: what is sent is there with either value of transmit_on_cuda */
+    horus_choice input_on_cuda, output_on_cuda, transmit_on_cuda;
+    horus_choice parallel_inference; /* AUTO: yes, with several models and processors */
+    /* AUTO: yes. For back ends of your own: the providers of onnxrt and trt capture no graphs of runs
+     * whose tensors are in the host's memory, and fall back by themselves */
+    horus_choice enable_cuda_graphs, dla_gpu_fallback;
+
+    /* from here on what is not of the parameter file */
+    const char *name;                /* for messages, and the node's; NULL: "infer" */
+    const horus_infer_input *inputs; /* NULL: tensors come by horus_infer_set */
+    horus_topic *output; /* untyped, or of tensors: a message for each tensor, its id the name, its
+                                time when the oldest input that it was computed from was sent */
+    horus_topic *status; /* untyped, or of horus_infer_status; one for each frame */
+    horus_topic *activation; /* of horus_infer_activation: obeyed before each frame */
+    horus_pool *pool;        /* for outputs; NULL: the default one */
+    int64_t
+        wait_ns; /* how long a frame waits for its other tensors once one has come; up to an hour */
+    int64_t budget_ns; /* a model that runs longer is aborted, where the back end can; 0: never */
+    uint32_t threads;  /* per model, of the runtime's own; 0: as it likes */
+    const char
+        *library; /* path of the runtime; NULL: ORT_DYLIB_PATH, else where the loader looks */
+    /* told of each model before it is loaded, and before an engine is built (minutes); may be NULL */
+    void (*on_load)(void *user, const char *model, const char *text);
+    void *user;
+} horus_infer_desc;
+
+/* Checks the parameters, all of them, without any runtime: models, maps, names, values, back ends.
+ *   report    room bytes: a line for each problem, in the order of the documented checks, which names
+ *             the parameter, the model, the value and what would be right; ends with a NUL, whole lines
+ *             only. May be NULL
+ *   returns   OK | E_ARG, or E_PERMISSION, E_SYSTEM (the first is that of a file). last_error is the
+ *             first line
+ *   threads   any
+ *   cost      looks at each model's file */
+HORUS_API horus_result horus_infer_check(const horus_infer_desc *desc, char *report, size_t room);
+
+/* Makes an operator: horus_infer_create, then horus_infer_setup.
+ *   returns   as these two; *out is NULL after a failure */
+HORUS_API horus_result horus_infer_open(horus_infer **out, const horus_infer_desc *desc,
+                                        char *report, size_t room);
+
+/* The steps one by one, for an operator of your own: examples/custom_infer.c.
+ *
+ * Create checks, and describes what is wanted. Set-up loads the models and starts the threads; it
+ * refuses what this machine or back end cannot do, with the parameter's name, the reason, and the value
+ * that works.
+ *   report    as for horus_infer_check
+ *   returns   OK | E_ARG (numbers of inputs and outputs) | E_UNSUPPORTED (refused) | E_TYPE (a model's
+ *             dtype or rank) | E_CORRUPT (the runtime does not take the file) | E_MEMORY | E_SYSTEM (no
+ *             thread) | E_BUSY (set-up was done) and what horus_context_default returns
+ *   threads   any; one at a time for one operator
+ *   cost      the runtime is loaded once for a process, and stays */
+HORUS_API horus_result horus_infer_create(horus_infer **out, const horus_infer_desc *desc,
+                                          char *report, size_t room);
+HORUS_API horus_result horus_infer_setup(horus_infer *infer, char *report, size_t room);
+
+/* Frees it: models, threads, and the results that it holds. NULL is allowed.
+ *   threads   nothing else may use it, now or later */
+HORUS_API void horus_infer_close(horus_infer *infer);
+
+/* Runs each model once on zeros and drops what comes, so that the first frame is as fast as others.
+ * Open dimensions are taken as 1, and a model that does not like that is passed over. Counts nothing.
+ *   returns   OK | E_CLOSED (not set up) | E_BUSY, or as horus_infer_execute */
+HORUS_API horus_result horus_infer_warm_up(horus_infer *infer);
+
+/* Gives a tensor by hand to the next frame. The frame is held until horus_infer_execute returns; memory
+ * of your own (frame.pool NULL) must stay until then.
+ *   publish_ns  when it was sent; 0: now
+ *   returns   OK | E_ARG | E_NOT_FOUND (no model takes it) | E_BUSY | E_CLOSED
+ *   threads   this one and the next four: one at a time, else E_BUSY */
+HORUS_API horus_result horus_infer_set(horus_infer *infer, const char *name,
+                                       const horus_tensor *tensor, uint64_t publish_ns);
+/* Obeys what came on `activation`, then takes tensors from the messages of `inputs`: the first that
+ * contains a tensor serves it, and the next one of its name waits for the next frame. Messages without
+ * a tensor that a model takes are dropped.
+ *   returns   OK | EMPTY (nothing came, and nothing was set) | E_NOT_FOUND (a model that runs on this
+ *             frame has no tensor: last_error names both; what came is dropped) | E_BUSY | E_CLOSED and
+ *             what receiving from the topics returns
+ *   cost      per message as receiving it */
+HORUS_API horus_result horus_infer_extract(horus_infer *infer);
+/* Runs the models that are due, from and to pool memory, and lets go of their inputs.
+ *   returns   OK | E_NOT_FOUND, E_TYPE, E_SIZE (a tensor is missing, of another dtype, of another shape:
+ *             last_error names model, tensor and both) | E_LIMIT (aborted: budget_ns) | E_POOL_FULL |
+ *             E_CLOSED (not set up) | E_BUSY and what the back end returns. Of several that of the first
+ *             model; last_error names all */
+HORUS_API horus_result horus_infer_execute(horus_infer *infer);
+/* Sends the results of this frame, or the last ones again, and the status. Never waits.
+ *   returns   OK | E_BUSY | E_CLOSED and what sending returns, of the first that fails */
+HORUS_API horus_result horus_infer_transmit(horus_infer *infer);
+/* The three in one: extract, execute, transmit.
+ *   returns   OK | EMPTY, or the first failure. E_ARG, E_NOT_FOUND: also of a message on `activation`,
+ *             which does not keep the frame from running */
+HORUS_API horus_result horus_infer_run(horus_infer *infer);
+
+/* Fills in a node that runs this operator: its name, tick, init (horus_infer_warm_up), compute. Set a
+ * rate, or compute = false and on_topic. Ticks note the age of their inputs (horus_tick_used).
+ *   returns   OK | E_ARG */
+HORUS_API horus_result horus_infer_node(horus_infer *infer, horus_node_desc *out);
+
+/* Activates a model, or not, from the next frame on. OK | E_ARG | E_NOT_FOUND. Any thread, wait-free. */
+HORUS_API horus_result horus_infer_set_active(horus_infer *infer, const char *model, bool active);
+
+/* The newest result of a name: a view that holds its frame; release it.
+ *   age_frames  0: of the newest frame; may be NULL
+ *   returns   OK | EMPTY (nothing yet) | E_ARG | E_NOT_FOUND (no model gives it)
+ *   threads   any */
+HORUS_API horus_result horus_infer_get(horus_infer *infer, const char *name, horus_tensor *out,
+                                       uint64_t *age_frames);
+
+/* What a model takes or gives. */
+enum { HORUS_INFER_ANY = -1 };
+typedef struct horus_infer_io {
+    char name[64];                 /* the model's own name of it, cut to 63 bytes */
+    const char *tensor;            /* ours */
+    int32_t dtype;                 /* horus_dtype; HORUS_INFER_ANY: whatever comes */
+    int32_t ndim;                  /* 0 to 8; HORUS_INFER_ANY: whatever comes */
+    int64_t shape[HORUS_MAX_DIMS]; /* below 0: open */
+} horus_infer_io;
+/* Of model `index` (in the order of model_path_map) the input or output `number`. OK | E_ARG | E_CLOSED
+ * (not set up) | E_NOT_FOUND (there are not so many). Any thread after set-up. */
+HORUS_API horus_result horus_infer_get_io(horus_infer *infer, uint32_t index, bool output,
+                                          uint32_t number, horus_infer_io *out);
+
+/* Figures of a model. */
+typedef struct horus_infer_stats {
+    char model[64], backend[32];
+    char device[32]; /* "CPU", "GPU 0" */
+    bool active;
+    uint32_t every; /* temporal_map */
+    uint32_t inputs, outputs;
+    uint64_t frames;   /* of the operator */
+    uint64_t runs;     /* that ended well */
+    uint64_t failures; /* that did not, those aborted included */
+    uint64_t aborts;
+    uint64_t resent;  /* frames on which an older result was sent */
+    horus_spread run; /* how long a run took, ns: the back end's part */
+} horus_infer_stats;
+/* Fills in `room` models, in the order of model_path_map. count may be NULL.
+ *   returns   OK | E_ARG
+ *   threads   any; figures are read one by one while the operator goes on */
+HORUS_API horus_result horus_infer_get_stats(horus_infer *infer, horus_infer_stats *out,
+                                             size_t room, size_t *count);
+
+/* clang-format off */
+/* One output tensor of a frame: how old it is in frames (0: computed now, 2^64-1: never), whether its model
+ * is active, how long its last run took in ns, and what the model returned on this frame (horus_result). */
+#define HORUS_infer_output_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) S(model, 64) S(tensor, 64) F(u64, age_frames) F(u64, run_ns) F(i32, result) \
+    F(bool8, active)
+
+/* One frame of an inference operator: its number from 1, and its outputs. */
+#define HORUS_infer_status_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) F(u64, frame) W(infer_output, outputs)
+
+/* Activates a model from the next frame on (1), or not (0). */
+#define HORUS_infer_activation_FIELDS(F, A, S, N, V, W) \
+    F(u64, timestamp_ns) S(model, 64) F(u32, active)
+
+/* X as for HORUS_MESSAGES */
+#define HORUS_INFER_MESSAGES(X) \
+    X(infer_output, InferOutput, "infer_output") \
+    X(infer_status, InferStatus, "infer_status") \
+    X(infer_activation, InferActivation, "infer_activation")
+/* clang-format on */
+#define HORUSI_X(snake, name, topic)                                                               \
+    HORUSI_MESSAGE_STRUCT(snake, HORUS_##snake##_FIELDS)                                           \
+    HORUS_API const horus_type horus_##snake##_type;
+HORUS_INFER_MESSAGES(HORUSI_X)
+#undef HORUSI_X
+
+/* What a back end can do. */
+enum {
+    HORUS_INFER_GPU = 1 << 0,    /* runs on a GPU, which device_map may choose */
+    HORUS_INFER_CPU = 1 << 1,    /* runs on the processor */
+    HORUS_INFER_CUDA = 1 << 2,   /* copies between host and GPU as the *_on_cuda parameters say */
+    HORUS_INFER_FP16 = 1 << 3,   /* enable_fp16 */
+    HORUS_INFER_ENGINE = 1 << 4, /* is_engine_path */
+    HORUS_INFER_DLA = 1 << 5     /* dla_core_map */
+};
+
+/* How a model is to be loaded. */
+typedef struct horus_infer_load {
+    const horus_infer_desc *desc;
+    const char *model, *path;
+    uint32_t inputs, outputs;   /* names that the maps give */
+    int32_t device, dla_core;   /* below 0: not given */
+    const char *const *profile; /* trt_opt_profile of this model, or NULL */
+} horus_infer_load;
+
+/* One run of a model. */
+typedef struct horus_infer_call {
+    const horus_tensor *inputs; /* dense, of the model's dtypes and shapes */
+    /* written where data is; a data of NULL: the shape is open, and alloc gives the memory */
+    horus_tensor *outputs;
+    uint32_t input_count, output_count;
+    /* Makes output `number` of this shape in the pool: outputs[number] then is complete. */
+    horus_result (*alloc)(struct horus_infer_call *call, uint32_t number, horus_dtype dtype,
+                          uint32_t ndim, const int64_t *shape);
+    void *operators; /* alloc's */
+    char why[200];   /* what went wrong, in words */
+} horus_infer_call;
+
+/* A back end: a table that lives as long as the process. Each call may write into `why`, room bytes,
+ * what went wrong. load, io_info, run and unload are called by one thread at a time for one model, but
+ * for several at once; abort by another one while run runs.
+ *   built in  onnxrt: libonnxruntime, without its header, by its C interface; it uses CUDA if there is
+ *             any and infer_on_cpu is not given. trt: the same, by its TensorRT provider: engines are
+ *             built at set-up, and cached beside the model. identity: gives what it takes. add: gives
+ *             the sum of all that it takes, element by element. These two take any file.
+ *             torch has no interface in C: register your own, or use the Python module. openvino is not
+ *             built in */
+typedef struct horus_infer_backend {
+    const char *name;       /* 1 to 31 bytes */
+    uint32_t can;           /* HORUS_INFER_GPU and so on */
+    const char *extensions; /* ".onnx .ort"; NULL: any file */
+    /* May it run here, as `how` says? Refuses by E_UNSUPPORTED. NULL: yes */
+    horus_result (*probe)(void *user, const horus_infer_load *how, char *why, size_t room);
+    horus_result (*load)(void *user, const horus_infer_load *how, void **model, char *why,
+                         size_t room);
+    /* E_NOT_FOUND: there are not so many */
+    horus_result (*io_info)(void *model, bool output, uint32_t number, horus_infer_io *out,
+                            char *why, size_t room);
+    horus_result (*run)(void *model, horus_infer_call *call);
+    /* now: makes run return soon, also one that is about to begin; else takes that back, once run has
+     * returned. NULL: cannot */
+    void (*abort)(void *model, bool now);
+    void (*unload)(void *model);
+    bool (*on_gpu)(void *model); /* for figures; NULL: no */
+    void *user;
+} horus_infer_backend;
+/* Registers a back end for the process. OK | E_ARG (a name that is taken, no load, io_info, run or
+ * unload) | E_LIMIT (16). Any thread. A name of a built-in one but for trt is taken. */
+HORUS_API horus_result horus_infer_register(const horus_infer_backend *backend);
+#endif
+
 /* ------------------------------------------------------------------------------------ */
 #ifdef __cplusplus
 }
@@ -3008,6 +3336,55 @@ static int horusi_name_file(int dir, int fd, const char *name)
 typedef struct horusi_files {
     int unused;
 } horusi_files;
+#endif
+
+#ifndef HORUS_NO_INFER
+/* ---- libraries that are loaded while the program runs */
+#include <dlfcn.h>
+
+typedef void (*horusi_symbol)(void);
+/* NULL: `why` says why. */
+static void *horusi_library_open(const char *path, char *why, size_t room)
+{
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+        horusi_text(why, room, dlerror()); /* there is one: it has just failed */
+    return library;
+}
+static horusi_symbol horusi_library_symbol(void *library, const char *name)
+{
+    void *found = dlsym(library, name);
+    horusi_symbol symbol;
+    memcpy(&symbol, &found, sizeof symbol); /* C has no cast for this */
+    return symbol;
+}
+static void horusi_library_close(void *library) { (void)dlclose(library); }
+
+/* Whether a path leads to a file: 0, or an errno. */
+static int horusi_file_error(const char *path)
+{
+    struct stat s;
+    if (fstatat(AT_FDCWD, path, &s, 0) != 0)
+        return errno;
+    return S_ISDIR(s.st_mode) ? EISDIR : 0;
+}
+/* Whether this thread may run on one processor alone. */
+static bool horusi_has_one_processor(void)
+{
+#ifdef __linux__
+    unsigned long set[1024 / (8 * sizeof(long))] = {0};
+    const size_t words = sizeof set / sizeof *set;
+    uint32_t count = 0;
+    if (syscall(SYS_sched_getaffinity, 0, sizeof set, set) < 0)
+        return false;
+    for (size_t i = 0; i < words; i++)
+        for (unsigned long bits = set[i]; bits; bits &= bits - 1)
+            count++;
+    return count == 1;
+#else
+    return false;
+#endif
+}
 #endif
 
 /* ------------------------------------------------------------------------------------ >>slots
@@ -13794,12 +14171,11 @@ static void horusi_note(horus_scheduler *s, const char *what, const char *whose,
     int n = snprintf(line, sizeof line, "%s%s for %s: %s%s", s->lines_end ? "\n" : "", what, whose,
                      why, help);
     char *to = s->finds.degradations + s->lines_end;
-    if (s->lines_left_out == 0 && n > 0 && s->lines_end + (size_t)n + last <= sizeof line) {
+    if (s->lines_left_out == 0 && s->lines_end + (size_t)n + last <= sizeof line) {
         memcpy(to, line, (size_t)n + 1);
         s->lines_end += (size_t)n;
     } else
-        (void)snprintf(to, last, "%sand %u more", s->lines_end ? "\n" : "",
-                       (unsigned)++s->lines_left_out);
+        (void)snprintf(to, last, "\nand %u more", (unsigned)++s->lines_left_out);
 }
 /* Notes what a thread was refused. */
 static void horusi_note_rights(horus_scheduler *s, const horusi_rights *r, const char *whose)
@@ -14042,7 +14418,7 @@ static int32_t horusi_core_of(const horus_scheduler *s, uint32_t loop)
 {
     if (loop > 0)
         return s->loops[loop].nodes[0]->d.core; /* one with a wish is alone */
-    for (int32_t i = 0; i < 64 && !s->clock.now; i++)
+    for (int32_t i = 0; i < 64; i++)
         if (s->d.cores == 1ull << i)
             return i + 1;
     return 0;
@@ -14081,14 +14457,14 @@ static void horusi_name_shares(const horus_scheduler *s, uint32_t first, char *o
         char one[HORUS_NAME_BYTES + 32];
         int n = snprintf(one, sizeof one, "%s%s %.1f %%", used ? ", " : "", next->name,
                          100 * horusi_budget_share(next));
-        if (more == 0 && n > 0 && used + (size_t)n + last <= room) {
+        if (more == 0 && used + (size_t)n + last <= room) {
             memcpy(out + used, one, (size_t)n + 1);
             used += (size_t)n;
         } else
             more++;
     }
     if (more)
-        (void)snprintf(out + used, room - used, "%s%u more", used ? ", " : "", (unsigned)more);
+        (void)snprintf(out + used, room - used, ", %u more", (unsigned)more);
 }
 /* Loops are made. */
 static horus_result horusi_admit(horus_scheduler *s, double *load)
@@ -14339,6 +14715,2436 @@ horus_result horus_scheduler_close(horus_scheduler *s)
     return HORUS_OK;
 }
 #endif /* HORUS_NO_SCHEDULER */
+
+#ifndef HORUS_NO_INFER
+/* ------------------------------------------------------------------------------------ >>parameters
+ *
+ * The description of an inference operator is checked as a whole: every problem is a line of a report.
+ * Nothing here needs a runtime. */
+enum { HORUSI_MAX_MODELS = 64, HORUSI_MAX_SOURCES = 64, HORUSI_TENSOR_NAME = 63 };
+
+typedef struct horusi_problems {
+    char *to;
+    size_t room, used;
+    uint32_t count;
+    bool full;
+    horus_result first;
+    char text[200]; /* the first one */
+} horusi_problems;
+static void horusi_problems_begin(horusi_problems *p, char *report, size_t room)
+{
+    memset(p, 0, sizeof *p);
+    p->to = room > 0 ? report : NULL;
+    p->room = room;
+    if (p->to)
+        p->to[0] = 0;
+}
+#ifdef __GNUC__
+__attribute__((format(printf, 3, 4)))
+#endif
+static void
+horusi_problem(horusi_problems *p, horus_result code, const char *format, ...)
+{
+    char line[600];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    if (p->count++ == 0) {
+        p->first = code;
+        horusi_text(p->text, sizeof p->text, line);
+    }
+    size_t n = strlen(line);
+    if (!p->to || p->full || p->room - p->used < n + 2) {
+        p->full = true; /* whole lines, and none out of order */
+        return;
+    }
+    memcpy(p->to + p->used, line, n);
+    memcpy(p->to + p->used + n, "\n", 2);
+    p->used += n + 1;
+}
+static horus_result horusi_problems_end(const horusi_problems *p, const char *call)
+{
+    if (p->count == 0)
+        return HORUS_OK;
+    if (p->count == 1)
+        return horusi_fail(p->first, "%s: %s", call, p->text);
+    return horusi_fail(p->first, "%s: %s (and %u more)", call, p->text, (unsigned)(p->count - 1));
+}
+
+/* How many letters to change, add or leave out make one name of another; names of up to 63 bytes. */
+static uint32_t horusi_distance(const char *a, const char *b)
+{
+    uint32_t row[HORUSI_TENSOR_NAME + 1];
+    uint32_t n = 0;
+    for (; b[n] && n < HORUSI_TENSOR_NAME; n++)
+        row[n] = n;
+    row[n] = n;
+    for (uint32_t i = 0; a[i] && i < HORUSI_TENSOR_NAME; i++) {
+        uint32_t corner = row[0];
+        row[0] = i + 1;
+        for (uint32_t j = 0; j < n; j++) {
+            uint32_t best = corner + (a[i] != b[j]);
+            corner = row[j + 1];
+            best = best < corner + 1 ? best : corner + 1;
+            row[j + 1] = best < row[j] + 1 ? best : row[j] + 1;
+        }
+    }
+    return row[n];
+}
+/* The nearest of several names. */
+typedef struct horusi_nearest {
+    const char *word, *best;
+    uint32_t distance;
+} horusi_nearest;
+static void horusi_is_it(horusi_nearest *n, const char *name)
+{
+    uint32_t d = horusi_distance(n->word, name);
+    if (!n->best || d < n->distance) {
+        n->best = name;
+        n->distance = d;
+    }
+}
+static const char *horusi_near_model(const horus_infer_desc *d, const char *word)
+{
+    horusi_nearest n = {word, NULL, 0};
+    for (const horus_infer_entry *e = d->model_path_map; e && e->model; e++)
+        horusi_is_it(&n, e->model);
+    return n.best ? n.best : "";
+}
+static const char *horusi_near_tensor(const horus_infer_list *map, const char *word)
+{
+    horusi_nearest n = {word, NULL, 0};
+    for (const horus_infer_list *l = map; l && l->model; l++)
+        for (const char *const *t = l->names; t && *t; t++)
+            horusi_is_it(&n, *t);
+    return n.best ? n.best : "";
+}
+
+static const char *horusi_entry_of(const horus_infer_entry *map, const char *model)
+{
+    for (const horus_infer_entry *e = map; e && e->model; e++)
+        if (strcmp(e->model, model) == 0)
+            return e->value ? e->value : "";
+    return NULL;
+}
+static const horus_infer_list *horusi_list_of(const horus_infer_list *map, const char *model)
+{
+    for (const horus_infer_list *l = map; l && l->model; l++)
+        if (strcmp(l->model, model) == 0)
+            return l;
+    return NULL;
+}
+static uint32_t horusi_names_in(const horus_infer_list *l)
+{
+    uint32_t n = 0;
+    while (l->names && l->names[n])
+        n++;
+    return n;
+}
+static bool horusi_has_tensor(const horus_infer_list *map, const char *name)
+{
+    for (const horus_infer_list *l = map; l && l->model; l++)
+        for (const char *const *t = l->names; t && *t; t++)
+            if (strcmp(*t, name) == 0)
+                return true;
+    return false;
+}
+/* A number of digits alone, up to `most`. */
+static bool horusi_number(const char *text, uint32_t most, uint32_t *out)
+{
+    uint64_t n = 0;
+    *out = 0;
+    for (const char *c = text; *c; c++) {
+        if (*c < '0' || *c > '9')
+            return false;
+        n = n * 10 + (uint64_t)(*c - '0');
+        if (n > most)
+            return false;
+    }
+    *out = (uint32_t)n;
+    return text[0] != 0;
+}
+
+static horus_result horusi_errno_code(int e)
+{
+    return e == EACCES ? HORUS_E_PERMISSION : e == ENOMEM ? HORUS_E_MEMORY : HORUS_E_ARG;
+}
+static void horusi_check_word(horusi_problems *p, const char *map, const char *of, const char *what,
+                              const char *name)
+{
+    if (name[0] == 0)
+        horusi_problem(p, HORUS_E_ARG, "%s: %s has an empty %s: it takes 1 to 63 bytes", map, of,
+                       what);
+    else if (strlen(name) > HORUSI_TENSOR_NAME)
+        horusi_problem(p, HORUS_E_ARG, "%s: %s \"%.40s...\" has %zu bytes: it takes 1 to 63", map,
+                       what, name, strlen(name));
+}
+static void horusi_check_models(horusi_problems *p, const horus_infer_desc *d)
+{
+    const horus_infer_entry *map = d->model_path_map;
+    uint32_t count = 0;
+    if (!map || !map->model)
+        horusi_problem(p, HORUS_E_ARG,
+                       "model_path_map is empty: give each model's name and the path of its file");
+    for (const horus_infer_entry *e = map; e && e->model; e++) {
+        horusi_check_word(p, "model_path_map", "an entry", "key", e->model);
+        for (const horus_infer_entry *o = map; o < e; o++)
+            if (strcmp(o->model, e->model) == 0)
+                horusi_problem(p, HORUS_E_ARG, "model_path_map: model %.63s is there twice",
+                               e->model);
+        const char *path = e->value ? e->value : "";
+        int error = horusi_file_error(path);
+        if (error)
+            horusi_problem(p, horusi_errno_code(error),
+                           "model_path_map: invalid file path for model %.63s: \"%.300s\": %s",
+                           e->model, path, strerror(error));
+        if (++count == HORUSI_MAX_MODELS + 1)
+            horusi_problem(p, HORUS_E_ARG,
+                           "model_path_map: more than 64 models: use two operators");
+    }
+}
+static void horusi_check_lists(horusi_problems *p, const char *name, const horus_infer_list *map)
+{
+    char of[100];
+    if (!map || !map->model)
+        horusi_problem(p, HORUS_E_ARG, "%s is empty: give each model the names of its tensors",
+                       name);
+    for (const horus_infer_list *l = map; l && l->model; l++) {
+        horusi_check_word(p, name, "an entry", "key", l->model);
+        if (!l->names || !l->names[0])
+            horusi_problem(p, HORUS_E_ARG, "%s: the list of model %.63s is empty: name its tensors",
+                           name, l->model);
+        (void)snprintf(of, sizeof of, "the list of model %.63s", l->model);
+        for (const char *const *t = l->names; t && *t; t++)
+            horusi_check_word(p, name, of, "tensor's name", *t);
+    }
+}
+/* One key of a map: a model, and not there before. */
+static void horusi_check_key(horusi_problems *p, const horus_infer_desc *d, const char *map,
+                             const char *key, bool again)
+{
+    if (again)
+        horusi_problem(p, HORUS_E_ARG, "%s: model %.63s is there twice", map, key);
+    if (key[0] && !horusi_entry_of(d->model_path_map, key))
+        horusi_problem(p, HORUS_E_ARG,
+                       "%s: \"%.63s\" is no model of model_path_map: did you mean \"%.63s\"?", map,
+                       key, horusi_near_model(d, key));
+}
+static void horusi_check_sizes(horusi_problems *p, const horus_infer_desc *d, const char *name,
+                               const horus_infer_list *map)
+{
+    uint32_t models = 0, lists = 0;
+    for (const horus_infer_entry *e = d->model_path_map; e && e->model; e++)
+        models++;
+    for (const horus_infer_list *l = map; l && l->model; l++)
+        lists++;
+    if (models != lists)
+        horusi_problem(p, HORUS_E_ARG,
+                       "size mismatch: model_path_map has %u models, %s %u: each needs one entry",
+                       (unsigned)models, name, (unsigned)lists);
+    for (const horus_infer_entry *e = d->model_path_map; e && e->model; e++)
+        if (e->model[0] && !horusi_list_of(map, e->model))
+            horusi_problem(p, HORUS_E_ARG, "model keyword: %.63s is not in %s", e->model, name);
+    for (const horus_infer_list *l = map; l && l->model; l++)
+        horusi_check_key(p, d, name, l->model, l->model[0] && horusi_list_of(map, l->model) != l);
+}
+/* in_tensor_names, out_tensor_names */
+static void horusi_check_tensors(horusi_problems *p, const char *name, const char *const *names,
+                                 const char *map_name, const horus_infer_list *map)
+{
+    for (const char *const *t = names; t && *t; t++) {
+        if (!horusi_has_tensor(map, *t))
+            horusi_problem(p, HORUS_E_ARG, "%s: \"%.63s\" is not in %s: did you mean \"%.63s\"?",
+                           name, *t, map_name, horusi_near_tensor(map, *t));
+        for (const char *const *o = names; o < t; o++)
+            if (strcmp(*o, *t) == 0)
+                horusi_problem(p, HORUS_E_ARG, "%s: \"%.63s\" is there twice", name, *t);
+    }
+}
+static void horusi_check_twice(horusi_problems *p, const horus_infer_desc *d)
+{
+    for (const horus_infer_list *l = d->pre_processor_map; l && l->model; l++)
+        for (const char *const *t = l->names; t && *t; t++)
+            for (const char *const *o = l->names; o < t; o++)
+                if (strcmp(*o, *t) == 0)
+                    horusi_problem(p, HORUS_E_ARG,
+                                   "pre_processor_map: model %.63s takes tensor \"%.63s\" twice",
+                                   l->model, *t);
+    horusi_check_tensors(p, "in_tensor_names", d->in_tensor_names, "pre_processor_map",
+                         d->pre_processor_map);
+    for (const horus_infer_list *l = d->inference_map; l && l->model; l++)
+        for (const char *const *t = l->names; t && *t; t++)
+            for (const horus_infer_list *k = d->inference_map; k <= l; k++)
+                for (const char *const *o = k->names; o && *o && o != t; o++)
+                    if (strcmp(*o, *t) == 0)
+                        horusi_problem(p, HORUS_E_ARG,
+                                       "inference_map: tensor \"%.63s\" of model %.63s is given by "
+                                       "model %.63s already",
+                                       *t, l->model, k->model);
+    horusi_check_tensors(p, "out_tensor_names", d->out_tensor_names, "inference_map",
+                         d->inference_map);
+}
+
+/* The keys and numbers of a map. */
+static void horusi_check_numbers(horusi_problems *p, const horus_infer_desc *d, const char *name,
+                                 const horus_infer_entry *map, uint32_t least, uint32_t most,
+                                 const char *right)
+{
+    for (const horus_infer_entry *e = map; e && e->model; e++) {
+        const char *value = e->value ? e->value : "";
+        uint32_t n;
+        bool again = false;
+        for (const horus_infer_entry *o = map; o < e; o++)
+            again |= strcmp(o->model, e->model) == 0;
+        horusi_check_word(p, name, "an entry", "key", e->model);
+        horusi_check_key(p, d, name, e->model, again);
+        if (!horusi_number(value, most, &n) || n < least)
+            horusi_problem(p, HORUS_E_ARG, "%s: model %.63s: \"%.40s\" is not %s", name, e->model,
+                           value, right);
+    }
+}
+static void horusi_check_maps(horusi_problems *p, const horus_infer_desc *d)
+{
+    horusi_check_numbers(p, d, "device_map", d->device_map, 0, 1023,
+                         "the number of a GPU: \"0\" is the first one");
+    horusi_check_numbers(p, d, "dla_core_map", d->dla_core_map, 0, 1023,
+                         "the number of a DLA core: \"0\" is the first one");
+    horusi_check_numbers(p, d, "temporal_map", d->temporal_map, 1, 1000000000,
+                         "a number of frames: \"1\" runs on each, \"10\" on every tenth");
+    horusi_check_numbers(p, d, "activation_map", d->activation_map, 0, 1,
+                         "\"1\" (active) or \"0\" (not)");
+    for (const horus_infer_list *l = d->trt_opt_profile; l && l->model; l++) {
+        horusi_check_key(p, d, "trt_opt_profile", l->model,
+                         horusi_list_of(d->trt_opt_profile, l->model) != l);
+        if (horusi_names_in(l) != 3)
+            horusi_problem(p, HORUS_E_ARG,
+                           "trt_opt_profile: model %.63s has %u shapes, not 3: the smallest, the "
+                           "usual and the largest",
+                           l->model, (unsigned)horusi_names_in(l));
+    }
+}
+static void horusi_check_choice(horusi_problems *p, const char *name, horus_choice c)
+{
+    if ((uint32_t)c > HORUS_NO)
+        horusi_problem(p, HORUS_E_ARG, "%s is %d, not HORUS_AUTO, HORUS_YES or HORUS_NO", name,
+                       (int)c);
+}
+/* What is not of the parameter file. */
+static void horusi_check_rest(horusi_problems *p, const horus_infer_desc *d)
+{
+    const int64_t hour = 3600000000000;
+    uint32_t sources = 0;
+    horusi_check_choice(p, "input_on_cuda", d->input_on_cuda);
+    horusi_check_choice(p, "output_on_cuda", d->output_on_cuda);
+    horusi_check_choice(p, "transmit_on_cuda", d->transmit_on_cuda);
+    horusi_check_choice(p, "parallel_inference", d->parallel_inference);
+    horusi_check_choice(p, "enable_cuda_graphs", d->enable_cuda_graphs);
+    horusi_check_choice(p, "dla_gpu_fallback", d->dla_gpu_fallback);
+    if (d->name && (d->name[0] == 0 || strlen(d->name) >= HORUS_NAME_BYTES))
+        horusi_problem(p, HORUS_E_ARG, "name has %zu bytes, not 1 to 96", strlen(d->name));
+    if (d->budget_ns < 0 || d->budget_ns > hour)
+        horusi_problem(p, HORUS_E_ARG, "budget_ns is %lld, not 0 to %lld ns",
+                       (long long)d->budget_ns, (long long)hour);
+    if (d->wait_ns < 0 || d->wait_ns > hour)
+        horusi_problem(p, HORUS_E_ARG, "wait_ns is %lld, not 0 to %lld ns", (long long)d->wait_ns,
+                       (long long)hour);
+    if (d->threads > 1024)
+        horusi_problem(p, HORUS_E_ARG, "threads is %u, not 0 to 1024", (unsigned)d->threads);
+    for (const horus_infer_input *i = d->inputs; i && i->topic; i++) {
+        if (i->tensor && !horusi_has_tensor(d->pre_processor_map, i->tensor))
+            horusi_problem(p, HORUS_E_ARG,
+                           "inputs: \"%.63s\" is not in pre_processor_map: did you mean \"%.63s\"?",
+                           i->tensor, horusi_near_tensor(d->pre_processor_map, i->tensor));
+        if (++sources == HORUSI_MAX_SOURCES + 1)
+            horusi_problem(p, HORUS_E_ARG, "inputs: more than 64 topics: merge some");
+    }
+}
+
+/* ------------------------------------------------------------------------------------ >>backends
+ *
+ * The table of back ends, and the two that compute next to nothing. */
+typedef struct horusi_plain {
+    uint32_t takes;
+    bool adds;
+} horusi_plain;
+static horus_result horusi_plain_load(void *user, const horus_infer_load *how, void **model,
+                                      char *why, size_t room)
+{
+    horusi_plain *m = (horusi_plain *)horusi_new(NULL, sizeof *m);
+    *model = m;
+    if (!m) {
+        horusi_text(why, room, horusi_error_text);
+        return HORUS_E_MEMORY;
+    }
+    m->takes = how->inputs;
+    m->adds = user != NULL;
+    return HORUS_OK;
+}
+static horus_result horusi_plain_io(void *model, bool output, uint32_t number, horus_infer_io *out,
+                                    char *why, size_t room)
+{
+    const horusi_plain *m = (const horusi_plain *)model;
+    (void)why, (void)room;
+    if (number >= (output && m->adds ? 1 : m->takes))
+        return HORUS_E_NOT_FOUND;
+    (void)snprintf(out->name, sizeof out->name, "%s%u", output ? "y" : "x", (unsigned)number);
+    out->dtype = out->ndim = HORUS_INFER_ANY;
+    return HORUS_OK;
+}
+#define HORUSI_ADD(type, name)                                                                     \
+    static void name(void *to, const void *from, uint64_t count)                                   \
+    {                                                                                              \
+        type *t = (type *)to;                                                                      \
+        const type *f = (const type *)from;                                                        \
+        for (uint64_t i = 0; i < count; i++)                                                       \
+            t[i] = (type)(t[i] + f[i]);                                                            \
+    }
+HORUSI_ADD(float, horusi_add_f32)
+HORUSI_ADD(uint8_t, horusi_add_8)
+HORUSI_ADD(uint32_t, horusi_add_32)
+HORUSI_ADD(uint64_t, horusi_add_64)
+#undef HORUSI_ADD
+static horus_result horusi_plain_run(void *model, horus_infer_call *call)
+{
+    const horusi_plain *m = (const horusi_plain *)model;
+    for (uint32_t i = 0; i < call->output_count; i++) {
+        const horus_tensor *from = &call->inputs[i];
+        horus_result r = call->alloc(call, i, (horus_dtype)from->dtype, from->ndim, from->shape);
+        if (r != HORUS_OK)
+            return r;
+        memcpy(call->outputs[i].data, from->data,
+               (size_t)horus_tensor_numel(from) * horus_dtype_bytes((horus_dtype)from->dtype));
+    }
+    const horus_tensor *first = &call->inputs[0];
+    uint64_t count = horus_tensor_numel(first);
+    for (uint32_t i = 1; m->adds && i < call->input_count; i++) {
+        const horus_tensor *more = &call->inputs[i];
+        void *to = call->outputs[0].data;
+        if (more->dtype != first->dtype || horus_tensor_numel(more) != count) {
+            (void)snprintf(call->why, sizeof call->why,
+                           "add: input %u has another dtype or number of elements than input 0",
+                           (unsigned)i);
+            return HORUS_E_SIZE;
+        }
+        switch (first->dtype) {
+        case HORUS_F32:
+            horusi_add_f32(to, more->data, count);
+            break;
+        case HORUS_U8: /* sums wrap, signed ones too */
+        case HORUS_I8:
+            horusi_add_8(to, more->data, count);
+            break;
+        case HORUS_U32:
+        case HORUS_I32:
+            horusi_add_32(to, more->data, count);
+            break;
+        case HORUS_U64:
+        case HORUS_I64:
+            horusi_add_64(to, more->data, count);
+            break;
+        default:
+            (void)snprintf(call->why, sizeof call->why,
+                           "add: no %s: float32, and integers of 8, "
+                           "32 and 64 bits",
+                           horus_dtype_name((horus_dtype)first->dtype));
+            return HORUS_E_TYPE;
+        }
+    }
+    return HORUS_OK;
+}
+static void horusi_plain_unload(void *model) { horusi_delete(NULL, model); }
+
+/* ------------------------------------------------------------------------------------ >>onnxrt
+ *
+ * ONNX Runtime by its C interface: a table of functions that only ever grows, so that each is known by
+ * its place. Its header is not needed. One runtime and one environment serve the process. */
+enum { HORUSI_ORT_API = 16 }; /* the table's version; newer libraries have it too */
+enum {
+    HORUSI_ORT_MESSAGE = 2,
+    HORUSI_ORT_ENV = 3,
+    HORUSI_ORT_SESSION = 7,
+    HORUSI_ORT_RUN = 9,
+    HORUSI_ORT_OPTIONS = 10,
+    HORUSI_ORT_THREADS = 24,
+    HORUSI_ORT_INPUTS = 30, /* how many; 31 for outputs. So with the next two */
+    HORUSI_ORT_TYPE = 33,
+    HORUSI_ORT_NAME = 36,
+    HORUSI_ORT_RUN_OPTIONS = 39,
+    HORUSI_ORT_TERMINATE = 46, /* 47 takes it back */
+    HORUSI_ORT_TENSOR = 49,
+    HORUSI_ORT_DATA = 51,
+    HORUSI_ORT_TENSOR_INFO = 55,
+    HORUSI_ORT_ELEMENT = 60,
+    HORUSI_ORT_NDIM = 61,
+    HORUSI_ORT_SHAPE = 62,
+    HORUSI_ORT_SHAPE_INFO = 65,
+    HORUSI_ORT_CPU = 69,
+    HORUSI_ORT_FREE = 76,
+    HORUSI_ORT_ALLOCATOR = 78,
+    HORUSI_ORT_NO_ENV = 92, /* releases: of each kind of object another one */
+    HORUSI_ORT_NO_STATUS = 93,
+    HORUSI_ORT_NO_MEMORY = 94,
+    HORUSI_ORT_NO_SESSION = 95,
+    HORUSI_ORT_NO_VALUE = 96,
+    HORUSI_ORT_NO_RUN_OPTIONS = 97,
+    HORUSI_ORT_NO_TYPE = 98,
+    HORUSI_ORT_NO_SHAPE_INFO = 99,
+    HORUSI_ORT_NO_OPTIONS = 100,
+    HORUSI_ORT_PROVIDERS = 125,
+    HORUSI_ORT_NO_PROVIDERS = 126,
+    HORUSI_ORT_CONFIG = 130,
+    HORUSI_ORT_TRT = 170,  /* append, create, update; 174 releases */
+    HORUSI_ORT_CUDA = 204, /* likewise; 208 */
+    HORUSI_ORT_NO_PROVIDER = 4
+};
+static struct {
+    horusi_a32 lock;
+    const horusi_symbol *api; /* NULL: not loaded */
+    void *env, *memory, *allocator;
+    char path[300], version[32];
+} horusi_ort;
+/* Calls the function at a place; the types are those of its parameters. Those that return a status
+ * return NULL if all is well. */
+#define HORUSI_ORT(place, ...) ((void *(*)(__VA_ARGS__))horusi_ort.api[place])
+#define HORUSI_ORT_END(place, object) ((void (*)(void *))horusi_ort.api[place])(object)
+
+/* True if it is none; else its words are in `why`, and it is gone. */
+static bool horusi_ort_ok(void *status, char *why, size_t room)
+{
+    if (!status)
+        return true;
+    horusi_text(why, room,
+                ((const char *(*)(const void *))horusi_ort.api[HORUSI_ORT_MESSAGE])(status));
+    HORUSI_ORT_END(HORUSI_ORT_NO_STATUS, status);
+    return false;
+}
+
+/* Begins with the library, which is loaded for good. */
+static horus_result horusi_ort_begin(const char *path, char *why, size_t room)
+{
+    typedef struct ort_base {
+        const void *(*get)(uint32_t version);
+        const char *(*version)(void);
+    } ort_base;
+    void *library = horusi_library_open(path, why, room);
+    if (!library)
+        return HORUS_E_NOT_FOUND;
+    horusi_symbol symbol = horusi_library_symbol(library, "OrtGetApiBase");
+    const ort_base *base = symbol ? ((const ort_base *(*)(void))symbol)() : NULL;
+    horusi_ort.api = base ? (const horusi_symbol *)base->get(HORUSI_ORT_API) : NULL;
+    if (!horusi_ort.api) {
+        (void)snprintf(why, room, "%.100s is %s", path,
+                       base ? "an ONNX Runtime before 1.16: take a newer one" : "no ONNX Runtime");
+        horusi_library_close(library);
+        return HORUS_E_UNSUPPORTED;
+    }
+    horusi_text(horusi_ort.path, sizeof horusi_ort.path, path);
+    horusi_text(horusi_ort.version, sizeof horusi_ort.version, base->version());
+    if (horusi_ort_ok(
+            HORUSI_ORT(HORUSI_ORT_ENV, int, const char *, void **)(4, "horus", &horusi_ort.env),
+            why, room) &&
+        horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_CPU, int, int, void **)(0, 0, &horusi_ort.memory), why,
+                      room) &&
+        horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_ALLOCATOR, void **)(&horusi_ort.allocator), why, room))
+        return HORUS_OK;
+    if (horusi_ort.env)
+        HORUSI_ORT_END(HORUSI_ORT_NO_ENV, horusi_ort.env);
+    if (horusi_ort.memory)
+        HORUSI_ORT_END(HORUSI_ORT_NO_MEMORY, horusi_ort.memory);
+    horusi_ort.env = horusi_ort.memory = NULL;
+    horusi_ort.api = NULL;
+    horusi_library_close(library);
+    return HORUS_E_UNSUPPORTED;
+}
+/* Sees to it that the runtime is there. */
+static horus_result horusi_ort_open(const horus_infer_desc *d, char *why, size_t room)
+{
+    const char *named = d->library ? d->library : getenv("ORT_DYLIB_PATH");
+    const char *const usual[] = {"libonnxruntime.so.1", "libonnxruntime.so"};
+    horus_result r = HORUS_OK;
+    named = named && *named ? named : NULL;
+    horusi_lock(&horusi_ort.lock);
+    if (!horusi_ort.api) {
+        char said[200] = "";
+        r = horusi_ort_begin(named ? named : usual[0], said, sizeof said);
+        if (r == HORUS_E_NOT_FOUND && !named)
+            r = horusi_ort_begin(usual[1], said, sizeof said);
+        if (r == HORUS_E_NOT_FOUND)
+            (void)snprintf(why, room,
+                           "%s: %s. Install ONNX Runtime, or name its library (library, or "
+                           "ORT_DYLIB_PATH): that of the Python package is "
+                           "onnxruntime/capi/libonnxruntime.so.1.*",
+                           named ? "its library cannot be loaded" : "it is not installed", said);
+        else if (r != HORUS_OK)
+            horusi_text(why, room, said);
+    } else if (d->library && strcmp(d->library, horusi_ort.path) != 0) {
+        (void)snprintf(why, room, "library is \"%.200s\", but this process has loaded \"%.200s\"",
+                       d->library, horusi_ort.path);
+        r = HORUS_E_UNSUPPORTED;
+    }
+    horusi_unlock(&horusi_ort.lock);
+    return r == HORUS_E_NOT_FOUND ? HORUS_E_UNSUPPORTED : r;
+}
+
+typedef struct horusi_ort_model {
+    void *session, *run_options;
+    uint32_t count[2]; /* inputs, outputs */
+    char **names;      /* of both, the runtime's */
+    void **values;     /* of one run */
+    bool gpu;
+} horusi_ort_model;
+
+/* Whether the runtime was built with an execution provider. */
+static bool horusi_ort_has(const char *provider)
+{
+    char **names = NULL, why[8];
+    int count = 0;
+    bool has = false;
+    if (!horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_PROVIDERS, char ***, int *)(&names, &count), why,
+                       sizeof why))
+        return false;
+    for (int i = 0; i < count; i++)
+        has |= strcmp(names[i], provider) == 0;
+    (void)horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_NO_PROVIDERS, char **, int)(names, count), why,
+                        sizeof why);
+    return has;
+}
+/* Adds a GPU's provider to the options. It may be listed and yet not be there: then making its options
+ * fails, or gives none, or adding them fails. */
+static bool horusi_ort_provide(void *options, const horus_infer_load *how, bool trt, char *why,
+                               size_t room)
+{
+    enum { MOST = 10 };
+    const int place = trt ? HORUSI_ORT_TRT : HORUSI_ORT_CUDA;
+    const horus_infer_desc *d = how->desc;
+    const char *key[MOST], *value[MOST],
+        *name = trt ? "TensorrtExecutionProvider" : "CUDAExecutionProvider";
+    char device[16], core[16], dir[300];
+    size_t n = 0;
+    void *provider = NULL;
+    if (!horusi_ort_has(name)) {
+        (void)snprintf(why, room, "%s is not in ONNX Runtime %s of %.80s", name, horusi_ort.version,
+                       horusi_ort.path);
+        return false;
+    }
+    (void)snprintf(device, sizeof device, "%d", how->device < 0 ? 0 : (int)how->device);
+    key[n] = "device_id", value[n++] = device;
+    if (trt) {
+        const char *slash = strrchr(how->path, '/');
+        size_t length = slash ? (size_t)(slash - how->path) : 0;
+        length = length < sizeof dir ? length : sizeof dir - 1;
+        memcpy(dir, how->path, length);
+        dir[length] = 0;
+        if (!slash)
+            horusi_text(dir, sizeof dir, ".");
+        (void)snprintf(core, sizeof core, "%d", (int)how->dla_core);
+        /* the provider puts model, precision and GPU into the name of the engine's file */
+        key[n] = "trt_engine_cache_enable", value[n++] = "1";
+        key[n] = "trt_engine_cache_path", value[n++] = slash == how->path ? "/" : dir;
+        key[n] = "trt_fp16_enable", value[n++] = d->enable_fp16 ? "1" : "0";
+        if (how->dla_core >= 0) {
+            key[n] = "trt_dla_enable", value[n++] = "1";
+            key[n] = "trt_dla_core", value[n++] = core;
+        }
+        if (how->profile) {
+            key[n] = "trt_profile_min_shapes", value[n++] = how->profile[0];
+            key[n] = "trt_profile_opt_shapes", value[n++] = how->profile[1];
+            key[n] = "trt_profile_max_shapes", value[n++] = how->profile[2];
+        }
+        if (d->on_load) {
+            char text[400];
+            (void)snprintf(text, sizeof text,
+                           "an engine for GPU %s is taken from %.280s, or built there: minutes",
+                           device, dir);
+            d->on_load(d->user, how->model, text);
+        }
+    }
+    bool ok = horusi_ort_ok(HORUSI_ORT(place + 1, void **)(&provider), why, room);
+    if (ok && !provider) {
+        (void)snprintf(why, room, "%s is listed, but not there", name);
+        ok = false;
+    }
+    ok = ok &&
+         horusi_ort_ok(HORUSI_ORT(place + 2, void *, const char *const *, const char *const *,
+                                  size_t)(provider, key, value, n),
+                       why, room) &&
+         horusi_ort_ok(HORUSI_ORT(place, void *, void *)(options, provider), why, room);
+    if (provider)
+        HORUSI_ORT_END(place + HORUSI_ORT_NO_PROVIDER, provider);
+    return ok;
+}
+/* What of the parameters decides where a model runs. `user` is not NULL: by TensorRT. */
+static horus_result horusi_ort_place(void *user, const horus_infer_load *how, void *options,
+                                     bool *gpu, char *why, size_t room)
+{
+    char said[200] = "";
+    const bool explicit_gpu = how->device >= 0;
+    *gpu = false;
+    if (how->desc->infer_on_cpu)
+        return HORUS_OK;
+    *gpu = horusi_ort_provide(options, how, user != NULL, said, sizeof said);
+    if (*gpu || (!explicit_gpu && !user))
+        return HORUS_OK;
+    (void)snprintf(
+        why, room,
+        user ? "backend: trt needs a GPU and the provider of TensorRT: %s. \"onnxrt\" works"
+             : "device_map: no GPU can be used: %s. Leave it out",
+        said);
+    return HORUS_E_UNSUPPORTED;
+}
+static horus_result horusi_ort_options(const horus_infer_load *how, void **options, char *why,
+                                       size_t room)
+{
+    const horus_infer_desc *d = how->desc;
+    *options = NULL;
+    bool ok = horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_OPTIONS, void **)(options), why, room);
+    if (ok && d->threads)
+        ok = horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_THREADS, void *, int)(*options, (int)d->threads),
+                           why, room);
+    if (ok && d->model_path_map[1].model) /* threads that spin take the others' processors */
+        ok = horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_CONFIG, void *, const char *, const char *)(
+                               *options, "session.intra_op.allow_spinning", "0"),
+                           why, room);
+    if (!ok && *options) {
+        HORUSI_ORT_END(HORUSI_ORT_NO_OPTIONS, *options);
+        *options = NULL;
+    }
+    return ok ? HORUS_OK : HORUS_E_UNSUPPORTED;
+}
+static horus_result horusi_ort_probe(void *user, const horus_infer_load *how, char *why,
+                                     size_t room)
+{
+    (void)user;
+    return horusi_ort_open(how->desc, why, room);
+}
+static void horusi_ort_unload(void *model)
+{
+    horusi_ort_model *m = (horusi_ort_model *)model;
+    uint32_t all = m->count[0] + m->count[1];
+    char why[8];
+    for (uint32_t i = 0; m->names && i < all; i++)
+        if (m->names[i])
+            (void)horusi_ort_ok(
+                HORUSI_ORT(HORUSI_ORT_FREE, void *, void *)(horusi_ort.allocator, m->names[i]), why,
+                sizeof why);
+    if (m->run_options)
+        HORUSI_ORT_END(HORUSI_ORT_NO_RUN_OPTIONS, m->run_options);
+    if (m->session)
+        HORUSI_ORT_END(HORUSI_ORT_NO_SESSION, m->session);
+    horusi_delete(NULL, m->names);
+    horusi_delete(NULL, m->values);
+    horusi_delete(NULL, m);
+}
+/* Notes what the model takes and gives. */
+static horus_result horusi_ort_names(horusi_ort_model *m, char *why, size_t room)
+{
+    size_t count[2] = {0, 0};
+    for (int k = 0; k < 2; k++)
+        if (!horusi_ort_ok(
+                HORUSI_ORT(HORUSI_ORT_INPUTS + k, void *, size_t *)(m->session, &count[k]), why,
+                room))
+            return HORUS_E_CORRUPT;
+    size_t all = count[0] + count[1];
+    m->names = (char **)horusi_new(NULL, (all + 1) * sizeof *m->names);
+    m->values = (void **)horusi_new(NULL, (all + 1) * sizeof *m->values);
+    if (!m->names || !m->values) {
+        horusi_text(why, room, horusi_error_text);
+        return HORUS_E_MEMORY;
+    }
+    m->count[0] = (uint32_t)count[0];
+    m->count[1] = (uint32_t)count[1];
+    for (uint32_t i = 0; i < all; i++) {
+        const int k = i >= m->count[0];
+        if (!horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_NAME + k, void *, size_t, void *,
+                                      char **)(m->session, k ? i - m->count[0] : i,
+                                               horusi_ort.allocator, &m->names[i]),
+                           why, room))
+            return HORUS_E_CORRUPT;
+    }
+    return HORUS_OK;
+}
+static horus_result horusi_ort_load(void *user, const horus_infer_load *how, void **model,
+                                    char *why, size_t room)
+{
+    void *options = NULL;
+    horusi_ort_model *m = (horusi_ort_model *)horusi_new(NULL, sizeof *m);
+    *model = NULL;
+    if (!m) {
+        horusi_text(why, room, horusi_error_text);
+        return HORUS_E_MEMORY;
+    }
+    horus_result r = horusi_ort_options(how, &options, why, room);
+    if (r == HORUS_OK)
+        r = horusi_ort_place(user, how, options, &m->gpu, why, room);
+    if (r == HORUS_OK &&
+        !horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_SESSION, void *, const char *, void *,
+                                  void **)(horusi_ort.env, how->path, options, &m->session),
+                       why, room))
+        r = HORUS_E_CORRUPT;
+    if (r == HORUS_OK &&
+        !horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_RUN_OPTIONS, void **)(&m->run_options), why, room))
+        r = HORUS_E_UNSUPPORTED;
+    if (r == HORUS_OK)
+        r = horusi_ort_names(m, why, room);
+    if (options)
+        HORUSI_ORT_END(HORUSI_ORT_NO_OPTIONS, options);
+    if (r == HORUS_OK)
+        *model = m;
+    else
+        horusi_ort_unload(m);
+    return r;
+}
+
+/* ONNX's element types and ours; -1: none. */
+static int horusi_ort_dtype(int element)
+{
+    static const int8_t dtype[] = {-1,        HORUS_F32, HORUS_U8,  HORUS_I8,      HORUS_U16,
+                                   HORUS_I16, HORUS_I32, HORUS_I64, -1 /* text */, HORUS_BOOL,
+                                   HORUS_F16, HORUS_F64, HORUS_U32, HORUS_U64,     -1 /* complex */,
+                                   -1,        HORUS_BF16};
+    return element > 0 && element < (int)sizeof dtype ? dtype[element] : -1;
+}
+static int horusi_ort_element(uint32_t dtype)
+{
+    int e = 1;
+    while (horusi_ort_dtype(e) != (int)dtype)
+        e++;
+    return e;
+}
+/* Shape and dtype from a tensor's description. */
+static horus_result horusi_ort_shape(const void *info, horus_infer_io *out, char *why, size_t room)
+{
+    int element = 0;
+    size_t ndim = 0;
+    if (!horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_ELEMENT, const void *, int *)(info, &element), why,
+                       room) ||
+        !horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_NDIM, const void *, size_t *)(info, &ndim), why, room))
+        return HORUS_E_CORRUPT;
+    if (ndim > HORUS_MAX_DIMS || horusi_ort_dtype(element) < 0) {
+        if (ndim > HORUS_MAX_DIMS)
+            (void)snprintf(why, room, "it has %zu dimensions, tensors have 8 at most", ndim);
+        else
+            (void)snprintf(why, room,
+                           "its elements are of ONNX's type %d (8 is text): there is no "
+                           "such tensor",
+                           element);
+        return HORUS_E_TYPE;
+    }
+    out->dtype = horusi_ort_dtype(element);
+    out->ndim = (int32_t)ndim;
+    return horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_SHAPE, const void *, int64_t *,
+                                    size_t)(info, out->shape, ndim),
+                         why, room)
+               ? HORUS_OK
+               : HORUS_E_CORRUPT;
+}
+static horus_result horusi_ort_io(void *model, bool output, uint32_t number, horus_infer_io *out,
+                                  char *why, size_t room)
+{
+    const horusi_ort_model *m = (const horusi_ort_model *)model;
+    void *type = NULL;
+    const void *info = NULL;
+    if (number >= m->count[output])
+        return HORUS_E_NOT_FOUND;
+    horusi_text(out->name, sizeof out->name, m->names[number + (output ? m->count[0] : 0)]);
+    horus_result r = HORUS_E_CORRUPT;
+    if (horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_TYPE + output, void *, size_t, void **)(m->session,
+                                                                                    number, &type),
+                      why, room) &&
+        horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_TENSOR_INFO, const void *, const void **)(type, &info),
+                      why, room)) {
+        if (info)
+            r = horusi_ort_shape(info, out, why, room);
+        else {
+            horusi_text(why, room, "it is a sequence, map or the like, not a tensor");
+            r = HORUS_E_TYPE;
+        }
+    }
+    if (type)
+        HORUSI_ORT_END(HORUSI_ORT_NO_TYPE, type);
+    return r;
+}
+
+/* A value of the runtime over memory of ours. */
+static bool horusi_ort_wrap(const horus_tensor *t, void **value, char *why, size_t room)
+{
+    uint64_t bytes = horus_tensor_numel(t) * horus_dtype_bytes((horus_dtype)t->dtype);
+    return horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_TENSOR, const void *, void *, size_t,
+                                    const int64_t *, size_t, int,
+                                    void **)(horusi_ort.memory, t->data, (size_t)bytes, t->shape,
+                                             t->ndim, horusi_ort_element(t->dtype), value),
+                         why, room);
+}
+/* Takes an output that the runtime has made, its shape being known only now. */
+static horus_result horusi_ort_take(horus_infer_call *call, uint32_t number, void *value)
+{
+    void *info = NULL, *data = NULL;
+    horus_infer_io io;
+    memset(&io, 0, sizeof io);
+    if (!horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_SHAPE_INFO, void *, void **)(value, &info), call->why,
+                       sizeof call->why))
+        return HORUS_E_SYSTEM;
+    horus_result r = horusi_ort_shape(info, &io, call->why, sizeof call->why);
+    HORUSI_ORT_END(HORUSI_ORT_NO_SHAPE_INFO, info);
+    if (r != HORUS_OK)
+        return r;
+    if (!horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_DATA, void *, void **)(value, &data), call->why,
+                       sizeof call->why))
+        return HORUS_E_SYSTEM;
+    r = call->alloc(call, number, (horus_dtype)io.dtype, (uint32_t)io.ndim, io.shape);
+    if (r == HORUS_OK && horus_tensor_numel(&call->outputs[number]) > 0)
+        memcpy(call->outputs[number].data, data,
+               (size_t)horus_tensor_numel(&call->outputs[number]) *
+                   horus_dtype_bytes((horus_dtype)io.dtype));
+    return r;
+}
+static horus_result horusi_ort_run(void *model, horus_infer_call *call)
+{
+    horusi_ort_model *m = (horusi_ort_model *)model;
+    const uint32_t all = m->count[0] + m->count[1];
+    horus_result r = HORUS_OK;
+    memset(m->values, 0, all * sizeof *m->values);
+    for (uint32_t i = 0; i < all && r == HORUS_OK; i++) {
+        const horus_tensor *t =
+            i < m->count[0] ? &call->inputs[i] : &call->outputs[i - m->count[0]];
+        if (t->data && !horusi_ort_wrap(t, &m->values[i], call->why, sizeof call->why))
+            r = HORUS_E_SYSTEM;
+    }
+    if (r == HORUS_OK &&
+        !horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_RUN, void *, void *, const char *const *, void **,
+                                  size_t, const char *const *, size_t, void **)(
+                           m->session, m->run_options, (const char *const *)m->names, m->values,
+                           m->count[0], (const char *const *)m->names + m->count[0], m->count[1],
+                           m->values + m->count[0]),
+                       call->why, sizeof call->why))
+        r = HORUS_E_SYSTEM;
+    for (uint32_t i = 0; i < m->count[1] && r == HORUS_OK; i++)
+        if (!call->outputs[i].data)
+            r = horusi_ort_take(call, i, m->values[m->count[0] + i]);
+    for (uint32_t i = 0; i < all; i++)
+        if (m->values[i])
+            HORUSI_ORT_END(HORUSI_ORT_NO_VALUE, m->values[i]);
+    return r;
+}
+static void horusi_ort_abort(void *model, bool now)
+{
+    const horusi_ort_model *m = (const horusi_ort_model *)model;
+    char why[8];
+    (void)horusi_ort_ok(HORUSI_ORT(HORUSI_ORT_TERMINATE + (now ? 0 : 1), void *)(m->run_options),
+                        why, sizeof why);
+}
+static bool horusi_ort_on_gpu(void *model) { return ((const horusi_ort_model *)model)->gpu; }
+
+/* ------------------------------------------------------------------------------------ >>operator
+ *
+ * What an inference operator does with a frame. Edges:
+ *
+ *     I1 -> I2    a frame's work, to the thread of its model and back; the operator itself, to the
+ *                 next one who uses it; the end, to all threads
+ *
+ * A model's results are swapped under the operator's lock, so that any thread may get them. */
+static const horus_infer_backend horusi_backends[] = {
+    {"onnxrt", HORUS_INFER_CPU | HORUS_INFER_GPU, ".onnx .ort", horusi_ort_probe, horusi_ort_load,
+     horusi_ort_io, horusi_ort_run, horusi_ort_abort, horusi_ort_unload, horusi_ort_on_gpu, NULL},
+    {"trt", HORUS_INFER_GPU | HORUS_INFER_CUDA | HORUS_INFER_FP16 | HORUS_INFER_DLA, ".onnx",
+     horusi_ort_probe, horusi_ort_load, horusi_ort_io, horusi_ort_run, horusi_ort_abort,
+     horusi_ort_unload, horusi_ort_on_gpu, (void *)&horusi_ort},
+    {"identity", HORUS_INFER_CPU, NULL, NULL, horusi_plain_load, horusi_plain_io, horusi_plain_run,
+     NULL, horusi_plain_unload, NULL, NULL},
+    {"add", HORUS_INFER_CPU, NULL, NULL, horusi_plain_load, horusi_plain_io, horusi_plain_run, NULL,
+     horusi_plain_unload, NULL, (void *)&horusi_ort}};
+enum {
+    HORUSI_TRT = 1, /* one's own may stand in for it */
+    HORUSI_BUILT_IN = sizeof horusi_backends / sizeof *horusi_backends,
+    HORUSI_REGISTERED = 16
+};
+static const horus_infer_backend *horusi_registered[HORUSI_REGISTERED];
+static uint32_t horusi_registered_count;
+static horusi_a32 horusi_registered_lock;
+
+/* Those that are registered come first: so one may stand in for trt. */
+static const horus_infer_backend *horusi_backend_at(uint32_t i)
+{
+    const horus_infer_backend *b = NULL;
+    horusi_lock(&horusi_registered_lock);
+    if (i < horusi_registered_count)
+        b = horusi_registered[i];
+    else if (i - horusi_registered_count < HORUSI_BUILT_IN)
+        b = &horusi_backends[i - horusi_registered_count];
+    horusi_unlock(&horusi_registered_lock);
+    return b;
+}
+static const horus_infer_backend *horusi_backend_of(const char *name)
+{
+    const horus_infer_backend *b;
+    uint32_t i = 0;
+    while ((b = horusi_backend_at(i)) != NULL && strcmp(b->name, name) != 0)
+        i++;
+    return b;
+}
+horus_result horus_infer_register(const horus_infer_backend *b)
+{
+    horus_result r = HORUS_OK;
+    if (!b || !b->name || b->name[0] == 0 || strlen(b->name) > 31 || !b->load || !b->io_info ||
+        !b->run || !b->unload)
+        return horusi_fail(HORUS_E_ARG, "infer_register: a back end needs a name of 1 to 31 bytes, "
+                                        "load, io_info, run and unload");
+    const horus_infer_backend *there = horusi_backend_of(b->name);
+    if (there && there != &horusi_backends[HORUSI_TRT])
+        return horusi_fail(HORUS_E_ARG, "infer_register: there is a back end %s", b->name);
+    horusi_lock(&horusi_registered_lock);
+    if (horusi_registered_count == HORUSI_REGISTERED)
+        r = horusi_fail(HORUS_E_LIMIT, "infer_register: 16 back ends are registered");
+    else
+        horusi_registered[horusi_registered_count++] = b;
+    horusi_unlock(&horusi_registered_lock);
+    return r;
+}
+
+static void horusi_unknown_backend(horusi_problems *p, const char *where, const char *name)
+{
+    char known[200] = "";
+    size_t used = 0;
+    const horus_infer_backend *b;
+    horusi_nearest n = {name, NULL, 0};
+    for (uint32_t i = 0; (b = horusi_backend_at(i)) != NULL; i++) {
+        horusi_is_it(&n, b->name);
+        if (used < sizeof known)
+            used +=
+                (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", b->name);
+    }
+    if (strcmp(name, "torch") == 0)
+        horusi_problem(p, HORUS_E_ARG,
+                       "%s: torch has no interface in C: export the model to ONNX and give "
+                       "\"onnxrt\", or use the Python module, or register a back end of that name",
+                       where);
+    else if (strcmp(name, "openvino") == 0)
+        horusi_problem(
+            p, HORUS_E_ARG,
+            "%s: openvino is not built in: \"onnxrt\" runs ONNX files, or register a back end "
+            "of that name",
+            where);
+    else
+        horusi_problem(p, HORUS_E_ARG,
+                       "%s: \"%.40s\" is no back end: did you mean \"%s\"? There are %s", where,
+                       name, n.best, known);
+}
+/* The name of a model's back end; "": none is given. */
+static const char *horusi_backend_name(const horus_infer_desc *d, const char *model)
+{
+    const char *name = d->backend;
+    if (!name || !name[0])
+        name = horusi_entry_of(d->backend_map, model);
+    return name ? name : "";
+}
+/* Whether a file's name ends as one of several, which are separated by blanks. */
+static bool horusi_has_ending(const char *path, const char *endings)
+{
+    size_t length = strlen(path);
+    while (*endings) {
+        size_t n = 0;
+        while (endings[n] && endings[n] != ' ')
+            n++;
+        if (length > n && memcmp(path + length - n, endings, n) == 0)
+            return true;
+        endings += n + (endings[n] == ' ');
+    }
+    return false;
+}
+/* One model and its back end, as far as this can be told without loading anything. */
+static void horusi_check_backend(horusi_problems *p, const horus_infer_desc *d,
+                                 const horus_infer_entry *e)
+{
+    const char *name = horusi_backend_name(d, e->model);
+    if (!name[0]) {
+        horusi_problem(p, HORUS_E_ARG, "backend_map: model %.63s has no back end", e->model);
+        return;
+    }
+    const horus_infer_backend *b = horusi_backend_of(name);
+    if (!b) {
+        if (name != d->backend || e == d->model_path_map) /* once is enough */
+            horusi_unknown_backend(p, name == d->backend ? "backend" : "backend_map", name);
+        return;
+    }
+    if (d->infer_on_cpu && !(b->can & HORUS_INFER_CPU))
+        horusi_problem(
+            p, HORUS_E_ARG,
+            "infer_on_cpu: model %.63s: back end %s runs on a GPU only: leave it out, or "
+            "use \"onnxrt\"",
+            e->model, b->name);
+    if (d->is_engine_path && !(b->can & HORUS_INFER_ENGINE))
+        horusi_problem(
+            p, HORUS_E_ARG,
+            "is_engine_path: model %.63s: back end %s takes no engine files: leave it out "
+            "and give a file that ends with %s",
+            e->model, b->name, b->extensions ? b->extensions : "anything");
+    else if (b->extensions && e->value && !horusi_has_ending(e->value, b->extensions))
+        horusi_problem(p, HORUS_E_ARG,
+                       "model_path_map: model %.63s: \"%.200s\": files of back end %s end with %s",
+                       e->model, e->value, b->name, b->extensions);
+}
+static void horusi_check_backends(horusi_problems *p, const horus_infer_desc *d)
+{
+    bool one = d->backend && d->backend[0], map = d->backend_map && d->backend_map->model;
+    for (const horus_infer_entry *e = d->backend_map; e && e->model; e++) {
+        bool again = false;
+        for (const horus_infer_entry *o = d->backend_map; o < e; o++)
+            again |= strcmp(o->model, e->model) == 0;
+        horusi_check_word(p, "backend_map", "an entry", "key", e->model);
+        horusi_check_key(p, d, "backend_map", e->model, again);
+    }
+    if (one && map)
+        horusi_problem(p, HORUS_E_ARG,
+                       "backend and backend_map are both given: leave one of them out");
+    else if (!one && !map)
+        horusi_problem(
+            p, HORUS_E_ARG,
+            "neither backend nor backend_map is given: backend \"onnxrt\" runs ONNX files");
+    else
+        for (const horus_infer_entry *e = d->model_path_map; e && e->model; e++)
+            horusi_check_backend(p, d, e);
+}
+
+static horus_result horusi_infer_check(const horus_infer_desc *d, char *report, size_t room,
+                                       const char *call)
+{
+    horusi_problems p;
+    horusi_problems_begin(&p, report, room);
+    if (!d)
+        return horusi_fail(HORUS_E_ARG, "%s: desc is NULL", call);
+    horusi_check_models(&p, d);
+    horusi_check_lists(&p, "pre_processor_map", d->pre_processor_map);
+    horusi_check_lists(&p, "inference_map", d->inference_map);
+    horusi_check_sizes(&p, d, "pre_processor_map", d->pre_processor_map);
+    horusi_check_sizes(&p, d, "inference_map", d->inference_map);
+    horusi_check_twice(&p, d);
+    horusi_check_backends(&p, d);
+    horusi_check_maps(&p, d);
+    horusi_check_rest(&p, d);
+    return horusi_problems_end(&p, call);
+}
+horus_result horus_infer_check(const horus_infer_desc *d, char *report, size_t room)
+{
+    return horusi_infer_check(d, report, room, "infer_check");
+}
+
+/* ---- what an operator is made of */
+
+#define HORUSI_X(snake, name, topic)                                                               \
+    HORUSI_MESSAGE_TYPE(HORUSI_DEFINE, snake, #name, topic, HORUS_##snake##_FIELDS)
+HORUS_INFER_MESSAGES(HORUSI_X)
+#undef HORUSI_X
+
+/* A tensor that models take, in the present frame. */
+typedef struct horusi_feed {
+    const char *name;
+    horus_tensor view;
+    uint64_t publish_ns;
+    bool there;
+} horusi_feed;
+/* A topic that they come from. */
+typedef struct horusi_source {
+    horus_topic *topic;
+    horusi_feed *declared;
+    bool newest;
+    uint32_t kind;      /* of its last frame */
+    horus_tensor stash; /* came too early: of the next frame */
+    uint64_t stash_ns;
+    horusi_feed *stash_for; /* NULL: there is none */
+} horusi_source;
+/* A tensor that a model gives. */
+typedef struct horusi_result {
+    const char *name;
+    struct horusi_model *model;
+    horus_tensor last; /* the newest; the operator's lock */
+    uint64_t frame;    /* of that */
+} horusi_result;
+typedef enum horusi_turn {
+    HORUSI_TURN_NONE,
+    HORUSI_TURN_DUE,
+    HORUSI_TURN_DONE,
+    HORUSI_TURN_FAILED
+} horusi_turn;
+typedef struct horusi_model {
+    horus_infer *infer;
+    const char *name;
+    const horus_infer_backend *backend;
+    horus_infer_load how;
+    void *loaded;
+    horus_infer_io *io;   /* inputs, then outputs */
+    horusi_feed **feeds;  /* of each input */
+    horus_tensor *views;  /* of one run: inputs, then outputs */
+    uint8_t *fixed;       /* inputs whose open dimensions the first frame has set */
+    horusi_result *gives; /* of each output */
+    uint32_t takes_count, gives_count, every;
+    horusi_a32 active;
+    horusi_turn turn; /* on the present frame */
+    horus_result result;
+    uint64_t input_ns, run_ns;
+    char why[260];
+    bool warm;       /* this run is no frame's */
+    horusi_a32 lock; /* of the next three: the watchdog's side of a run */
+    uint64_t limit;  /* when it is aborted; 0: it does not run */
+    bool aborted;
+    horusi_a32 go; /* counts what its thread is to run */
+    bool joinable;
+    pthread_t thread;
+    horusi_a64 runs, failures, aborts, resent;
+    horusi_histogram spread;
+} horusi_model;
+struct horus_infer {
+    horus_infer_desc d;
+    char name[HORUS_NAME_BYTES];
+    horus_context *context;
+    horus_pool *pool;
+    horusi_model *models;
+    horusi_feed *feeds;
+    horusi_source *sources;
+    horusi_result *results, **send; /* all outputs, and which are sent */
+    uint8_t *message;               /* the status */
+    uint32_t count, feed_count, source_count, result_count, send_count;
+    bool ready;  /* set up */
+    bool chosen; /* whose turn it is on the next frame is decided */
+    bool parallel, watched;
+    uint64_t used_ns; /* the oldest input of the last frame; 0: none */
+    horusi_a64 frames;
+    horusi_a32 busy, lock, left, quit, alarm;
+    pthread_t watchdog;
+    horus_result bad; /* of the activation topic; its words: */
+    char bad_text[200];
+};
+
+static horusi_model *horusi_model_of(horus_infer *op, const char *name)
+{
+    for (uint32_t i = 0; i < op->count; i++)
+        if (strcmp(op->models[i].name, name) == 0)
+            return &op->models[i];
+    return NULL;
+}
+static horusi_feed *horusi_feed_of(horus_infer *op, const char *name)
+{
+    for (uint32_t i = 0; i < op->feed_count; i++)
+        if (strcmp(op->feeds[i].name, name) == 0)
+            return &op->feeds[i];
+    return NULL;
+}
+static horusi_result *horusi_result_of(horus_infer *op, const char *name)
+{
+    for (uint32_t i = 0; i < op->result_count; i++)
+        if (strcmp(op->results[i].name, name) == 0)
+            return &op->results[i];
+    return NULL;
+}
+static void horusi_drop(horus_tensor *t)
+{
+    if (t->frame.pool)
+        (void)horus_frame_release(&t->frame);
+    memset(t, 0, sizeof *t);
+}
+static void horusi_drop_feeds(horus_infer *op)
+{
+    for (uint32_t i = 0; i < op->feed_count; i++) {
+        if (op->feeds[i].there)
+            horusi_drop(&op->feeds[i].view);
+        op->feeds[i].there = false;
+    }
+}
+
+/* Begins a call that one thread at a time makes. */
+static horus_result horusi_infer_begin(horus_infer *op, const char *call, bool ready)
+{
+    uint32_t idle = 0;
+    horus_context *c;
+    if (!op)
+        return horusi_fail(HORUS_E_ARG, "%s: the operator is NULL", call);
+    horus_result r =
+        horusi_context_of(op->context, &c); /* a child of fork() has no threads of it */
+    if (r != HORUS_OK)
+        return r;
+    if (!horusi_cas32_acqrel(I2, &op->busy, &idle, 1))
+        return horusi_fail(HORUS_E_BUSY, "%s: operator %s is in use by another thread", call,
+                           op->name);
+    if (ready && !op->ready) {
+        horusi_st32_rel(I1, &op->busy, 0);
+        return horusi_fail(HORUS_E_CLOSED, "%s: operator %s is not set up: horus_infer_setup", call,
+                           op->name);
+    }
+    return HORUS_OK;
+}
+static horus_result horusi_infer_end(horus_infer *op, horus_result r)
+{
+    horusi_st32_rel(I1, &op->busy, 0);
+    return r;
+}
+
+/* ---- making one */
+
+/* Room for `count` things, none for none. */
+static void *horusi_many(horus_infer *op, size_t count, size_t bytes)
+{
+    return horusi_new(op->context, (count ? count : 1) * bytes);
+}
+/* A number of a map that was checked. */
+static int32_t horusi_value_of(const horus_infer_entry *map, const char *model, int32_t otherwise)
+{
+    const char *text = horusi_entry_of(map, model);
+    uint32_t n;
+    if (!text)
+        return otherwise;
+    (void)horusi_number(text, INT32_MAX, &n);
+    return (int32_t)n;
+}
+static horus_result horusi_infer_model(horus_infer *op, horusi_model *m, const horus_infer_entry *e)
+{
+    const horus_infer_desc *d = &op->d;
+    const horus_infer_list *takes = horusi_list_of(d->pre_processor_map, e->model);
+    const horus_infer_list *gives = horusi_list_of(d->inference_map, e->model);
+    const horus_infer_list *profile = horusi_list_of(d->trt_opt_profile, e->model);
+    m->infer = op;
+    m->name = e->model;
+    m->backend = horusi_backend_of(horusi_backend_name(d, e->model));
+    m->takes_count = horusi_names_in(takes);
+    m->gives_count = horusi_names_in(gives);
+    m->how.desc = &op->d;
+    m->how.model = e->model;
+    m->how.path = e->value;
+    m->how.inputs = m->takes_count;
+    m->how.outputs = m->gives_count;
+    m->how.device = horusi_value_of(d->device_map, e->model, -1);
+    m->how.dla_core = horusi_value_of(d->dla_core_map, e->model, -1);
+    m->how.profile = profile ? profile->names : NULL;
+    m->every = (uint32_t)horusi_value_of(d->temporal_map, e->model, 1);
+    horusi_st32_rlx(report, &m->active, (uint32_t)horusi_value_of(d->activation_map, e->model, 1));
+    const size_t all = (size_t)m->takes_count + m->gives_count;
+    m->io = (horus_infer_io *)horusi_many(op, all, sizeof *m->io);
+    m->feeds = (horusi_feed **)horusi_many(op, m->takes_count, sizeof *m->feeds);
+    m->views = (horus_tensor *)horusi_many(op, all, sizeof *m->views);
+    m->fixed = (uint8_t *)horusi_many(op, m->takes_count, 1);
+    if (!m->io || !m->feeds || !m->views || !m->fixed)
+        return HORUS_E_MEMORY;
+    for (uint32_t i = 0; i < m->takes_count; i++) {
+        m->io[i].tensor = takes->names[i];
+        m->feeds[i] = horusi_feed_of(op, takes->names[i]);
+        if (!m->feeds[i]) {
+            m->feeds[i] = &op->feeds[op->feed_count++];
+            m->feeds[i]->name = takes->names[i];
+        }
+    }
+    m->gives = &op->results[op->result_count];
+    for (uint32_t i = 0; i < m->gives_count; i++) {
+        m->io[m->takes_count + i].tensor = m->gives[i].name = gives->names[i];
+        m->gives[i].model = m;
+        op->result_count++;
+    }
+    return HORUS_OK;
+}
+static horus_result horusi_infer_make(horus_infer *op)
+{
+    const horus_infer_desc *d = &op->d;
+    size_t takes = 0, gives = 0, sends = 0;
+    for (const horus_infer_list *l = d->pre_processor_map; l->model; l++)
+        takes += horusi_names_in(l);
+    for (const horus_infer_list *l = d->inference_map; l->model; l++)
+        gives += horusi_names_in(l);
+    for (const char *const *t = d->out_tensor_names; t && *t; t++)
+        sends++;
+    sends = d->out_tensor_names ? sends : gives;
+    for (const horus_infer_input *i = d->inputs; i && i->topic; i++)
+        op->source_count++;
+    for (const horus_infer_entry *e = d->model_path_map; e->model; e++)
+        op->count++;
+    op->models = (horusi_model *)horusi_many(op, op->count, sizeof *op->models);
+    op->feeds = (horusi_feed *)horusi_many(op, takes, sizeof *op->feeds);
+    op->results = (horusi_result *)horusi_many(op, gives, sizeof *op->results);
+    op->send = (horusi_result **)horusi_many(op, sends, sizeof(void *));
+    op->sources = (horusi_source *)horusi_many(op, op->source_count, sizeof *op->sources);
+    op->message = (uint8_t *)horusi_new(op->context, sizeof(horus_infer_status) +
+                                                         sends * sizeof(horus_infer_output));
+    if (!op->models || !op->feeds || !op->results || !op->send || !op->sources || !op->message)
+        return HORUS_E_MEMORY;
+    for (uint32_t i = 0; i < op->count; i++) {
+        horus_result r = horusi_infer_model(op, &op->models[i], &d->model_path_map[i]);
+        if (r != HORUS_OK)
+            return r;
+    }
+    op->send_count = (uint32_t)sends;
+    for (uint32_t i = 0; i < op->send_count; i++)
+        op->send[i] =
+            d->out_tensor_names ? horusi_result_of(op, d->out_tensor_names[i]) : &op->results[i];
+    for (uint32_t i = 0; i < op->source_count; i++) {
+        op->sources[i].topic = d->inputs[i].topic;
+        op->sources[i].newest = d->inputs[i].newest;
+        op->sources[i].kind = HORUS_KIND_TENSOR;
+        if (d->inputs[i].tensor)
+            op->sources[i].declared = horusi_feed_of(op, d->inputs[i].tensor);
+    }
+    return HORUS_OK;
+}
+horus_result horus_infer_create(horus_infer **out, const horus_infer_desc *desc, char *report,
+                                size_t room)
+{
+    horus_infer *op = NULL;
+    horus_pool *pool;
+    if (!out)
+        return horusi_fail(HORUS_E_ARG, "infer_create: out is NULL");
+    *out = NULL;
+    horus_result r = horusi_infer_check(desc, report, room, "infer_create");
+    if (r == HORUS_OK)
+        r = horusi_pool_of(desc->pool, &pool);
+    if (r != HORUS_OK)
+        return r;
+    op = (horus_infer *)horusi_new(pool->context, sizeof *op);
+    if (!op)
+        return HORUS_E_MEMORY;
+    op->d = *desc;
+    op->context = pool->context;
+    op->pool = pool;
+    horusi_text(op->name, sizeof op->name, desc->name ? desc->name : "infer");
+    r = horusi_infer_make(op);
+    if (r == HORUS_OK)
+        *out = op;
+    else
+        horus_infer_close(op);
+    return r;
+}
+
+/* What the back end and this machine cannot do. */
+static void horusi_refuse_cuda(horusi_problems *p, const horusi_model *m, const char *name,
+                               horus_choice c)
+{
+    if (c == HORUS_YES && !(m->backend->can & HORUS_INFER_CUDA))
+        horusi_problem(p, HORUS_E_UNSUPPORTED,
+                       "%s: model %.63s: back end %s takes and gives tensors in the host's memory: "
+                       "HORUS_NO or HORUS_AUTO works",
+                       name, m->name, m->backend->name);
+}
+static void horusi_refuse_model(horusi_problems *p, const horusi_model *m)
+{
+    const horus_infer_backend *b = m->backend;
+    horusi_refuse_cuda(p, m, "input_on_cuda", m->how.desc->input_on_cuda);
+    horusi_refuse_cuda(p, m, "output_on_cuda", m->how.desc->output_on_cuda);
+    if (m->how.device >= 0 && (!(b->can & HORUS_INFER_GPU) || m->how.desc->infer_on_cpu))
+        horusi_problem(
+            p, HORUS_E_UNSUPPORTED,
+            "device_map: model %.63s: GPU %d: back end %s runs on the processor: leave it "
+            "out",
+            m->name, (int)m->how.device, b->name);
+    if (m->how.dla_core >= 0 && !(b->can & HORUS_INFER_DLA))
+        horusi_problem(p, HORUS_E_UNSUPPORTED,
+                       "dla_core_map: model %.63s: back end %s has no DLA: leave it out, or use "
+                       "\"trt\"",
+                       m->name, b->name);
+}
+static void horusi_count_io(horusi_problems *p, const horusi_model *m, bool output, uint32_t names)
+{
+    horus_infer_io io;
+    char why[200], list[150] = "";
+    uint32_t has = 0;
+    size_t used = 0;
+    memset(&io, 0, sizeof io);
+    while (m->backend->io_info(m->loaded, output, has, &io, why, sizeof why) != HORUS_E_NOT_FOUND) {
+        if (used < sizeof list)
+            used += (size_t)snprintf(list + used, sizeof list - used, "%s%.63s", has ? ", " : "",
+                                     io.name);
+        memset(&io, 0, sizeof io);
+        has++;
+    }
+    if (has != names)
+        horusi_problem(
+            p, HORUS_E_ARG,
+            "%s: model %.63s %s %u tensors (%s), and %u are named: name each, in this order",
+            output ? "inference_map" : "pre_processor_map", m->name, output ? "gives" : "takes",
+            (unsigned)has, list, (unsigned)names);
+}
+/* Asks what the model takes and gives. */
+static void horusi_look_at_io(horusi_problems *p, horusi_model *m, bool output)
+{
+    const uint32_t names = output ? m->gives_count : m->takes_count;
+    horusi_count_io(p, m, output, names);
+    for (uint32_t i = 0; i < names; i++) {
+        char why[200] = "";
+        horus_infer_io *io = &m->io[output ? m->takes_count + i : i];
+        horus_result r = m->backend->io_info(m->loaded, output, i, io, why, sizeof why);
+        if (r == HORUS_OK && (io->ndim > HORUS_MAX_DIMS || io->ndim < HORUS_INFER_ANY ||
+                              io->dtype < HORUS_INFER_ANY ||
+                              (io->dtype >= 0 && !horus_dtype_bytes((horus_dtype)io->dtype)))) {
+            (void)snprintf(why, sizeof why, "dtype %d, %d dimensions", (int)io->dtype,
+                           (int)io->ndim);
+            r = HORUS_E_TYPE;
+        }
+        if (r != HORUS_OK && r != HORUS_E_NOT_FOUND)
+            horusi_problem(p, r, "%s: model %.63s, tensor %.63s (%.63s): %s",
+                           output ? "inference_map" : "pre_processor_map", m->name, io->tensor,
+                           io->name, why);
+    }
+}
+static void horusi_load_model(horusi_problems *p, horusi_model *m)
+{
+    char why[400] = "";
+    const horus_infer_backend *b = m->backend;
+    const horus_infer_desc *d = m->how.desc;
+    uint32_t before = p->count;
+    horus_result r = HORUS_OK;
+    horusi_refuse_model(p, m);
+    if (p->count != before)
+        return;
+    if (b->probe)
+        r = b->probe(b->user, &m->how, why, sizeof why);
+    if (r != HORUS_OK) {
+        horusi_problem(p, r, "%s: model %.63s: back end %s cannot be used here: %s",
+                       horusi_entry_of(d->backend_map, m->name) ? "backend_map" : "backend",
+                       m->name, b->name, why);
+        return;
+    }
+    if (d->on_load)
+        d->on_load(d->user, m->name, m->how.path);
+    r = b->load(b->user, &m->how, &m->loaded, why, sizeof why);
+    if (r == HORUS_OK && !m->loaded)
+        r = HORUS_E_CORRUPT;
+    if (r == HORUS_OK) {
+        horusi_look_at_io(p, m, false);
+        horusi_look_at_io(p, m, true);
+        return;
+    }
+    m->loaded = NULL;
+    if (r == HORUS_E_UNSUPPORTED)
+        horusi_problem(p, r, "model %.63s: %s", m->name, why);
+    else
+        horusi_problem(p, r, "model_path_map: model %.63s: \"%.150s\" cannot be loaded by %s: %s",
+                       m->name, m->how.path, b->name, why);
+}
+
+/* ---- one run of one model */
+
+static void horusi_describe_shape(char *out, size_t room, int ndim, const int64_t *shape, int dtype)
+{
+    size_t used = 0;
+    out[0] = 0;
+    for (int i = 0; i < ndim && used < room; i++)
+        used += (size_t)snprintf(out + used, room - used, shape[i] < 0 ? "%s?" : "%s%lld",
+                                 i ? " x " : "", (long long)shape[i]);
+    if (used < room)
+        (void)snprintf(out + used, room - used, "%s%s",
+                       ndim > 0   ? " "
+                       : ndim < 0 ? "any "
+                                  : "",
+                       dtype < 0 ? "of any dtype" : horus_dtype_name((horus_dtype)dtype));
+}
+static horus_result horusi_alloc_output(horus_infer_call *call, uint32_t number, horus_dtype dtype,
+                                        uint32_t ndim, const int64_t *shape)
+{
+    horusi_model *m = (horusi_model *)call->operators;
+    horus_result r = HORUS_E_ARG;
+    if (number < call->output_count && !call->outputs[number].data)
+        r = horus_tensor_alloc(&call->outputs[number], m->infer->pool, dtype, ndim, shape,
+                               HORUS_UNINIT);
+    else
+        (void)horusi_fail(r, "alloc: output %u has memory, or is none", (unsigned)number);
+    if (r != HORUS_OK)
+        (void)snprintf(call->why, sizeof call->why, "output %u: %.180s", (unsigned)number,
+                       horusi_error_text);
+    return r;
+}
+/* Memory for the outputs whose shape is known. */
+static horus_result horusi_make_outputs(horusi_model *m, horus_infer_call *call)
+{
+    for (uint32_t i = 0; i < m->gives_count; i++) {
+        const horus_infer_io *io = &m->io[m->takes_count + i];
+        bool open = io->ndim < 0 || io->dtype < 0;
+        for (int k = 0; k < io->ndim; k++)
+            open |= io->shape[k] < 0;
+        memset(&call->outputs[i], 0, sizeof call->outputs[i]);
+        if (open)
+            continue;
+        horus_result r =
+            horusi_alloc_output(call, i, (horus_dtype)io->dtype, (uint32_t)io->ndim, io->shape);
+        if (r != HORUS_OK)
+            return r;
+    }
+    return HORUS_OK;
+}
+static void horusi_arm(horusi_model *m, uint64_t begin)
+{
+    horus_infer *op = m->infer;
+    horusi_lock(&m->lock);
+    m->limit = begin + (uint64_t)op->d.budget_ns;
+    horusi_unlock(&m->lock);
+    if (horusi_add32_acqrel(I1, &op->alarm, 1) == 0)
+        horusi_wake(&op->alarm);
+}
+/* True if the run was aborted. */
+static bool horusi_disarm(horusi_model *m)
+{
+    horusi_lock(&m->lock);
+    bool aborted = m->aborted;
+    m->limit = 0;
+    m->aborted = false;
+    if (aborted)
+        m->backend->abort(m->loaded, false);
+    horusi_unlock(&m->lock);
+    return aborted;
+}
+/* Its views are those of its inputs. */
+static void horusi_model_run(horusi_model *m)
+{
+    horus_infer *op = m->infer;
+    horus_infer_call call;
+    bool aborted = false, watched = op->watched && m->backend->abort && !m->warm;
+    memset(&call, 0, sizeof call);
+    call.inputs = m->views;
+    call.outputs = m->views + m->takes_count;
+    call.input_count = m->takes_count;
+    call.output_count = m->gives_count;
+    call.alloc = horusi_alloc_output;
+    call.operators = m;
+    horus_result r = horusi_make_outputs(m, &call);
+    uint64_t begin = horusi_now();
+    if (r == HORUS_OK) {
+        if (watched)
+            horusi_arm(m, begin);
+        r = m->backend->run(m->loaded, &call);
+        if (watched)
+            aborted = horusi_disarm(m);
+    }
+    uint64_t end = horusi_now();
+    m->run_ns = end - begin;
+    for (uint32_t i = 0; i < m->gives_count && r == HORUS_OK; i++)
+        if (!call.outputs[i].data) {
+            (void)snprintf(call.why, sizeof call.why, "its output %.63s was not made",
+                           m->gives[i].name);
+            r = HORUS_E_SYSTEM;
+        }
+    if (r != HORUS_OK && aborted) {
+        r = HORUS_E_LIMIT;
+        (void)snprintf(call.why, sizeof call.why, "aborted after %llu us: budget_ns is %lld",
+                       (unsigned long long)(m->run_ns / 1000), (long long)op->d.budget_ns);
+        horusi_count(&m->aborts, 1);
+    }
+    m->result = r;
+    m->turn = r == HORUS_OK ? HORUSI_TURN_DONE : HORUSI_TURN_FAILED;
+    if (r != HORUS_OK)
+        (void)snprintf(m->why, sizeof m->why, "model %.63s: %.120s", m->name, call.why);
+    if (r != HORUS_OK || m->warm) {
+        for (uint32_t i = 0; i < m->gives_count; i++)
+            horusi_drop(&call.outputs[i]);
+        if (!m->warm)
+            horusi_count(&m->failures, 1);
+        return;
+    }
+    horusi_count(&m->runs, 1);
+    horusi_observe(&m->spread, m->run_ns);
+    for (uint32_t i = 0; i < m->gives_count; i++) {
+        horus_tensor *made = &call.outputs[i], old;
+        (void)horus_frame_set_id(&made->frame, m->gives[i].name);
+        (void)horus_frame_set_time(&made->frame, m->input_ns);
+        horusi_lock(&op->lock);
+        old = m->gives[i].last;
+        m->gives[i].last = *made;
+        m->gives[i].frame = horusi_ld64_rlx(own, &op->frames) + 1;
+        horusi_unlock(&op->lock);
+        horusi_drop(&old);
+        memset(made, 0, sizeof *made);
+    }
+}
+static void *horusi_model_thread(void *arg)
+{
+    horusi_model *m = (horusi_model *)arg;
+    horus_infer *op = m->infer;
+    uint32_t done = 0, go;
+    for (;; done = go) {
+        while ((go = horusi_ld32_acq(I2, &m->go)) == done)
+            (void)horusi_sleep_on(&m->go, done, HORUSI_LOOP_SLICE_NS);
+        if (horusi_ld32_acq(I2, &op->quit))
+            return NULL;
+        horusi_model_run(m);
+        if (horusi_add32_acqrel(I1, &op->left, UINT32_MAX) == 1)
+            horusi_wake(&op->left);
+    }
+}
+/* Aborts what is over its budget. Returns when to look again; UINT64_MAX: nothing runs. */
+static uint64_t horusi_look_at_limits(horus_infer *op)
+{
+    uint64_t now = horusi_now(), next = UINT64_MAX;
+    for (uint32_t i = 0; i < op->count; i++) {
+        horusi_model *m = &op->models[i];
+        horusi_lock(&m->lock);
+        if (m->limit && now >= m->limit) {
+            m->backend->abort(m->loaded, true);
+            m->aborted = true;
+            m->limit = 0;
+        } else if (m->limit && m->limit < next)
+            next = m->limit;
+        horusi_unlock(&m->lock);
+    }
+    return next;
+}
+static void *horusi_infer_watchdog(void *arg)
+{
+    horus_infer *op = (horus_infer *)arg;
+    while (horusi_ld32_acq(I2, &op->quit) == 0) {
+        uint64_t next = horusi_look_at_limits(op), now = horusi_now();
+        uint32_t seen = horusi_ld32_acq(I2, &op->alarm);
+        if (next == UINT64_MAX && seen != 0) { /* whoever begins now wakes us; and look once more */
+            (void)horusi_cas32_acqrel(I2, &op->alarm, &seen, 0);
+            continue;
+        }
+        if (next == UINT64_MAX)
+            (void)horusi_sleep_on(&op->alarm, 0, HORUSI_LOOP_SLICE_NS);
+        else
+            horusi_sleep_until(next < now + HORUSI_WATCH_SLICE_NS ? next
+                                                                  : now + HORUSI_WATCH_SLICE_NS);
+    }
+    return NULL;
+}
+
+/* ---- set-up and its end */
+
+static horus_result horusi_infer_threads(horus_infer *op)
+{
+    int e = 0;
+    for (uint32_t i = 1; i < op->count && op->parallel && e == 0; i++) {
+        e = horusi_thread(&op->models[i].thread, horusi_model_thread, &op->models[i]);
+        op->models[i].joinable = e == 0;
+    }
+    if (e == 0 && op->d.budget_ns > 0) {
+        e = horusi_thread(&op->watchdog, horusi_infer_watchdog, op);
+        op->watched = e == 0;
+    }
+    errno = e;
+    return e ? horusi_errno(HORUS_E_SYSTEM, "start a thread of operator", op->name) : HORUS_OK;
+}
+static void horusi_infer_stop(horus_infer *op)
+{
+    horusi_st32_rel(I1, &op->quit, 1);
+    for (uint32_t i = 0; i < op->count && op->models; i++) {
+        horusi_model *m = &op->models[i];
+        (void)horusi_add32_acqrel(I1, &m->go, 1);
+        horusi_wake(&m->go);
+        if (m->joinable)
+            (void)pthread_join(m->thread, NULL);
+        m->joinable = false;
+        horusi_st32_rlx(own, &m->go, 0); /* where the next thread begins */
+    }
+    horusi_wake(&op->alarm);
+    if (op->watched)
+        (void)pthread_join(op->watchdog, NULL);
+    op->watched = false;
+    horusi_st32_rlx(own, &op->quit, 0);
+}
+static void horusi_unload_models(horus_infer *op)
+{
+    for (uint32_t i = 0; i < op->count && op->models; i++) {
+        horusi_model *m = &op->models[i];
+        if (m->loaded)
+            m->backend->unload(m->loaded);
+        m->loaded = NULL;
+    }
+}
+horus_result horus_infer_setup(horus_infer *op, char *report, size_t room)
+{
+    horusi_problems p;
+    horusi_problems_begin(&p, report, room);
+    horus_result r = horusi_infer_begin(op, "infer_setup", false);
+    if (r != HORUS_OK)
+        return r;
+    if (op->ready)
+        return horusi_infer_end(op, horusi_fail(HORUS_E_BUSY, "operator %s is set up", op->name));
+    for (uint32_t i = 0; i < op->count; i++)
+        horusi_load_model(&p, &op->models[i]);
+    r = horusi_problems_end(&p, "infer_setup");
+    op->parallel =
+        op->count > 1 && (op->d.parallel_inference == HORUS_YES ||
+                          (op->d.parallel_inference == HORUS_AUTO && !horusi_has_one_processor()));
+    if (r == HORUS_OK)
+        r = horusi_infer_threads(op);
+    op->ready = r == HORUS_OK;
+    if (r != HORUS_OK) {
+        horusi_infer_stop(op);
+        horusi_unload_models(op);
+    }
+    return horusi_infer_end(op, r);
+}
+horus_result horus_infer_open(horus_infer **out, const horus_infer_desc *desc, char *report,
+                              size_t room)
+{
+    horus_result r = horus_infer_create(out, desc, report, room);
+    if (r == HORUS_OK)
+        r = horus_infer_setup(*out, report, room);
+    if (r != HORUS_OK && out) {
+        horus_infer_close(*out);
+        *out = NULL;
+    }
+    return r;
+}
+void horus_infer_close(horus_infer *op)
+{
+    if (!op)
+        return;
+    horus_context *c = op->context;
+    if (!horusi_is_detached(c)) { /* else its threads are the parent's, and so are its holds */
+        horusi_infer_stop(op);
+        horusi_unload_models(op);
+        horusi_drop_feeds(op);
+        for (uint32_t i = 0; i < op->source_count && op->sources; i++)
+            horusi_drop(&op->sources[i].stash);
+        for (uint32_t i = 0; i < op->result_count; i++)
+            horusi_drop(&op->results[i].last);
+    }
+    for (uint32_t i = 0; i < op->count && op->models; i++) {
+        horusi_delete(c, op->models[i].io);
+        horusi_delete(c, op->models[i].feeds);
+        horusi_delete(c, op->models[i].views);
+        horusi_delete(c, op->models[i].fixed);
+    }
+    horusi_delete(c, op->models);
+    horusi_delete(c, op->feeds);
+    horusi_delete(c, op->sources);
+    horusi_delete(c, op->results);
+    horusi_delete(c, op->send);
+    horusi_delete(c, op->message);
+    horusi_delete(c, op);
+}
+
+/* ---- extract */
+
+/* Whose turn it is on the next frame. */
+static void horusi_choose_turns(horus_infer *op)
+{
+    uint64_t before = horusi_ld64_rlx(own, &op->frames);
+    for (uint32_t i = 0; i < op->count && !op->chosen; i++) {
+        horusi_model *m = &op->models[i];
+        bool due = horusi_ld32_rlx(report, &m->active) != 0 && before % m->every == 0;
+        m->turn = due ? HORUSI_TURN_DUE : HORUSI_TURN_NONE;
+        m->result = HORUS_OK;
+    }
+    op->chosen = true;
+}
+static bool horusi_is_frame_kind(uint32_t kind)
+{
+#ifdef HORUS_NO_VIEWS
+    return kind == HORUS_KIND_TENSOR;
+#else
+    return kind != HORUS_KIND_MESSAGE;
+#endif
+}
+/* The next frame of a topic, as a tensor. */
+static horus_result horusi_source_receive(horusi_source *s, horus_tensor *t, horus_info *info)
+{
+    for (;;) {
+        horus_result r;
+#ifndef HORUS_NO_VIEWS
+        horus_image image;
+        horus_depth depth;
+        horus_cloud cloud;
+        switch (s->kind) {
+        case HORUS_KIND_IMAGE:
+            r = horus_topic_receive_image(s->topic, &image, info, HORUS_NO_WAIT);
+            if (r == HORUS_OK) {
+                r = horus_image_tensor(t, &image);
+                (void)horus_image_release(&image);
+            }
+            break;
+        case HORUS_KIND_DEPTH:
+            r = horus_topic_receive_depth(s->topic, &depth, info, HORUS_NO_WAIT);
+            if (r == HORUS_OK) {
+                r = horus_depth_tensor(t, &depth);
+                (void)horus_depth_release(&depth);
+            }
+            break;
+        case HORUS_KIND_CLOUD:
+            r = horus_topic_receive_cloud(s->topic, &cloud, info, HORUS_NO_WAIT);
+            if (r == HORUS_OK) {
+                r = horus_cloud_tensor(t, &cloud);
+                (void)horus_cloud_release(&cloud);
+            }
+            break;
+        default:
+            r = horus_topic_receive_tensor(s->topic, t, info, HORUS_NO_WAIT);
+            break;
+        }
+#else
+        r = horus_topic_receive_tensor(s->topic, t, info, HORUS_NO_WAIT);
+#endif
+        if (r != HORUS_E_TYPE)
+            return r;
+        if (!horusi_is_frame_kind(info->kind)) {
+            char words[sizeof horusi_error_text];
+            horusi_text(words, sizeof words, horusi_error_text);
+            (void)horus_topic_drain(s->topic, NULL);
+            return horusi_fail(r,
+                               "inputs: a message that is no frame came, and what waited behind "
+                               "it is dropped: %.150s",
+                               words);
+        }
+        s->kind = info->kind;
+    }
+}
+/* Which tensor a frame is. */
+static horusi_feed *horusi_feed_in(horus_infer *op, horusi_source *s, const horus_tensor *t)
+{
+    char id[HORUS_FRAME_ID_BYTES];
+    (void)horus_frame_get_id(&t->frame, id);
+    horusi_feed *f = horusi_feed_of(op, id);
+    return f ? f : s->declared;
+}
+static void horusi_serve(horusi_feed *f, const horus_tensor *t, uint64_t publish_ns)
+{
+    f->view = *t;
+    f->publish_ns = publish_ns;
+    f->there = true;
+}
+static bool horusi_has_all(const horus_infer *op)
+{
+    for (uint32_t i = 0; i < op->feed_count; i++)
+        if (!op->feeds[i].there)
+            return false;
+    return true;
+}
+/* Takes what a topic has, until it has no more, or something of the next frame. */
+static horus_result horusi_source_take(horus_infer *op, horusi_source *s)
+{
+    enum { MOST = 1024 }; /* behind a publisher that never ends */
+    horus_tensor t;
+    horus_info info;
+    if (s->stash_for) {
+        if (s->stash_for->there)
+            return HORUS_OK;
+        horusi_serve(s->stash_for, &s->stash, s->stash_ns);
+        memset(&s->stash, 0, sizeof s->stash);
+        s->stash_for = NULL;
+    }
+    for (int i = 0; i < MOST && !horusi_has_all(op); i++) {
+        if (s->newest) {
+            horus_result r = horus_topic_skip_to_latest(s->topic, NULL);
+            if (r < 0)
+                return r;
+        }
+        horus_result r = horusi_source_receive(s, &t, &info);
+        if (r != HORUS_OK)
+            return r == HORUS_EMPTY ? HORUS_OK : r;
+        horusi_feed *f = horusi_feed_in(op, s, &t);
+        if (f && !f->there)
+            horusi_serve(f, &t, info.publish_ns);
+        else if (f) {
+            s->stash = t;
+            s->stash_ns = info.publish_ns;
+            s->stash_for = f;
+            return HORUS_OK;
+        } else
+            (void)horus_tensor_release(&t);
+    }
+    return HORUS_OK;
+}
+/* The first tensor that is still missing, and who needs it. */
+static horusi_feed *horusi_missing(horus_infer *op, const char **model)
+{
+    for (uint32_t i = 0; i < op->count; i++)
+        for (uint32_t k = 0; k < op->models[i].takes_count; k++)
+            if (op->models[i].turn == HORUSI_TURN_DUE && !op->models[i].feeds[k]->there) {
+                *model = op->models[i].name;
+                return op->models[i].feeds[k];
+            }
+    return NULL;
+}
+static bool horusi_has_any(const horus_infer *op)
+{
+    for (uint32_t i = 0; i < op->feed_count; i++)
+        if (op->feeds[i].there)
+            return true;
+    return false;
+}
+/* Waits for the rest of a frame. False: there is nothing to wait for, or no time. */
+static bool horusi_wait_for_rest(horus_infer *op, uint64_t until)
+{
+    horus_topic *topics[HORUSI_MAX_SOURCES];
+    size_t count = 0, ready;
+    uint64_t now = horusi_now();
+    for (uint32_t i = 0; i < op->source_count; i++)
+        if (!op->sources[i].stash_for)
+            topics[count++] = op->sources[i].topic;
+    return count > 0 && now < until &&
+           horus_wait(topics, count, (int64_t)(until - now), &ready) == HORUS_OK;
+}
+static void horusi_activate(horus_infer *op)
+{
+    horus_infer_activation a;
+    horus_info info;
+    op->bad = HORUS_OK;
+    for (int i = 0; i < 1024; i++) {
+        memset(&a, 0, sizeof a);
+        horus_result r = horus_topic_receive(op->d.activation, &a, sizeof a, &info, HORUS_NO_WAIT);
+        if (r == HORUS_EMPTY)
+            break;
+        if (r != HORUS_OK || info.size != sizeof a) { /* it may stay: nothing behind it counts */
+            (void)snprintf(
+                op->bad_text, sizeof op->bad_text,
+                "activation: no horus_infer_activation came, and what waited behind it is "
+                "dropped: %.90s",
+                r != HORUS_OK ? horusi_error_text : "it is too short");
+            (void)horus_topic_drain(op->d.activation, NULL);
+            op->bad = r != HORUS_OK ? r : HORUS_E_SIZE;
+            break;
+        }
+        a.model[sizeof a.model - 1] = 0;
+        horusi_model *m = horusi_model_of(op, a.model);
+        if (m && a.active <= 1)
+            horusi_st32_rlx(report, &m->active, a.active);
+        else if (op->bad == HORUS_OK) {
+            op->bad = m ? HORUS_E_ARG : HORUS_E_NOT_FOUND;
+            if (m)
+                (void)snprintf(op->bad_text, sizeof op->bad_text,
+                               "activation: model %.63s: %u is not 1 (active) or 0 (not)", a.model,
+                               (unsigned)a.active);
+            else
+                (void)snprintf(op->bad_text, sizeof op->bad_text,
+                               "activation: \"%.50s\" is no model: did you mean \"%.63s\"?",
+                               a.model, horusi_near_model(&op->d, a.model));
+        }
+    }
+}
+static horus_result horusi_infer_extract(horus_infer *op)
+{
+    const char *model = "";
+    horus_result r = HORUS_OK;
+    uint64_t until = 0;
+    if (op->d.activation)
+        horusi_activate(op);
+    horusi_choose_turns(op);
+    for (;;) {
+        for (uint32_t i = 0; i < op->source_count && r == HORUS_OK; i++)
+            r = horusi_source_take(op, &op->sources[i]);
+        if (r == HORUS_OK && !horusi_has_any(op)) {
+            op->chosen = false; /* a model may be activated before something comes */
+            return HORUS_EMPTY;
+        }
+        if (r != HORUS_OK || !horusi_missing(op, &model))
+            break;
+        if (until == 0)
+            until = horusi_now() + (uint64_t)op->d.wait_ns;
+        if (!horusi_wait_for_rest(op, until))
+            break;
+    }
+    const horusi_feed *f = horusi_missing(op, &model);
+    if (r == HORUS_OK && f)
+        r = horusi_fail(HORUS_E_NOT_FOUND,
+                        "operator %.60s: model %.63s takes tensor \"%.63s\": no message had it",
+                        op->name, model, f->name);
+    if (r != HORUS_OK) {
+        horusi_drop_feeds(op);
+        op->chosen = false;
+    }
+    return r;
+}
+horus_result horus_infer_extract(horus_infer *op)
+{
+    horus_result r = horusi_infer_begin(op, "infer_extract", true);
+    return r == HORUS_OK ? horusi_infer_end(op, horusi_infer_extract(op)) : r;
+}
+horus_result horus_infer_set(horus_infer *op, const char *name, const horus_tensor *tensor,
+                             uint64_t publish_ns)
+{
+    horus_result r = horusi_infer_begin(op, "infer_set", true);
+    if (r != HORUS_OK)
+        return r;
+    horusi_feed *f = name ? horusi_feed_of(op, name) : NULL;
+    if (!name)
+        r = horusi_fail(HORUS_E_ARG, "infer_set: name is NULL");
+    else if (!f)
+        r = horusi_fail(HORUS_E_NOT_FOUND,
+                        "operator %.60s: no model takes \"%.63s\": did you mean \"%.63s\"?",
+                        op->name, name, horusi_near_tensor(op->d.pre_processor_map, name));
+    if (r == HORUS_OK)
+        r = horusi_check_tensor(tensor, "infer_set");
+    if (r == HORUS_OK)
+        r = horusi_second(&tensor->frame);
+    if (r == HORUS_OK) {
+        if (f->there)
+            horusi_drop(&f->view);
+        horusi_serve(f, tensor, publish_ns ? publish_ns : horusi_now());
+    }
+    return horusi_infer_end(op, r);
+}
+
+/* ---- execute */
+
+/* One input of a model: as it wants it, or why not. */
+static horus_result horusi_bind(horusi_model *m, uint32_t i)
+{
+    const horusi_feed *f = m->feeds[i];
+    horus_infer_io *io = &m->io[i];
+    horus_tensor *v = &m->views[i];
+    char wants[120], has[120];
+    bool fits = true;
+    if (!f->there) {
+        (void)snprintf(m->why, sizeof m->why, "model %.63s: tensor \"%.63s\" is missing", m->name,
+                       f->name);
+        return HORUS_E_NOT_FOUND;
+    }
+    *v = f->view;
+    int ndim = (int)v->ndim;
+    if (io->ndim == ndim + 1 && (io->shape[0] == 1 || io->shape[0] < 0)) { /* a batch of one */
+        memmove(v->shape + 1, v->shape, v->ndim * sizeof *v->shape);
+        memmove(v->strides_bytes + 1, v->strides_bytes, v->ndim * sizeof *v->shape);
+        v->shape[0] = 1;
+        v->ndim++;
+    }
+    for (int k = 0; k < io->ndim && io->ndim == (int)v->ndim; k++)
+        fits &= io->shape[k] < 0 || io->shape[k] == v->shape[k];
+    fits &= io->ndim < 0 || io->ndim == (int)v->ndim;
+    bool empty = horus_tensor_numel(v) == 0;
+    if (!fits || empty || (io->dtype >= 0 && io->dtype != v->dtype)) {
+        horusi_describe_shape(wants, sizeof wants, io->ndim, io->shape, io->dtype);
+        horusi_describe_shape(has, sizeof has, ndim, f->view.shape, v->dtype);
+        (void)snprintf(m->why, sizeof m->why, "model %.40s takes \"%.40s\" as %.40s, it is %.40s%s",
+                       m->name, f->name, wants, has,
+                       empty         ? ": empty"
+                       : m->fixed[i] ? ": see dynamic_input_dims"
+                                     : "");
+        return fits && !empty ? HORUS_E_TYPE : HORUS_E_SIZE;
+    }
+    if (io->ndim > 0 && !m->how.desc->dynamic_input_dims) {
+        for (int k = 0; k < io->ndim; k++)
+            m->fixed[i] |= io->shape[k] < 0;
+        memcpy(io->shape, v->shape, sizeof io->shape);
+    }
+    if (f->publish_ns < m->input_ns)
+        m->input_ns = f->publish_ns;
+    return HORUS_OK;
+}
+/* Lets go of dense copies. */
+static void horusi_unbind(horusi_model *m)
+{
+    for (uint32_t i = 0; i < m->takes_count; i++) {
+        if (m->views[i].data && m->views[i].data != m->feeds[i]->view.data)
+            horusi_drop(&m->views[i]);
+        memset(&m->views[i], 0, sizeof m->views[i]);
+    }
+}
+static bool horusi_bind_all(horusi_model *m)
+{
+    m->input_ns = UINT64_MAX;
+    m->run_ns = 0;
+    for (uint32_t i = 0; i < m->takes_count && m->turn == HORUSI_TURN_DUE; i++) {
+        m->result = horusi_bind(m, i);
+        if (m->result == HORUS_OK && !horus_tensor_is_contiguous(&m->views[i])) {
+            horus_tensor dense;
+            m->result = horus_tensor_copy(&dense, &m->views[i], m->infer->pool);
+            m->views[i] = dense; /* or nothing */
+            if (m->result != HORUS_OK)
+                (void)snprintf(m->why, sizeof m->why, "model %.63s: %.120s", m->name,
+                               horusi_error_text);
+        }
+        if (m->result != HORUS_OK) {
+            m->turn = HORUSI_TURN_FAILED;
+            horusi_count(&m->failures, 1);
+        }
+    }
+    return m->turn == HORUSI_TURN_DUE;
+}
+static void horusi_run_parallel(horus_infer *op)
+{
+    horusi_model *mine = NULL;
+    uint32_t left, others = 0;
+    for (uint32_t i = 0; i < op->count; i++)
+        if (op->models[i].turn == HORUSI_TURN_DUE && horusi_bind_all(&op->models[i]))
+            others++;
+    if (others == 0)
+        return;
+    horusi_st32_rel(I1, &op->left, others - 1);
+    for (uint32_t i = 0; i < op->count; i++) {
+        horusi_model *m = &op->models[i];
+        if (m->turn != HORUSI_TURN_DUE)
+            continue;
+        if (!mine) {
+            mine = m; /* of those that have threads none is left without one */
+            continue;
+        }
+        (void)horusi_add32_acqrel(I1, &m->go, 1);
+        horusi_wake(&m->go);
+    }
+    horusi_model_run(mine);
+    while ((left = horusi_ld32_acq(I2, &op->left)) != 0)
+        (void)horusi_sleep_on(&op->left, left, HORUSI_LOOP_SLICE_NS);
+}
+static horus_result horusi_infer_execute(horus_infer *op)
+{
+    char words[sizeof horusi_error_text] = "";
+    size_t used = 0;
+    horus_result r = HORUS_OK;
+    horusi_choose_turns(op);
+    op->chosen = false;
+    op->used_ns = 0;
+    if (op->parallel)
+        horusi_run_parallel(op);
+    for (uint32_t i = 0; i < op->count && r == HORUS_OK && !op->parallel; i++) {
+        if (op->models[i].turn == HORUSI_TURN_DUE && horusi_bind_all(&op->models[i]))
+            horusi_model_run(&op->models[i]);
+        r = op->models[i].result;
+    }
+    for (uint32_t i = 0; i < op->count; i++) {
+        horusi_model *m = &op->models[i];
+        if (m->turn == HORUSI_TURN_DUE) /* not reached: an earlier one failed */
+            m->turn = HORUSI_TURN_NONE;
+        if (m->turn == HORUSI_TURN_DONE && (op->used_ns == 0 || m->input_ns < op->used_ns))
+            op->used_ns = m->input_ns;
+        if (m->turn == HORUSI_TURN_FAILED) {
+            r = used ? r : m->result;
+            if (used < sizeof words)
+                used += (size_t)snprintf(words + used, sizeof words - used, "%s%s",
+                                         used ? "; " : "", m->why);
+        }
+        horusi_unbind(m);
+    }
+    horusi_count(&op->frames, 1);
+    horusi_drop_feeds(op);
+    return used ? horusi_fail(r, "operator %.40s: %.200s", op->name, words) : HORUS_OK;
+}
+horus_result horus_infer_execute(horus_infer *op)
+{
+    horus_result r = horusi_infer_begin(op, "infer_execute", true);
+    return r == HORUS_OK ? horusi_infer_end(op, horusi_infer_execute(op)) : r;
+}
+static horus_result horusi_warm_one(horusi_model *m)
+{
+    bool open = false;
+    horus_result r = HORUS_OK;
+    for (uint32_t i = 0; i < m->takes_count; i++)
+        if (m->io[i].ndim < 0 || m->io[i].dtype < 0)
+            return HORUS_OK; /* nobody knows what it takes */
+    for (uint32_t i = 0; i < m->takes_count; i++) {
+        int64_t shape[HORUS_MAX_DIMS];
+        for (int k = 0; k < m->io[i].ndim; k++) {
+            open |= m->io[i].shape[k] < 0;
+            shape[k] = m->io[i].shape[k] < 0 ? 1 : m->io[i].shape[k];
+        }
+        r = horus_tensor_alloc(&m->views[i], m->infer->pool, (horus_dtype)m->io[i].dtype,
+                               (uint32_t)m->io[i].ndim, shape, 0);
+        if (r == HORUS_OK)
+            continue;
+        (void)snprintf(m->why, sizeof m->why, "model %.63s: %.120s", m->name, horusi_error_text);
+        break;
+    }
+    if (r == HORUS_OK) {
+        m->warm = true;
+        horusi_model_run(m);
+        m->warm = false;
+        r = open ? HORUS_OK : m->result;
+    }
+    for (uint32_t i = 0; i < m->takes_count; i++)
+        horusi_drop(&m->views[i]);
+    m->turn = HORUSI_TURN_NONE;
+    m->result = HORUS_OK;
+    return r;
+}
+horus_result horus_infer_warm_up(horus_infer *op)
+{
+    horus_result r = horusi_infer_begin(op, "infer_warm_up", true);
+    if (r != HORUS_OK)
+        return r;
+    for (uint32_t i = 0; i < op->count && r == HORUS_OK; i++) {
+        r = horusi_warm_one(&op->models[i]);
+        if (r != HORUS_OK)
+            (void)horusi_fail(r, "operator %.40s: %.200s", op->name, op->models[i].why);
+    }
+    op->chosen = false;
+    return horusi_infer_end(op, r);
+}
+
+/* ---- transmit */
+
+static horus_result horusi_send_status(horus_infer *op)
+{
+    horus_infer_status s;
+    horus_infer_output o;
+    uint64_t frame = horusi_ld64_rlx(own, &op->frames);
+    size_t room = sizeof s + op->send_count * sizeof o, bytes = sizeof s;
+    horus_infer_output *to = (horus_infer_output *)(void *)(op->message + sizeof s);
+    memset(&s, 0, sizeof s);
+    s.timestamp_ns = horusi_now();
+    s.frame = frame;
+    for (uint32_t i = 0; i < op->send_count; i++) {
+        const horusi_result *g = op->send[i];
+        memset(&o, 0, sizeof o);
+        o.timestamp_ns = s.timestamp_ns;
+        horusi_text(o.model, sizeof o.model, g->model->name);
+        horusi_text(o.tensor, sizeof o.tensor, g->name);
+        o.age_frames = g->frame ? frame - g->frame : UINT64_MAX;
+        o.run_ns = g->model->run_ns;
+        o.result = g->model->result;
+        o.active = horusi_ld32_rlx(report, &g->model->active) != 0;
+        to[i] = o;
+    }
+    s.outputs.offset = (uint32_t)bytes;
+    s.outputs.count = op->send_count;
+    memcpy(op->message, &s, sizeof s);
+    return horus_topic_send_typed(op->d.status, &horus_infer_status_type, op->message, room,
+                                  HORUS_NO_WAIT);
+}
+static horus_result horusi_infer_transmit(horus_infer *op)
+{
+    horus_result first = HORUS_OK, r;
+    for (uint32_t i = 0; i < op->send_count && op->d.output; i++) {
+        horusi_result *g = op->send[i];
+        horus_tensor t = g->last;
+        if (!t.data || g->model->turn == HORUSI_TURN_FAILED)
+            continue;
+        r = horus_topic_send_tensor(op->d.output, &t, HORUS_NO_WAIT);
+        horusi_lock(&op->lock);
+        g->last.readonly = t.readonly;
+        horusi_unlock(&op->lock);
+        first = first == HORUS_OK ? r : first;
+    }
+    for (uint32_t i = 0; i < op->count; i++)
+        if (op->models[i].turn == HORUSI_TURN_NONE && op->models[i].gives[0].last.data)
+            horusi_count(&op->models[i].resent, 1);
+    if (op->d.status) {
+        r = horusi_send_status(op);
+        first = first == HORUS_OK ? r : first;
+    }
+    return first;
+}
+horus_result horus_infer_transmit(horus_infer *op)
+{
+    horus_result r = horusi_infer_begin(op, "infer_transmit", true);
+    return r == HORUS_OK ? horusi_infer_end(op, horusi_infer_transmit(op)) : r;
+}
+horus_result horus_infer_run(horus_infer *op)
+{
+    horus_result r = horusi_infer_begin(op, "infer_run", true), sent;
+    if (r != HORUS_OK)
+        return r;
+    r = horusi_infer_extract(op);
+    if (r == HORUS_OK) {
+        char words[sizeof horusi_error_text];
+        r = horusi_infer_execute(op);
+        horusi_text(words, sizeof words, horusi_error_text);
+        sent = horusi_infer_transmit(op);
+        if (r == HORUS_OK)
+            r = sent;
+        else
+            horusi_text(horusi_error_text, sizeof horusi_error_text, words);
+    }
+    if ((r == HORUS_OK || r == HORUS_EMPTY) && op->bad != HORUS_OK)
+        r = horusi_fail(op->bad, "operator %.40s: %s", op->name, op->bad_text);
+    op->bad = HORUS_OK;
+    return horusi_infer_end(op, r);
+}
+
+static horus_result horusi_infer_tick(void *user, horus_tick *tick)
+{
+    horus_infer *op = (horus_infer *)user;
+    horus_result r = horus_infer_run(op);
+    if (r == HORUS_EMPTY)
+        return HORUS_OK;
+    horus_tick_used(tick, op->used_ns);
+    return r;
+}
+static horus_result horusi_infer_init(void *user)
+{
+    return horus_infer_warm_up((horus_infer *)user);
+}
+horus_result horus_infer_node(horus_infer *op, horus_node_desc *out)
+{
+    if (out)
+        memset(out, 0, sizeof *out);
+    if (!op || !out)
+        return horusi_fail(HORUS_E_ARG, "infer_node: an argument is NULL");
+    out->name = op->name;
+    out->tick = horusi_infer_tick;
+    out->init = horusi_infer_init;
+    out->user = op;
+    out->compute = true;
+    return HORUS_OK;
+}
+
+/* ---- what others ask */
+
+horus_result horus_infer_set_active(horus_infer *op, const char *model, bool active)
+{
+    if (!op || !model)
+        return horusi_fail(HORUS_E_ARG, "infer_set_active: an argument is NULL");
+    horusi_model *m = horusi_model_of(op, model);
+    if (!m)
+        return horusi_fail(HORUS_E_NOT_FOUND,
+                           "infer_set_active: \"%.63s\" is no model: did you mean \"%.63s\"?",
+                           model, horusi_near_model(&op->d, model));
+    horusi_st32_rlx(report, &m->active, active);
+    return HORUS_OK;
+}
+horus_result horus_infer_get(horus_infer *op, const char *name, horus_tensor *out,
+                             uint64_t *age_frames)
+{
+    if (out)
+        memset(out, 0, sizeof *out);
+    if (age_frames)
+        *age_frames = 0;
+    if (!op || !name || !out)
+        return horusi_fail(HORUS_E_ARG, "infer_get: an argument is NULL");
+    horusi_result *g = horusi_result_of(op, name);
+    if (!g)
+        return horusi_fail(HORUS_E_NOT_FOUND,
+                           "infer_get: no model gives \"%.63s\": did you mean \"%.63s\"?", name,
+                           horusi_near_tensor(op->d.inference_map, name));
+    horusi_lock(&op->lock);
+    horus_result r = g->last.data ? horus_frame_hold(&g->last.frame) : HORUS_EMPTY;
+    uint64_t frame = g->frame, newest = horusi_ld64_rlx(report, &op->frames);
+    if (r == HORUS_OK)
+        *out = g->last;
+    horusi_unlock(&op->lock);
+    if (age_frames && frame && newest > frame)
+        *age_frames = newest - frame;
+    return r;
+}
+horus_result horus_infer_get_io(horus_infer *op, uint32_t index, bool output, uint32_t number,
+                                horus_infer_io *out)
+{
+    if (out)
+        memset(out, 0, sizeof *out);
+    if (!op || !out)
+        return horusi_fail(HORUS_E_ARG, "infer_get_io: an argument is NULL");
+    if (!op->ready)
+        return horusi_fail(HORUS_E_CLOSED, "operator %s is not set up", op->name);
+    const horusi_model *m = index < op->count ? &op->models[index] : NULL;
+    if (!m || number >= (output ? m->gives_count : m->takes_count))
+        return horusi_fail(HORUS_E_NOT_FOUND, "operator %s: no such model, or tensor of it",
+                           op->name);
+    *out = m->io[(output ? m->takes_count : 0) + number];
+    return HORUS_OK;
+}
+horus_result horus_infer_get_stats(horus_infer *op, horus_infer_stats *out, size_t room,
+                                   size_t *count)
+{
+    if (count)
+        *count = 0;
+    if (!op || (!out && room))
+        return horusi_fail(HORUS_E_ARG, "infer_get_stats: an argument is NULL");
+    size_t n = room < op->count ? room : op->count;
+    for (size_t i = 0; i < n; i++) {
+        horusi_model *m = &op->models[i];
+        horus_infer_stats *s = &out[i];
+        memset(s, 0, sizeof *s);
+        horusi_text(s->model, sizeof s->model, m->name);
+        horusi_text(s->backend, sizeof s->backend, m->backend->name);
+        bool gpu = op->ready && m->backend->on_gpu && m->backend->on_gpu(m->loaded);
+        (void)snprintf(s->device, sizeof s->device, gpu ? "GPU %d" : "CPU",
+                       m->how.device < 0 ? 0 : (int)m->how.device);
+        s->active = horusi_ld32_rlx(report, &m->active) != 0;
+        s->every = m->every;
+        s->inputs = m->takes_count;
+        s->outputs = m->gives_count;
+        s->frames = horusi_ld64_rlx(report, &op->frames);
+        s->runs = horusi_ld64_rlx(report, &m->runs);
+        s->failures = horusi_ld64_rlx(report, &m->failures);
+        s->aborts = horusi_ld64_rlx(report, &m->aborts);
+        s->resent = horusi_ld64_rlx(report, &m->resent);
+        horusi_spread_of(&m->spread, &s->run);
+    }
+    if (count)
+        *count = n;
+    return HORUS_OK;
+}
+#endif /* HORUS_NO_INFER */
 
 #endif /* HORUS_IMPLEMENTATION */
 

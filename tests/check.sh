@@ -92,6 +92,7 @@ for cc in gcc clang; do
     try "$cc without views" $cc -std=c11 -O1 $W -DHORUS_NO_VIEWS -I. $make_code "$work/impl.c" -o "$work/$cc.d.o"
     try "$cc without the scheduler" $cc -std=c11 -O1 $W -DHORUS_NO_SCHEDULER -I. $make_code "$work/impl.c" -o "$work/$cc.f.o"
     try "$cc without vision" $cc -std=c11 -O1 $W -DHORUS_NO_VISION -I. $make_code "$work/impl.c" -o "$work/$cc.g.o"
+    try "$cc without the inference operator" $cc -std=c11 -O1 $W -DHORUS_NO_INFER -I. $make_code "$work/impl.c" -o "$work/$cc.h.o"
     try "$cc without an OS" $cc -std=c11 -O1 $W -I. $make_code "$work/no_os.c" -o "$work/$cc.e.o"
     try "$cc c17" $cc -std=c17 $W -I. -fsyntax-only "$work/impl.c"
     try "$cc gnu11, API first" $cc -std=gnu11 $W -I. -fsyntax-only "$work/api_first.c"

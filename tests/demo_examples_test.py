@@ -87,6 +87,18 @@ def run(command, background=(), seconds=15):
     return main.returncode, said.decode(errors="replace")
 
 
+def onnx_identity():
+    """An ONNX model that gives the uint8 48 x 64 x 3 that it takes, byte by byte."""
+    def field(number, data):
+        data = data.encode() if isinstance(data, str) else data
+        return bytes([number << 3 | 2, len(data)]) + data
+    shape = b"".join(field(1, bytes([8, n])) for n in (48, 64, 3))
+    kind = field(2, field(1, b"\x08\x02" + field(2, shape)))
+    graph = (field(1, field(1, "x") + field(2, "z") + field(4, "Identity")) + field(2, "g") +
+             field(11, field(1, "x") + kind) + field(12, field(1, "z") + kind))
+    return b"\x08\x08" + field(7, graph) + field(8, b"\x10\x0d")
+
+
 started = []
 
 
@@ -125,6 +137,9 @@ def main():
             "cloud_filter": ("./cloud_filter", ["sleep 0.5; ./cloud_filter sensor"]),
             "depth_stop": ("./depth_stop", ["sleep 0.5; ./depth_stop sensor"]),
             "firmware": ("./firmware", []),
+            "infer": ("./infer", []),
+            "infer by onnxrt": ("./infer model.onnx", []),
+            "custom_infer": ("./custom_infer", []),
             "elf": ("qemu-system-arm -M mps2-an385 -nographic -semihosting -kernel firmware.elf", []),
         }
         if not os.path.exists(os.path.join(WHERE, "consumer")):
@@ -133,6 +148,13 @@ def main():
         if not os.path.exists(elf) or not shutil.which("qemu-system-arm"):
             skip("firmware on a Cortex-M3", "no arm-none-eabi-gcc, or no qemu-system-arm")
             del runs["elf"]
+        with open(os.path.join(WHERE, "model.onnx"), "wb") as f:
+            f.write(onnx_identity())
+        if not os.environ.get("ORT_DYLIB_PATH"):
+            skip("infer by onnxrt", "ORT_DYLIB_PATH names no ONNX Runtime")
+            del runs["infer by onnxrt"]
+        else:  # apart from the other one: the same topics
+            runs["infer by onnxrt"] = ("HORUS_NAMESPACE=onnxrt ./infer model.onnx", [])
         with ThreadPoolExecutor(len(runs)) as pool:
             results = dict(zip(runs, pool.map(lambda r: run(*r, seconds=30), runs.values())))
 
@@ -161,6 +183,19 @@ def main():
         status, said = results["depth_stop"]
         check(status == 0 and re.findall("^(STOP|go)", said, re.M) == ["STOP", "go", "STOP"] and
               "no depth image" in said, "depth_stop: stops, goes on, and stops when blind", said)
+        for name, by in (("infer", "identity"), ("infer by onnxrt", "onnxrt")):
+            status, said = results.get(name, (None, ""))
+            if status is not None:
+                values = re.findall(r"result (\d+): 9216 values of uint8, the first is (\d+)", said)
+                check(status == 0 and f"finder by {by} on the CPU: 50 runs" in said and
+                      [int(n) for n, _ in values] == [1, 11, 21, 31, 41] and
+                      all((int(b) - int(a)) % 256 >= 10 for (_, a), (_, b) in zip(values, values[1:])),
+                      f"{name}: each frame has a result of its own", said)
+        status, said = results["custom_infer"]
+        check(status == 0 and 'did you mean "top"' in said and "invalid file path for model best" in said and
+              said.count("not sure") == 1 and said.endswith(
+                  "top = 0.70\nplace = 1.00\ntop = 0.80\nplace = 2.00\n"),
+              "custom_infer: says what is wrong, and sends what it is sure of", said)
         expected = "500 samples, 0 lost, heading 22489 urad"
         status, said = results["firmware"]
         check(status == 0 and expected in said, "firmware: runs on the desk", said)

@@ -116,6 +116,10 @@ static const fault_call calls[] = {
     {"pthread_self", {0}, "cannot fail"},
     {"pthread_sigmask", {0}, "cannot fail as it is called"},
     {"sigaction", {0}, "cannot fail for SIGINT and SIGTERM"},
+    {"dlopen", {0}, "tests/test_infer.c has libraries that cannot be loaded"},
+    {"dlerror", {0}, "says why"},
+    {"dlsym", {0}, "tests/test_infer.c has libraries without the name"},
+    {"dlclose", {0}, "nothing depends on it"},
 };
 /* Of the C library alone: neither memory nor system. */
 static const char *const plain_names[] = {
@@ -1368,6 +1372,43 @@ static bool recording(void)
     return worked;
 }
 TEST(a_run_is_recorded_and_replayed) { play(&(scene){"recording", recording, NULL, false, false}); }
+/* Three models at once, with a thread that watches over their budgets. */
+static bool inferring(void)
+{
+    static const char *const takes[] = {"x", NULL};
+    static const char *const gives[3][2] = {{"a", NULL}, {"b", NULL}, {"c", NULL}};
+    static const horus_infer_entry paths[] = {{"eyes", "tests/faults.c"},
+                                              {"eyes2", "tests/faults.c"},
+                                              {"eyes3", "tests/faults.c"},
+                                              {NULL, NULL}};
+    static const horus_infer_list in[] = {
+        {"eyes", takes}, {"eyes2", takes}, {"eyes3", takes}, {NULL, NULL}};
+    static const horus_infer_list out[] = {
+        {"eyes", gives[0]}, {"eyes2", gives[1]}, {"eyes3", gives[2]}, {NULL, NULL}};
+    horus_infer *op;
+    horus_context *c = join(MiB);
+    float v = 1;
+    horus_tensor t = {.data = &v};
+    bool worked = TRY(horus_infer_open(&op,
+                                       &(horus_infer_desc){.name = "eyes",
+                                                           .backend = "identity",
+                                                           .model_path_map = paths,
+                                                           .pre_processor_map = in,
+                                                           .inference_map = out,
+                                                           .budget_ns = 3600000000000,
+                                                           .pool = pool_of(c)},
+                                       NULL, 0),
+                      "eyes");
+    CHECK(worked || !op);
+    for (int i = 0; i < 3 && worked; i++) {
+        CHECK_OK(horus_infer_set(op, "x", &t, 0));
+        worked = TRY(horus_infer_run(op), "eyes");
+    }
+    QUIETLY(horus_infer_close(op));
+    QUIETLY(horus_context_close(c));
+    return worked;
+}
+TEST(an_inference_operator_runs) { play(&(scene){"inference", inferring, NULL, false, false}); }
 /* The pool has room for its figures, but none for the ring that tells where they are. */
 static bool scheduling_on_the_heap(void)
 {

@@ -119,6 +119,17 @@ sources=(tests/test_*.c tests/storm.c)
 [ "$mode" = plain ] && sources+=(tests/kill.c tests/explore.c tests/faults.c)
 [ "$mode" = coverage ] && sources+=(tests/explore.c tests/faults.c tests/fuzz/fuzz.c)
 wanted() { case $1 in *"${ONLY:-}"*) ;; *) case ${ONLY:-} in *"$1"*) ;; *) false ;; esac ;; esac }
+# ONNX Runtime, which the operator's tests load: named, or of an environment that is here, or of one of its own
+find_ort() {
+    ls -d "$PWD"/{build/onnxrt,.venv,build/python/frameworks}/lib/python*/site-packages/onnxruntime/capi/libonnxruntime.so.1* \
+        2>/dev/null | head -n 1
+}
+if [ -z "${ORT_DYLIB_PATH:-}" ] && { wanted test_infer || wanted examples; }; then
+    [ -n "$(find_ort)" ] || { python3 -m venv build/onnxrt && build/onnxrt/bin/pip install -q --no-deps onnxruntime; } \
+        >build/onnxrt.log 2>&1
+    ORT_DYLIB_PATH=$(find_ort)
+    export ORT_DYLIB_PATH
+fi
 for source in "${sources[@]}"; do # as many at once as there are processors
     name=$(basename "$source" .c)
     wanted "$name" || continue

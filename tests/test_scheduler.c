@@ -1009,6 +1009,11 @@ TEST(bad_nodes_are_refused_by_name_and_value)
     const double nan = 0.0 / (double)(c == NULL), inf = 1.0 / (double)(c == NULL);
     char long_name[120];
     memset(long_name, 'x', sizeof long_name);
+    long_name[110] = '\n'; /* beyond what an error can show */
+    long_name[111] = 0;
+    CHECK_RESULT(horus_scheduler_add(s, &(horus_node_desc){.name = long_name, .tick = probe_tick}),
+                 HORUS_E_NAME);
+    CHECK_TEXT(horus_last_error(), "(this: 111, with 1)");
     long_name[97] = 0;
     struct {
         horus_node_desc d;

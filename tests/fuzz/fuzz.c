@@ -7,6 +7,7 @@
 #include "figures.h"
 #include "recording.h"
 #include "decode.h"
+#include "infer.h"
 
 static void nothing(void) {}
 static const struct target {
@@ -24,6 +25,7 @@ static const struct target {
     {"figures", figures_init, target_figures, figures_seeds},
     {"recording", recording_init, target_recording, recording_seeds},
     {"decode", views_init, target_decode, decode_seeds},
+    {"infer", infer_init, target_infer, infer_seeds},
 };
 static const struct target *chosen;
 

@@ -22,7 +22,7 @@ while getopts t:j:s:wp: option; do
     esac
 done
 shift $((OPTIND - 1))
-targets=${*:-attach live descriptors dlpack names views figures recording decode storm}
+targets=${*:-attach live descriptors dlpack names views figures recording decode infer storm}
 out=build/fuzz
 mkdir -p "$out"
 passed=0
