@@ -389,7 +389,6 @@ class Kernels(unittest.TestCase):
             library.TVMFFIEnvSetDLPackManagedTensorAllocator(before, 0, None)
 
 
-@unittest.skipUnless(torch, "PyTorch is not installed")
 class Dimensions(unittest.TestCase):
     def test_nine_are_a_value_error_by_every_way(self):
         nine = np.zeros((1,) * 9, "f4")
@@ -406,6 +405,7 @@ class Dimensions(unittest.TestCase):
             self.assertIsInstance(caught.exception, horus.ArgumentError)
 
 
+@unittest.skipUnless(torch, "PyTorch is not installed")
 class TorchTable(unittest.TestCase):
     """from_torch, from_dlpack and to_torch through torch's own table."""
 
