@@ -12251,8 +12251,8 @@ horus_result horus_yolo_decode_message(void *message, size_t room, size_t *bytes
                            "yolo_decode_message: a message that begins with its %u fixed bytes, "
                            "8-byte aligned",
                            (unsigned)sizeof *list);
-    size_t at = (*bytes + 7) & ~(size_t)7;
-    if (room > UINT32_MAX || *bytes > room || at > room)
+    size_t pad = -*bytes % 8, at = *bytes + pad; /* the sum may wrap; the check below does not */
+    if (room > UINT32_MAX || *bytes > room || pad > room - *bytes)
         return horusi_fail(HORUS_E_SIZE, "yolo_decode_message: %llu bytes in %llu",
                            (unsigned long long)*bytes, (unsigned long long)room);
     horus_result r = horusi_yolo_begin(&y, output, desc, "yolo_decode_message");
