@@ -240,8 +240,9 @@ class CloudsAndDepth(unittest.TestCase):
         self.assertEqual((image.pixel(1, 1), depth.get_depth(1, 1)), ([math.inf], most))
         with np.errstate(over="ignore"):  # arrays follow NumPy's own rule
             self.assertEqual(horus.DepthImage.from_numpy(np.full((1, 1), 1e300)).get_depth(0, 0), math.inf)
-        with self.assertWarnsRegex(RuntimeWarning, "overflow"):
-            horus.DepthImage.from_numpy(np.full((1, 1), 1e300))
+        if NUMPY >= (1, 24):  # which says so from then on
+            with self.assertWarnsRegex(RuntimeWarning, "overflow"):
+                horus.DepthImage.from_numpy(np.full((1, 1), 1e300))
 
 
 class Common(unittest.TestCase):

@@ -292,7 +292,7 @@ def main():
             tests("frameworks", whole + "/bin/python", os.path.join(BUILD, f"{home[0]}.{home[1]}"),
                   WITH_FRAMEWORKS + [n for n in PLAIN if n not in  # seen above, with this Python
                                      ("py_leaks_test", "py_scheduler_test", "py_recording_test")])
-            tests("frameworks, -X dev", whole + "/bin/python", os.path.join(BUILD, f"{home[0]}.{home[1]}"),
+            tests("frameworks -X dev", whole + "/bin/python", os.path.join(BUILD, f"{home[0]}.{home[1]}"),
                   ["py_interop_test"], options=["-X", "dev"])
     return end()
 
