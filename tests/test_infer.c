@@ -38,15 +38,10 @@ static void counted_free(void *memory)
 static char folder[64];
 static void remove_folder(void)
 {
-    char path[400];
-    DIR *d = opendir(folder);
-    for (struct dirent *e; d && (e = readdir(d)) != NULL;) {
-        (void)snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
-        (void)unlink(path);
-    }
-    if (d)
-        (void)closedir(d);
-    (void)rmdir(folder);
+    char command[80]; /* no readdir(): it fails in a 32-bit program that qemu runs */
+    (void)snprintf(command, sizeof command, "rm -rf %s", folder);
+    if (system(command) != 0)
+        (void)printf("%s could not be removed\n", folder);
 }
 /* A file in a folder that goes with the test. */
 static const char *file_of(const char *name, const void *bytes, size_t n)
