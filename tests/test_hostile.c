@@ -381,6 +381,53 @@ TEST(clocks_and_stamps_that_make_no_sense_are_survived)
     }
 }
 
+/* ---- granules whose shape makes no sense, or changes at the wrong moment */
+
+static uint32_t becomes,
+    when; /* what the word is made before it is looked at for the `when`th time */
+static void change_shape(const volatile void *at)
+{
+    if (at == word && ++hits == when)
+        *(uint32_t *)word = becomes;
+}
+/* Granule g, of shape `own`, which is `into` from its second look on (0: stays). */
+static bool dissolves(horus_pool *p, uint32_t g, uint32_t own, uint32_t from, uint32_t into)
+{
+    word = (uint64_t *)(void *)&p->granule[g].own;
+    *(uint32_t *)word = own;
+    hits = 0, when = from, becomes = into;
+    meddle_with(change_shape);
+    bool done = horusi_dissolve(p, g, true);
+    meddle_with(NULL);
+    return done;
+}
+TEST(granules_whose_shape_makes_no_sense_or_changes_are_not_taken_apart)
+{
+    horus_context *c = join(2 * MiB);
+    horus_pool *p = pool_of(c);
+    horus_frame f;
+    REQUIRE_OK(horus_frame_alloc(&f, p, 3 * p->granule_bytes, 0, NULL));
+    uint32_t g = f.slot >> p->blocks_log2, head = horusi_own(HORUSI_HEAD, 3);
+    CHECK_EQ(horusi_shape(p, g), head);
+    CHECK(!horusi_dissolve(p, g, true)); /* held */
+    CHECK(!horusi_dissolve(p, g + 2, true));
+    horus_frame_release(&f);
+    CHECK(!dissolves(p, g, horusi_own(HORUSI_BODY, g), 0, 0)); /* its own head; one behind it */
+    CHECK(!dissolves(p, g, horusi_own(HORUSI_BODY, g + 1), 0, 0));
+    CHECK(
+        !dissolves(p, g, horusi_own(HORUSI_SPLIT, p->blocks_log2), 0, 0)); /* into less than one */
+    CHECK(!dissolves(p, g, horusi_own(HORUSI_HEAD, p->granules), 0, 0));   /* beyond the end */
+    CHECK(!dissolves(p, g, head, 2, horusi_own(HORUSI_SPLIT, 0))); /* somebody was there first */
+    CHECK(!dissolves(p, g, horusi_own(HORUSI_SPLIT, 0), 2, head));
+    CHECK(!dissolves(p, g, horusi_own(HORUSI_SPLIT, 0), 3, head));
+    CHECK(dissolves(p, g, head, 0, 0));
+    CHECK_EQ(horusi_shape(p, g), HORUSI_FREE);
+    CHECK_EQ(horusi_shape(p, g + 2), HORUSI_FREE);
+    REQUIRE_OK(
+        horus_frame_alloc(&f, p, 3 * p->granule_bytes, 0, NULL)); /* and all of it is in order */
+    horus_frame_release(&f);
+}
+
 static uint32_t sweeps_seen;
 static void fill_directory(const volatile void *at)
 {
@@ -597,15 +644,16 @@ TEST(a_topic_that_is_damaged_while_it_is_opened_is_refused_or_replaced)
 {
     horus_context *c = join(4 * MiB);
     unsigned met = 0, refused = 0;
-    for (int field = 0; field < 4; field++)
+    for (int field = 0; field < 5; field++)
         for (uint32_t look = 1; look <= 8; look++) {
             horus_topic *t = NULL;
-            static const uint32_t bad[] = {0, 0, 8, 1u << 24};
+            static const uint32_t bad[] = {0, 0, 8, 1u << 24,
+                                           4096}; /* the last: more than there is room for */
             sender = open_in(c, "t", (horus_topic_desc){.capacity = 4});
             horusi_topic *shm = sender->shm;
-            horusi_a32 *at = field == 0   ? &shm->max_lanes
-                             : field == 1 ? &shm->max_subs
-                                          : &shm->message_bytes;
+            horusi_a32 *at = field == 0 || field == 4 ? &shm->max_lanes
+                             : field == 1             ? &shm->max_subs
+                                                      : &shm->message_bytes;
             uint32_t was = *(uint32_t *)at;
             change_at(at, look, bad[field], true);
             horus_result r = horus_topic_open(&t, "t", &(horus_topic_desc){.context = c});
@@ -613,6 +661,7 @@ TEST(a_topic_that_is_damaged_while_it_is_opened_is_refused_or_replaced)
             met += hits != 0;
             refused += r != HORUS_OK;
             CHECK(r == HORUS_OK || r == HORUS_E_CORRUPT);
+            CHECK(look > 1 || hits == 0 || r != HORUS_OK || t->shm != shm); /* not as it is */
             *(uint32_t *)at = was;
             if (r == HORUS_OK) { /* its entries may be of another size than all others think */
                 uint64_t n = 5, got = 5;
