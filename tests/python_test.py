@@ -109,7 +109,7 @@ def tests(label, python, module, names, env=None, options=()):
         try:
             code = run([python, *options, os.path.join(HERE, name + ".py"), "-v", *only], log, timeout=LIMIT,
                        env=dict({"PYTHONPATH": module,  # versions run beside each other
-                                 "HORUS_NAMESPACE": f"{NAMESPACE}.{label.replace(' ', '-')}"}, **(env or {})))
+                                 "HORUS_NAMESPACE": f"{NAMESPACE}.{label.replace(' ', '-')}.{name}"}, **(env or {})))
         except subprocess.TimeoutExpired:
             code = f"no end after {LIMIT} s"
         with open(log, errors="replace") as file:
@@ -247,53 +247,66 @@ def main():
         return some(sys.argv[1:], found[home], os.path.join(BUILD, f"venv{home[0]}.{home[1]}"), whole)
     pip = frameworks(found[home], whole) if os.environ.get("FRAMEWORKS", "1") != "0" else None
 
-    def version_of(key):
-        python = found[key]
+    def folders(key):
         version = f"{key[0]}.{key[1]}" + ("t" if key[2] else "")
-        if only and version != only:
-            return
-        label = "python" + version
-        folder = os.path.join(BUILD, version)
-        venv = os.path.join(BUILD, "venv" + version)
-        if step(f"{label}: the module", build(python, folder) == 0, folder + ".build.log") and \
-           step(f"{label}: NumPy", environment(python, venv, ["numpy"]), venv + ".pip.log"):
+        return "python" + version, os.path.join(BUILD, version), os.path.join(BUILD, "venv" + version)
+
+    def made(key):
+        label, folder, venv = folders(key)
+        return (step(f"{label}: the module", build(found[key], folder) == 0, folder + ".build.log") and
+                step(f"{label}: NumPy", environment(found[key], venv, ["numpy"]), venv + ".pip.log"))
+
+    def version_of(key):
+        label, folder, venv = folders(key)
+        if key == home or made(key):
             if key[:2] >= (3, 13):
-                step(f"{label}: for a build without the lock", unlocked(python, folder + ".nogil.log"), folder + ".nogil.log")
+                log = folder + ".nogil.log"
+                step(f"{label}: for a build without the lock", unlocked(found[key], log), log)
             tests(label, os.path.join(venv, "bin", "python"), folder, PLAIN, options=["-X", "dev"],
                   env={} if key == home else {"ROUNDS": "1000"})
         old = old_numpy(key, found)
         if old:
-            theirs = environment(python, venv + "numpy1", [old, "ml_dtypes"] if old == "numpy<2" else [old])
+            theirs = environment(found[key], venv + "numpy1", [old, "ml_dtypes"] if old == "numpy<2" else [old])
             if theirs:
                 tests(f"{label} numpy {'1.26' if old == 'numpy<2' else '1.19'}", theirs, folder,
                       NUMPY_1 if old == "numpy<2" else NUMPY_1[:1], options=["-X", "dev"], env={"ROUNDS": "1000"})
             else:
                 print(f"skipped: {label}: {old} cannot be installed")
-        if key == home:
-            packaging(python)
-            drop_in(os.path.join(venv, "bin", "python"), folder)
-            tests("with C", os.path.join(venv, "bin", "python"), folder, ["py_with_c_test"], options=["-X", "dev"])
-            tests("killed", os.path.join(venv, "bin", "python"), folder, ["py_kill_test"])
-            tests("fuzz", os.path.join(venv, "bin", "python"), folder, ["py_fuzz_test"])
-            asan = os.path.join(BUILD, "asan")
-            library = subprocess.check_output(["gcc", "-print-file-name=libasan.so"], text=True).strip()
-            if step("address sanitizer: the module",
-                    build(python, asan, ["-fsanitize=address", "-g"]) == 0, asan + ".build.log"):
-                tests("asan", os.path.join(venv, "bin", "python"), asan, PLAIN,
-                      env={"LD_PRELOAD": os.path.realpath(library), "PYTHONMALLOC": "malloc",
-                           "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1"})
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:  # home first: it takes longest
-        for done in [pool.submit(version_of, key) for key in sorted(found, key=lambda k: k != home)]:
-            done.result()
+
+    def sanitized():
+        asan = os.path.join(BUILD, "asan")
+        library = subprocess.check_output(["gcc", "-print-file-name=libasan.so"], text=True).strip()
+        if step("address sanitizer: the module",
+                build(found[home], asan, ["-fsanitize=address", "-g"]) == 0, asan + ".build.log"):
+            tests("asan", here, asan, PLAIN,
+                  env={"LD_PRELOAD": os.path.realpath(library), "PYTHONMALLOC": "malloc",
+                       "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1"})
+
+    def with_frameworks(label, name, options=()):
+        if pip is None or pip.wait() == 0:
+            tests(label, whole + "/bin/python", folders(home)[1], [name], options=options)
+
+    versions = [k for k in sorted(found, key=lambda k: k != home) if not only or folders(k)[0] == "python" + only]
+    here = os.path.join(folders(home)[2], "bin", "python")
+    jobs = []
+    if home in versions:
+        if not made(home):
+            return end()
+        jobs = [(sanitized,), (packaging, found[home]), (drop_in, here, folders(home)[1]),
+                *((tests, label, here, folders(home)[1], [name], None, options) for label, name, options in
+                  (("with C", "py_with_c_test", ["-X", "dev"]), ("killed", "py_kill_test", ()), ("fuzz", "py_fuzz_test", ())))]
+    jobs += [(version_of, key) for key in versions]
     if os.environ.get("FRAMEWORKS", "1") == "0":
         print("skipped: the frameworks, as asked")
-    elif not only or only == f"{home[0]}.{home[1]}":
-        if step("frameworks: installation", pip is None or pip.wait() == 0, whole + ".pip.log"):
-            tests("frameworks", whole + "/bin/python", os.path.join(BUILD, f"{home[0]}.{home[1]}"),
-                  WITH_FRAMEWORKS + [n for n in PLAIN if n not in  # seen above, with this Python
-                                     ("py_leaks_test", "py_scheduler_test", "py_recording_test")])
-            tests("frameworks -X dev", whole + "/bin/python", os.path.join(BUILD, f"{home[0]}.{home[1]}"),
-                  ["py_interop_test"], options=["-X", "dev"])
+    elif home in versions:
+        seen = ("py_leaks_test", "py_scheduler_test", "py_recording_test")  # by this Python, as any other
+        jobs += [(with_frameworks, "frameworks", n) for n in WITH_FRAMEWORKS + [n for n in PLAIN if n not in seen]]
+        jobs += [(with_frameworks, "frameworks -X dev", "py_interop_test", ["-X", "dev"])]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done in [pool.submit(*job) for job in jobs]:
+            done.result()
+    if pip:
+        step("frameworks: installation", pip.wait() == 0, whole + ".pip.log")
     return end()
 
 

@@ -11,8 +11,10 @@ failed=0
 times=()
 skips=() # what this machine cannot run: named at the end
 failures=() # said once more at the end, which is all that some readers of a log see
-parts=0
+parts=()
+lanes=${LANES:-$(($(nproc) + 1))} # so many parts at once
 . tests/left.sh
+trap 'kill $(jobs -p) 2>/dev/null; exit 143' INT TERM HUP
 before=$(lie) # of programs that have nothing to do with us
 
 # ---- what is needed, installed or named
@@ -30,6 +32,7 @@ if [ "$mode" = plain ]; then
     want aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
     want arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf
     want qemu-aarch64 qemu-user
+    want qemu-system-arm qemu-system-arm
     want musl-gcc musl-tools
     ls /usr/i686-linux-gnu/lib/libc.a >/dev/null 2>&1 || need+=(libc6-dev-i386-cross)
     ls /usr/aarch64-linux-gnu/lib/libc.a >/dev/null 2>&1 || need+=(libc6-dev-arm64-cross)
@@ -62,42 +65,52 @@ if [ ${#need[@]} -gt 0 ]; then
     fi
 fi
 
-# part NAME COMMAND...: runs it; counts its last "N passed, N failed" line, else its exit status
+# part NAME COMMAND...: begins it as soon as a processor is free, beside the one before. `parts` tells them apart;
+# each writes how it ended into NAME.result: from its last "N passed, N failed" line, else from its exit status
 part() {
-    local name=$1 log="$out/$1.log" begin code line
+    case $1 in *"${ONLY:-}"*) ;; *) return ;; esac
+    while [ "$(jobs -rp | wc -l)" -ge "$lanes" ]; do wait -n; done
+    parts+=("$1")
+    rm -f "$out/$1.result"
+    one "$@" &
+}
+one() {
+    local name=$1 log="$out/$1.log" begin=$EPOCHSECONDS code line good=0 bad=0 text
     shift
-    case $name in *"${ONLY:-}"*) ;; *) return ;; esac
-    parts=$((parts + 1))
-    begin=$(date +%s.%N)
-    timeout "${LIMIT:-900}" "$@" >"$log" 2>&1 </dev/null
+    timeout "${LIMIT:-900}" "$@" >"$log" 2>&1 </dev/null &
+    trap "kill $!" TERM
+    wait $!
     code=$?
     line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
     if [ -n "$line" ]; then
         set -- $line
-        passed=$((passed + $1))
-        failed=$((failed + $3))
-        [ $code -ne 0 ] && [ "$3" = 0 ] && { failed=$((failed + 1)); line="$line, but it ended with $code"; }
+        good=$1 bad=$3
+        [ $code -ne 0 ] && [ "$bad" = 0 ] && { bad=1; line="$line, but it ended with $code"; }
     elif [ $code -eq 0 ]; then
-        passed=$((passed + 1))
-        line=ok
+        good=1 line=ok
     else
-        failed=$((failed + 1))
-        line="FAILED (status $code)"
+        bad=1 line="FAILED (status $code)"
     fi
-    while read -r skip; do skips+=("$name: $skip"); done < <(grep 'skipped: ' "$log")
-    case $line in *" 0 failed"|ok) ;; *)
-        failures+=("$name: $line")
-        while read -r fail; do failures+=("$name: ${fail:0:300}"); done < <(
-            grep -E "^tests/[^ ]*:[0-9]+: |FAILED|ERROR|Sanitizer|WARNING: Thread" "$log" | grep -v "skipped: " | head -n 20)
-        printf '%s\n' "${failures[@]}" | grep "^$name: "
-        echo "    the end of $log:"
-        tail -n 60 "$log" | sed 's/^/    | /'
-        ;;
-    esac
-    times+=("$(printf '%7.1f s  %-22s %s' "$(echo "$(date +%s.%N) - $begin" | bc)" "$name" "$line")")
-    echo "${times[-1]}"
+    text=$(printf '%5d s  %-22s %s' $((EPOCHSECONDS - begin)) "$name" "$line")
+    printf '%s\n' "$good $bad" "$text" >"$out/$name.result"
+    [ "$bad" = 0 ] || text+=$(echo && complaints "$name" && echo "    the end of $log:" && tail -n 60 "$log" | sed 's/^/    | /')
+    echo "$text" # at once: another part may print meanwhile
 }
-command -v bc >/dev/null || bc() { python3 -c 'print(eval(input()))'; }
+complaints() {
+    grep -E "^tests/[^ ]*:[0-9]+: |FAILED|ERROR|Sanitizer|WARNING: Thread" "$out/$1.log" | grep -v "skipped: " | head -n 20 |
+        cut -c 1-300 | sed "s/^/$1: /"
+}
+tally() { # once all have ended
+    local name good bad text
+    wait
+    for name in "${parts[@]}"; do
+        { read -r good bad && IFS= read -r text; } <"$out/$name.result" || good=0 bad=1 text="$name: no result"
+        passed=$((passed + good)) failed=$((failed + bad))
+        times+=("$text")
+        while read -r skip; do skips+=("$name: $skip"); done < <(grep 'skipped: ' "$out/$name.log")
+        [ "$bad" = 0 ] || mapfile -t -O ${#failures[@]} failures < <(echo "$text"; complaints "$name")
+    done
+}
 
 flags="-std=gnu11 -g -Wall -Wextra -I. -pthread"
 case $mode in
@@ -150,18 +163,27 @@ for source in tests/test_*.c; do
     name=$(basename "$source" .c)
     [ -x "$out/$name" ] && part "$name" "$out/$name"
 done
-if [ "$mode" = plain ] || [ "$mode" = coverage ]; then
-    gcc -std=gnu11 -O0 -DHORUS_IMPLEMENTATION -x c -c horus.h -o "$out/horus.o" &&
-        nm -u "$out/horus.o" >"$out/horus.names" || failures+=("faults: nm finds no names")
-    part faults env HORUS_FAULTS_NAMES="$PWD/$out/horus.names" HORUS_TEST_SECONDS=300 "$out/faults"
-fi
-part storm "$out/storm" -k $kills -s $stops
-if [ "$mode" = plain ]; then
-    part kill "$out/kill" # -n 300000: every step of every operation
+gcc -std=gnu11 -O0 -DHORUS_IMPLEMENTATION -x c -c horus.h -o "$out/horus.o" && nm -u "$out/horus.o" >"$out/horus.names" ||
+    failures+=("faults: nm finds no names")
+faults() { part faults env HORUS_FAULTS_NAMES="$PWD/$out/horus.names" HORUS_TEST_SECONDS=300 "$out/faults"; }
+storm() { part storm "$out/storm" -k $kills -s $stops; }
+case $mode in
+plain) # the longest first
+    LIMIT=1800 part python python3 tests/python_test.py # it installs the frameworks, too
+    part coverage env -u ONLY SANITIZE=coverage LANES=1 BESIDE=1 tests/run.sh # the C tests once more, and what they reach
+    part cross tests/cross.sh
+    part fuzz tests/fuzz/run.sh -t "${FUZZ_SECONDS:-20}"
     # all scenes; then orders weakened, as many as 40 s take, others in each run (SEED=n: the same)
     part explore "$out/explore" -t 1 -m -T 0.2 -b "${ORDERS_SECONDS:-40}" -r "${SEED:-$RANDOM}"
-    part explore_mutants python3 tests/explore_mutants.py -t 1
+    part kill "$out/kill" # -n 300000: every step of every operation
     part spin tests/spin/run.sh
+    part explore_mutants python3 tests/explore_mutants.py -t 1
+    part examples python3 tests/demo_examples_test.py
+    part readme python3 tests/readme_test.py
+    part bench_smoke python3 tests/bench_test.py
+    storm
+    faults
+    part replay tests/replay.sh
     if i686-linux-gnu-gcc -static -O1 $flags tests/storm.c -o "$out/storm32" >"$out/storm32.build" 2>&1; then
         part storm_32_and_64 "$out/storm" -k 200 -s 20 -o "$PWD/$out/storm32"
     else
@@ -169,27 +191,25 @@ if [ "$mode" = plain ]; then
         failures+=("storm32: cannot be built")
         head "$out/storm32.build"
     fi
-    part fuzz tests/fuzz/run.sh -t "${FUZZ_SECONDS:-20}"
-    part cross tests/cross.sh
-    part replay tests/replay.sh
-    LIMIT=1800 part python python3 tests/python_test.py # it installs the frameworks, too
-    part readme python3 tests/readme_test.py
-    part examples python3 tests/demo_examples_test.py
-    if [ ! -e .venv/ready ]; then
+    if wanted demo && [ ! -e .venv/ready ]; then
         python3 -m venv .venv >"$out/venv.log" 2>&1 &&
             .venv/bin/pip install -q scikit-learn pillow >>"$out/venv.log" 2>&1 && touch .venv/ready
     fi
+    wait # its pipeline has rates to keep
     part demo "$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)" tests/demo_test.py
-    part bench_smoke python3 tests/bench_test.py
-    part coverage env -u ONLY SANITIZE=coverage tests/run.sh # the C tests once more, and what they reach
-fi
-if [ "$mode" = coverage ]; then # not the kill harness: it takes no branch that these do not
+    ;;
+coverage) # not the kill harness: it takes no branch that these do not
+    faults
+    storm
     part explore "$out/explore" -t "${EXPLORE_SECONDS:-1}"
     part fuzz tests/fuzz/run.sh -p "$out/fuzz" -t "${FUZZ_SECONDS:-20}"
+    wait
     part coverage python3 tests/coverage.py "$out" 95 "${UNEXPLAINED:-4}"
-    [ -e "$out/coverage.log" ] && grep -E '^(lines|branches): ' "$out/coverage.log"
-fi
-if [ $parts = 0 ]; then
+    ;;
+*) storm ;;
+esac
+tally
+if [ ${#parts[@]} = 0 ]; then
     failures+=("no part is called so: ${ONLY:-}")
     failed=$((failed + 1))
 fi
@@ -200,12 +220,11 @@ if [ "$mode" = plain ]; then
         case $name in *"${ONLY:-}"*) [ -n "$figures" ] && echo "$figures" | sed "s/^/    $name: /" ;; esac
     done
 fi
-left=$(left_behind "$before")
-if [ -n "$left" ]; then
-    failures+=("left behind: $left")
-    failed=$((failed + 1))
-else
-    passed=$((passed + 1))
+[ "$mode" = coverage ] && [ -e "$out/coverage.log" ] && grep -E '^(lines|branches): ' "$out/coverage.log"
+if [ -z "${BESIDE:-}" ]; then # else who runs this beside others looks after all
+    left=$(left_behind "$before")
+    [ -z "$left" ] || failures+=("left behind: $left")
+    [ -z "$left" ] && passed=$((passed + 1)) || failed=$((failed + 1))
 fi
 echo "---- seconds by part ($mode)"
 printf '%s\n' "${times[@]}"
