@@ -12366,8 +12366,10 @@ static void horusi_leave_signals(void)
     horusi_unlock(&horusi_signals_lock);
 }
 
+typedef pthread_t horusi_thread_handle;
+typedef pthread_key_t horusi_thread_word;
 /* A thread that takes no signals from outside: they are for the program's own. 0: it runs, else an errno. */
-static int horusi_thread(pthread_t *out, void *(*run)(void *), void *arg)
+static int horusi_thread(horusi_thread_handle *out, void *(*run)(void *), void *arg)
 {
     sigset_t old;
     horusi_block_signals(&old);
@@ -12375,6 +12377,20 @@ static int horusi_thread(pthread_t *out, void *(*run)(void *), void *arg)
     horusi_restore_signals(&old);
     return e;
 }
+static void horusi_join_thread(horusi_thread_handle thread) { (void)pthread_join(thread, NULL); }
+
+/* A word that each thread has. While it is not NULL, `ends` is called with it where the thread ends. 0, or
+ * an errno. */
+static int horusi_word_make(horusi_thread_word *out, void (*ends)(void *word))
+{
+    return pthread_key_create(out, ends);
+}
+/* It fails without memory alone: then the thread's end is not noticed. */
+static void horusi_word_set(horusi_thread_word w, void *word)
+{
+    (void)pthread_setspecific(w, word);
+}
+static void horusi_word_delete(horusi_thread_word w) { (void)pthread_key_delete(w); }
 
 /* A thread's rights. What was refused is in `refused`, each with its errno. */
 typedef struct horusi_rights {
@@ -12898,7 +12914,7 @@ typedef struct horusi_loop {
     uint32_t count;
     uint32_t changes;    /* of the scheduler's, seen */
     bool joinable, gone; /* gone: a tick has ended the thread */
-    pthread_t thread;
+    horusi_thread_handle thread;
     horusi_rights rights;
 } horusi_loop;
 
@@ -12926,12 +12942,12 @@ struct horus_scheduler {
     size_t lines_end;               /* of the whole ones */
     uint32_t box_ticks, box_events; /* records of the black box */
     horusi_a32 ready;               /* threads that have asked for their rights */
-    pthread_key_t here; /* of a thread of a run: its loop; tells when a callback ends its thread */
-    bool waits;         /* a tick begins when its callback calls horusi_tick_waited */
-    void (*thread_ends)(void); /* called by each thread of ours at its end: for bindings */
-    void (*look)(void *user);  /* and by the caller's loop, every 100 ms: d.user's */
-    pthread_t watchdog;
-    bool watched, has_key;
+    horusi_thread_word here;        /* of a run's thread: its loop; tells when a callback ends it */
+    bool waits;                     /* a tick begins when its callback calls horusi_tick_waited */
+    void (*thread_ends)(void);      /* called by each thread of ours at its end: for bindings */
+    void (*look)(void *user);       /* and by the caller's loop, every 100 ms: d.user's */
+    horusi_thread_handle watchdog;
+    bool watched, has_here;
     horusi_rights rights; /* of the thread that called run */
     horus_topic *topic;
     horusi_sched_block *block;
@@ -13682,12 +13698,12 @@ static void *horusi_loop_thread(void *arg)
     while (horusi_ld32_acq(Q2, &s->go) == 0)
         (void)horusi_sleep_on(&s->go, 0, HORUSI_LOOP_SLICE_NS);
     horusi_touch_stack();
-    (void)pthread_setspecific(s->here, l);
+    horusi_word_set(s->here, l);
     if (d->on_topic)
         horusi_on_topic(s, l->nodes[0]);
     else
         horusi_ordered(s, l, false, s->start);
-    (void)pthread_setspecific(s->here, NULL);
+    horusi_word_set(s->here, NULL);
     horusi_thread_ends(s);
     return NULL;
 }
@@ -14216,13 +14232,13 @@ static void horusi_join_threads(horus_scheduler *s)
         horusi_tape_last(s->tape, horusi_stops(s) && horusi_ld32_acq(Q2, &s->ending) == 0);
     for (uint32_t l = 1; l < s->loop_count; l++)
         if (s->loops[l].joinable)
-            (void)pthread_join(s->loops[l].thread, NULL);
+            horusi_join_thread(s->loops[l].thread);
     for (uint32_t l = 1; l < s->loop_count; l++)
         if (s->loops[l].gone)
             horusi_settle(s, &s->loops[l]);
     if (s->watched) {
         horusi_st32_rel(Q1, &s->over, 1);
-        (void)pthread_join(s->watchdog, NULL);
+        horusi_join_thread(s->watchdog);
     }
     s->stepped = s->step && horusi_ld32_acq(Q2, &s->ending) == 0 && !horusi_stops(s);
 }
@@ -14258,7 +14274,7 @@ static horus_result horusi_end_run(horus_scheduler *s, horus_result r)
         for (uint32_t i = 0; i < s->count; i++)
             s->nodes[i]->block = horusi_node_block_at(s->block, i);
     }
-    (void)pthread_setspecific(s->here, NULL);
+    horusi_word_set(s->here, NULL);
     horusi_st32_rlx(own, &s->stop, 0); /* one that came before a run that is refused stays */
     horusi_clear_run(s);
     return r;
@@ -14299,7 +14315,7 @@ static void horusi_thread_gone(void *arg)
                     s->name); /* by an event's function, if by no node */
     if (ticks)
         horusi_settle(s, l);
-    (void)pthread_setspecific(s->here, l); /* a shutdown may end the thread as well */
+    horusi_word_set(s->here, l); /* a shutdown may end the thread as well */
     (void)horusi_end_run(s, HORUS_OK);
 }
 
@@ -14596,11 +14612,11 @@ static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool ste
     }
     horusi_st32_rlx(own, &s->ending, 0);
     s->end_kind = HORUS_END_NONE;
-    if (!s->has_key) {
-        errno = pthread_key_create(&s->here, horusi_thread_gone);
+    if (!s->has_here) {
+        errno = horusi_word_make(&s->here, horusi_thread_gone);
         if (errno)
             r = horusi_errno(HORUS_E_SYSTEM, "make a thread's key for scheduler", s->name);
-        s->has_key = r == HORUS_OK;
+        s->has_here = r == HORUS_OK;
     }
     if (r == HORUS_OK)
         r = horusi_sched_share(s);
@@ -14615,8 +14631,7 @@ static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool ste
         goto out;
     s->at = HORUSI_BEGINS;
     s->watched = false;
-    (void)pthread_setspecific(s->here,
-                              &s->loops[0]); /* or else its end is not noticed, that is all */
+    horusi_word_set(s->here, &s->loops[0]);
     horusi_st32_rel(Q1, &s->busy, 2);
     if (horusi_takes_signals(s)) {
         s->signals = horusi_ld32_rlx(own, &horusi_signals);
@@ -14704,8 +14719,8 @@ horus_result horus_scheduler_close(horus_scheduler *s)
         (void)horus_tensor_release(&s->memory);
     else
         horusi_delete(s->context, s->block);
-    if (s->has_key)
-        (void)pthread_key_delete(s->here);
+    if (s->has_here)
+        horusi_word_delete(s->here);
     horusi_tape_close(s->tape, s->context);
     horus_topic_close(s->topic);
     for (uint32_t i = 0; i < s->count; i++)
