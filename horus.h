@@ -14209,8 +14209,38 @@ horus_result horus_scheduler_admit(horus_scheduler *s, double *load)
 
 /* ---- the block of figures */
 
-/* Makes the block of figures, with room for the nodes that there are now, and copies what the old one
- * counted. What the pool has no room for lies on the heap, where other processes cannot read it. */
+/* Fills in a new block, of all 0: names, rates, and what the old one counted. */
+static void horusi_sched_fill(horus_scheduler *s, horusi_sched_block *b, uint32_t ticks,
+                              uint32_t events)
+{
+    b->magic = HORUSI_SCHED_MAGIC;
+    horusi_st32_rlx(report, &b->nodes, s->count);
+    horusi_st32_rlx(report, &b->pid, (uint32_t)getpid());
+    b->seed = s->d.seed;
+    horusi_st32_rlx(report, &b->ticks_room, ticks);
+    horusi_st32_rlx(report, &b->events_room, events);
+    memcpy(b->name, s->name, strlen(s->name));
+    if (s->block) {
+        horusi_st64_rlx(report, &b->passes, horusi_ld64_rlx(own, &s->block->passes));
+        horusi_st64_rlx(report, &b->ticks_next, horusi_ld64_rlx(own, &s->block->ticks_next));
+        horusi_st64_rlx(report, &b->events_next, horusi_ld64_rlx(own, &s->block->events_next));
+        memcpy((void *)horusi_node_block_at(b, s->count),
+               (void *)horusi_node_block_at(s->block, s->block_nodes),
+               (size_t)horusi_box_bytes(ticks, events));
+    }
+    for (uint32_t i = 0; i < s->count; i++) {
+        horusi_node *n = s->nodes[i];
+        horusi_node_block *to = horusi_node_block_at(b, i);
+        if (i < s->block_nodes)
+            memcpy((void *)to, (void *)n->block, sizeof *to);
+        memcpy(to->name, n->name, strlen(n->name));
+        horusi_st32_rlx(report, &to->rate_num, n->num);
+        horusi_st32_rlx(report, &to->rate_den, n->den);
+        to->order = (uint32_t)n->d.order;
+    }
+}
+/* Makes the block of figures, with room for the nodes that there are now. What the pool has no room for lies
+ * on the heap, where other processes cannot read it. */
 static horus_result horusi_sched_make(horus_scheduler *s)
 {
     uint32_t ticks = (uint32_t)(s->d.blackbox_bytes / (16 * HORUSI_TICK_WORDS));
@@ -14240,54 +14270,21 @@ static horus_result horusi_sched_make(horus_scheduler *s)
     if (r == HORUS_OK) {
         for (uint64_t at = 0; at < bytes; at += 4096) /* no page fault later */
             ((volatile char *)memory.data)[at] = 0;
-    }
-    for (int heap = 0; heap < 2; heap++) {
-        if (heap && r != HORUS_E_POOL_FULL && r != HORUS_E_LIMIT && r != HORUS_E_SIZE)
-            break;
-        if (heap) {
-            if (b)
-                (void)horus_tensor_release(&memory);
-            memset(&memory, 0, sizeof memory);
-            b = (horusi_sched_block *)horusi_new(s->context, (size_t)bytes);
-            r = b ? HORUS_OK : horusi_no_memory(bytes);
-        }
-        if (r != HORUS_OK)
-            continue;
-        b->magic = HORUSI_SCHED_MAGIC;
-        horusi_st32_rlx(report, &b->nodes, s->count);
-        horusi_st32_rlx(report, &b->pid, (uint32_t)getpid());
-        b->seed = s->d.seed;
-        horusi_st32_rlx(report, &b->ticks_room, ticks);
-        horusi_st32_rlx(report, &b->events_room, events);
-        memcpy(b->name, s->name, strlen(s->name));
-        if (s->block) {
-            horusi_st64_rlx(report, &b->passes, horusi_ld64_rlx(own, &s->block->passes));
-            horusi_st64_rlx(report, &b->ticks_next, horusi_ld64_rlx(own, &s->block->ticks_next));
-            horusi_st64_rlx(report, &b->events_next, horusi_ld64_rlx(own, &s->block->events_next));
-            memcpy((void *)horusi_node_block_at(b, s->count),
-                   (void *)horusi_node_block_at(s->block, s->block_nodes),
-                   (size_t)horusi_box_bytes(ticks, events));
-        }
-        for (uint32_t i = 0; i < s->count; i++) {
-            horusi_node *n = s->nodes[i];
-            horusi_node_block *to = horusi_node_block_at(b, i);
-            if (i < s->block_nodes)
-                memcpy((void *)to, (void *)n->block, sizeof *to);
-            memcpy(to->name, n->name, strlen(n->name));
-            horusi_st32_rlx(report, &to->rate_num, n->num);
-            horusi_st32_rlx(report, &to->rate_den, n->den);
-
-            to->order = (uint32_t)n->d.order;
-        }
-        if (heap)
-            break;
+        horusi_sched_fill(s, b, ticks, events);
         r = horus_topic_send_tensor(topic, &memory, HORUS_NO_WAIT);
-        if (r == HORUS_OK)
-            break;
     }
     if (r != HORUS_OK) {
         if (b)
             (void)horus_tensor_release(&memory);
+        memset(&memory, 0, sizeof memory);
+    }
+    if (r == HORUS_E_POOL_FULL || r == HORUS_E_LIMIT || r == HORUS_E_SIZE) {
+        b = (horusi_sched_block *)horusi_new(s->context, (size_t)bytes);
+        r = b ? HORUS_OK : horusi_no_memory(bytes);
+        if (b)
+            horusi_sched_fill(s, b, ticks, events);
+    }
+    if (r != HORUS_OK) {
         if (topic != s->topic)
             horus_topic_close(topic);
         return r;
@@ -14549,18 +14546,11 @@ static void horusi_thread_gone(void *arg)
 
 /* ---- a run */
 
-/* Starts the threads, ticks, and waits until all have ended. */
-static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
+/* Starts the threads, which ask for their rights and then wait. 0, or an errno: those that are there end
+ * at once. */
+static int horusi_start_threads(horus_scheduler *s)
 {
     int e = 0;
-    s->watched = s->d.watchdog_ns > 0 && !s->step;
-    horusi_rights locked;
-    bool realtime = (s->d.flags & HORUSI_REALTIME) != 0 && !s->step;
-    memset(&s->finds, 0, sizeof s->finds);
-    s->lines_left_out = 0;
-    s->lines_end = 0;
-    memset(&locked, 0, sizeof locked);
-    s->finds.got = UINT32_MAX;
     horusi_st32_rlx(own, &s->go, 0);
     horusi_st32_rlx(own, &s->over, 0);
     horusi_st32_rlx(own, &s->ready, 0);
@@ -14568,21 +14558,33 @@ static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
         e = horusi_thread(&s->loops[l].thread, horusi_loop_thread, &s->loops[l]);
         s->loops[l].joinable = e == 0;
     }
-    if (e == 0 && s->watched)
+    if (e == 0 && s->d.watchdog_ns > 0 && !s->step) {
         e = horusi_thread(&s->watchdog, horusi_watchdog, s);
-    if (e != 0) {
-        s->watched = false;
-        horus_scheduler_stop(s); /* those that are there end at once */
+        s->watched = e == 0;
     }
-    locked.wanted = HORUS_CAN_SHARE | (realtime ? (uint32_t)HORUS_CAN_LOCK : 0);
+    if (e != 0)
+        horus_scheduler_stop(s);
+    return e;
+}
+/* Asks for the caller's rights, and notes what all threads have and were refused. */
+static void horusi_claim_all(horus_scheduler *s)
+{
+    horusi_rights shared;
+    bool realtime = (s->d.flags & HORUSI_REALTIME) != 0 && !s->step;
+    memset(&s->finds, 0, sizeof s->finds);
+    s->lines_left_out = 0;
+    s->lines_end = 0;
+    s->finds.got = UINT32_MAX;
+    memset(&shared, 0, sizeof shared);
+    shared.wanted = HORUS_CAN_SHARE | (realtime ? (uint32_t)HORUS_CAN_LOCK : 0);
     if (!s->memory.data)
-        horusi_refuse_right(&locked, HORUS_CAN_SHARE, ENOSPC);
-    horusi_note_rights(s, &locked, s->name);
-    locked.wanted = locked.refused = 0;
+        horusi_refuse_right(&shared, HORUS_CAN_SHARE, ENOSPC);
+    horusi_note_rights(s, &shared, s->name);
+    shared.wanted = shared.refused = 0;
     int why = realtime ? horusi_lock_memory() : 0;
     if (why)
-        horusi_refuse_right(&locked, HORUS_CAN_LOCK, why);
-    horusi_note_rights(s, &locked, "this process");
+        horusi_refuse_right(&shared, HORUS_CAN_LOCK, why);
+    horusi_note_rights(s, &shared, "this process");
     horusi_reserve want = horusi_reserve_for(&s->loops[0]);
     if (!realtime)
         want.period_ns = 0;
@@ -14612,7 +14614,10 @@ static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
     if (missing && (s->d.flags & HORUS_REALTIME_OR_FAIL))
         horusi_stop_for(s, HORUS_END_FAILURE, HORUS_E_PERMISSION, "scheduler %s: %s", s->name,
                         s->finds.degradations);
-    horusi_touch_stack();
+}
+/* Sets when the run begins and ends, and when the first tick of each node is due. Returns the begin. */
+static uint64_t horusi_set_out(horus_scheduler *s, int64_t duration_ns)
+{
     uint64_t begin = horusi_clock_of(s);
     if (s->lent && s->stepped) { /* however long the ticks of the last step took */
         const uint64_t back = begin - s->end;
@@ -14632,6 +14637,15 @@ static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
                 n->next_due = n->over_due = begin;
             s->loops[l].due[i] = n->over || (s->step && n->d.on_topic) ? UINT64_MAX : n->next_due;
         }
+    return begin;
+}
+/* Ticks until something ends it; threads may go on after that. */
+static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
+{
+    int e = horusi_start_threads(s);
+    horusi_claim_all(s);
+    horusi_touch_stack();
+    uint64_t begin = horusi_set_out(s, duration_ns);
     if (s->loop_count > 1) {
         horusi_st32_rel(Q1, &s->go, 1);
         horusi_wake(&s->go);
@@ -14648,7 +14662,6 @@ static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
     errno = e;
     return e ? horusi_errno(HORUS_E_SYSTEM, "start a thread of scheduler", s->name) : HORUS_OK;
 }
-
 static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool step)
 {
     uint32_t idle = 0;
