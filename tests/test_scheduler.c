@@ -1722,6 +1722,35 @@ TEST(a_node_that_pauses_after_failures_is_left_out_if_its_init_fails)
     CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);
 }
+TEST(a_node_that_comes_back_after_the_end_of_the_run_ticks_once_more_at_most)
+{
+    horus_context *c = join(8 * MiB);
+    for (int overrun = 0; overrun < 3; overrun++) {
+        fake f = {.now = 7};
+        static probe p;
+        memset(&p, 0, sizeof p);
+        p.clock = &f;
+        p.result = HORUS_E_SYSTEM;
+        p.fail_at = 2;
+        p.fail_times = 1;
+        p.init_cost = 60 * ms; /* the second one begins at 50 ms, and the run ends at 100 */
+        horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){0});
+        add_probe(s, &p,
+                  (horus_node_desc){.name = "camera",
+                                    .rate_num = 100,
+                                    .overrun = (horus_overrun)overrun,
+                                    .on_failure = HORUS_FAILURE_RESTART,
+                                    .pause_ns = 25000000});
+        CHECK_OK(horus_scheduler_run(s, (int64_t)(100 * ms)));
+        CHECK_EQ(p.inits, 2);
+        CHECK_EQ(p.ticks, 4);
+        CHECK_EQ(p.phase[3], 9);
+        CHECK_EQ(stats_at(s, 0).skipped, 6);
+        CHECK_EQ(stats_at(s, 0).restarts, 1);
+        CHECK_OK(horus_scheduler_close(s));
+    }
+    horus_context_close(c);
+}
 
 /* ---- figures */
 
@@ -2273,6 +2302,11 @@ TEST(a_late_node_on_a_topic_leaves_out_all_but_the_newest_message)
     CHECK_EQ(l.wrong, 0); /* 1 and 5 */
     CHECK_EQ(stats_at(s, 0).skipped, 3);
     CHECK_EQ(stats_at(s, 0).budget_misses, 2);
+    CHECK_OK(horus_topic_send(out, &n, sizeof n, HORUS_NO_WAIT)); /* a lone one is the newest */
+    CHECK_OK(horus_scheduler_step(s, (int64_t)ms));
+    CHECK_EQ(l.got, 3);
+    CHECK_EQ(l.wrong, 0);
+    CHECK_EQ(stats_at(s, 0).skipped, 3);
     CHECK_OK(horus_scheduler_close(s));
     horus_topic_close(out);
     horus_topic_close(l.topic);
@@ -2880,6 +2914,20 @@ TEST(budgets_are_added_up_for_the_next_run_and_for_each_processor)
     }
     CHECK_TEXT(horus_last_error(), "105.0 % of a processor: a 60.0 %, c 30.0 %, b 15.0 %");
     CHECK(!strstr(horus_last_error(), "beside") && !strstr(horus_last_error(), "more"));
+    CHECK_OK(horus_scheduler_close(s));
+    /* equal ones as they were added, whatever their order and their threads */
+    s = open_with(c, NULL, (horus_scheduler_desc){.cores = 1});
+    for (int i = 0; i < 4; i++)
+        add_probe(s, &p[i],
+                  (horus_node_desc){.name = (const char *const[]){"a", "b", "c", "d"}[i],
+                                    .order = -i,
+                                    .rate_num = 100,
+                                    .budget_ns = 3000000,
+                                    .compute = i < 2,
+                                    .core = i < 2});
+    CHECK_RESULT(horus_scheduler_admit(s, &load), HORUS_E_LIMIT);
+    CHECK_TEXT(horus_last_error(),
+               "120.0 % of a processor: a 30.0 %, b 30.0 %, c 30.0 %, d 30.0 %");
     CHECK_OK(horus_scheduler_close(s));
     /* the worst are named, and whole */
     static probe many[40];
