@@ -1476,7 +1476,8 @@ HORUS_MESSAGES(HORUSI_X)
  * same time by `order`, then in the order of addition; one pass ticks each node at most once. `compute`
  * nodes run on threads of their own and never delay them; `on_topic` nodes run, each on its own thread,
  * when there is a message. init and shutdown are on the thread that called run, but for those of a
- * RESTART, which are on the node's.
+ * RESTART, which are on the node's. Threads of a run block the signals that the program has a handler for,
+ * SIGINT, SIGTERM and faults excepted; processes that their callbacks start inherit that.
  *
  * Late. A tick that takes longer than budget_ns, from the call of its callback to its return (in Python from
  * when it has the GIL: the wait for it is latency, and counts for deadlines alone), or ends later than deadline_ns after it was due, is a
@@ -12368,11 +12369,23 @@ static void horusi_leave_signals(void)
 
 typedef pthread_t horusi_thread_handle;
 typedef pthread_key_t horusi_thread_word;
-/* A thread that takes no signals from outside: they are for the program's own. 0: it runs, else an errno. */
+static bool horusi_is_handled(int number)
+{
+    struct sigaction a;
+    return number != SIGINT && number != SIGTERM && sigaction(number, NULL, &a) == 0 &&
+           a.sa_handler != SIG_DFL && a.sa_handler != SIG_IGN;
+}
+/* A thread that runs no handlers of the program's: they are for its own threads. Other signals are not
+ * blocked: a process that it starts inherits what is, and could not be ended. 0: it runs, else an errno. */
 static int horusi_thread(horusi_thread_handle *out, void *(*run)(void *), void *arg)
 {
-    sigset_t old;
+    sigset_t old, blocked;
     horusi_block_signals(&old);
+    (void)pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+    for (int i = 1; i < NSIG; i++)
+        if (sigismember(&old, i) == 0 && !horusi_is_handled(i))
+            (void)sigdelset(&blocked, i);
+    (void)pthread_sigmask(SIG_SETMASK, &blocked, NULL);
     int e = pthread_create(out, NULL, run, arg);
     horusi_restore_signals(&old);
     return e;
