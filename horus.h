@@ -12916,8 +12916,9 @@ typedef struct horusi_node {
     horusi_a32 leave_out; /* 1: the next tick is left out */
     horusi_a64 run;     /* 0, or when the tick began << 2 | RUNS | JUDGED: its miss is dealt with */
     horusi_a64 run_due; /* when that tick was due */
-    horusi_a64 run_phase; /* and its k */
-    uint64_t began;       /* that tick: it takes that long since */
+    horusi_a64 run_budget; /* what it may take */
+    horusi_a64 run_phase;  /* and its k */
+    uint64_t began;        /* that tick: it takes that long since */
 } horusi_node;
 
 /* One thread's nodes, in the order of their ticks. */
@@ -13328,7 +13329,8 @@ static void horusi_watch(horus_scheduler *s, uint64_t now)
         uint64_t since = now > due ? now - due : 0;
         if ((run & (HORUSI_RUNS | HORUSI_JUDGED)) != HORUSI_RUNS)
             continue;
-        uint64_t budget = horusi_ld64_rlx(own, &n->budget);
+        uint64_t budget =
+            horusi_ld64_rlx(own, &n->run_budget); /* that by which the tick's end judges */
         bool over = budget && spent > budget;
         bool late = n->d.deadline_ns && since > (uint64_t)n->d.deadline_ns;
         if ((!over && !late) || !horusi_cas64_acqrel(J1, &n->run, &run, run | HORUSI_JUDGED))
@@ -13490,13 +13492,15 @@ void horus_tick_used(horus_tick *t, uint64_t publish_ns)
         t->used_ns = publish_ns;
 }
 
-HORUSI_HOT void horusi_tick_begins(horusi_node *n, uint64_t due, uint64_t now, bool watched)
+HORUSI_HOT void horusi_tick_begins(horusi_node *n, uint64_t due, uint64_t now, uint64_t budget,
+                                   bool watched)
 {
     n->began = now;
     horusi_st64_rlx(report, &n->block->running_since, now);
     horusi_observe(&n->block->spread[HORUS_SPREAD_WAKE], now > due ? now - due : 0);
     if (watched) {
         horusi_st64_rlx(own, &n->run_due, due);
+        horusi_st64_rlx(own, &n->run_budget, budget);
         horusi_st64_rel(J1, &n->run, now << 2 | HORUSI_RUNS);
     }
 }
@@ -13506,7 +13510,8 @@ static inline void horusi_tick_waited(horus_tick *t)
     horus_scheduler *s = t->scheduler;
     horusi_node *n = s->nodes[t->index];
     t->now_ns = horusi_clock_of(s);
-    horusi_tick_begins(n, t->due_ns, t->now_ns, horusi_is_watched(s, n, t->budget_ns));
+    horusi_tick_begins(n, t->due_ns, t->now_ns, t->budget_ns,
+                       horusi_is_watched(s, n, t->budget_ns));
 }
 /* One tick, now. Returns when it ended: `called_back` says that what followed it is not in that. */
 static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, uint64_t now)
@@ -13544,7 +13549,7 @@ static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, ui
     if (horusi_rarely(s->waits))
         n->began = now;
     else
-        horusi_tick_begins(n, due, now, watched);
+        horusi_tick_begins(n, due, now, budget, watched);
     horus_result r = horusi_call(s, n, HORUSI_DO_TICK, &t);
     if (horusi_rarely(s->child))
         return now;

@@ -1612,6 +1612,87 @@ TEST(the_watchdog_sees_a_deadline_alone_at_any_period)
     horus_context_close(c);
 }
 
+/* A safe_state that the watchdog calls keeps it from others, which are judged at their ticks' ends. */
+static _Atomic int first_is_safe, second_is_safe;
+static void first_enters(void *user)
+{
+    ((probe *)user)->safes++;
+    atomic_store(&first_is_safe, 1);
+    while (!atomic_load(&second_is_safe))
+        test_sleep_us(500);
+    __atomic_store_n(&let_go, true, __ATOMIC_RELEASE);
+}
+static void second_enters(void *user)
+{
+    ((probe *)user)->safes++;
+    atomic_store(&second_is_safe, 1);
+}
+static horus_result is_slow_after_the_first(void *user, horus_tick *t)
+{
+    ((probe *)user)->ticks++;
+    if (atomic_load(&first_is_safe))
+        test_sleep_us(30000);
+    if (atomic_load(&first_is_safe) && atomic_load(&second_is_safe))
+        horus_scheduler_stop(t->scheduler);
+    return HORUS_OK;
+}
+TEST(a_safe_state_that_waits_for_another_node_keeps_nobody_from_being_judged)
+{
+    horus_context *c = join(8 * MiB);
+    static probe p, q;
+    let_go = false;
+    horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){.watchdog_ns = 1000000});
+    horus_node_desc d = {.name = "first",
+                         .tick = hangs,
+                         .safe_state = first_enters,
+                         .user = &p,
+                         .rate_num = 100,
+                         .budget_ns = 5000000,
+                         .compute = true,
+                         .on_miss = HORUS_MISS_SAFE_MODE};
+    REQUIRE_OK(horus_scheduler_add(s, &d));
+    d.name = "second";
+    d.tick = is_slow_after_the_first;
+    d.safe_state = second_enters;
+    d.user = &q;
+    d.budget_ns = 10000000;
+    d.compute = false;
+    REQUIRE_OK(horus_scheduler_add(s, &d));
+    CHECK_OK(horus_scheduler_run(s, (int64_t)(20 * second)));
+    CHECK(p.safes >= 1);
+    CHECK(q.safes >= 1);
+    CHECK(stats_at(s, 1).budget_misses >= 1);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
+static horus_result lowers_its_budget(void *user, horus_tick *t)
+{
+    ((probe *)user)->ticks++;
+    CHECK_OK(horus_scheduler_set_budget(t->scheduler, "n", 1));
+    test_sleep_us(20000); /* twenty of the watchdog's periods */
+    horus_scheduler_stop(t->scheduler);
+    return HORUS_OK;
+}
+TEST(a_budget_that_is_set_counts_from_the_next_tick_for_the_watchdog_too)
+{
+    horus_context *c = join(8 * MiB);
+    static probe p;
+    horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){.watchdog_ns = 1000000});
+    add_probe(s, &p,
+              (horus_node_desc){.name = "n",
+                                .tick = lowers_its_budget,
+                                .rate_num = 100,
+                                .budget_ns = 3600000000000,
+                                .on_miss = HORUS_MISS_SAFE_MODE});
+    CHECK_OK(horus_scheduler_run(s, (int64_t)(20 * second)));
+    CHECK_EQ(p.ticks, 1);
+    CHECK_EQ(stats_at(s, 0).watchdog_misses, 0);
+    CHECK_EQ(stats_at(s, 0).budget_misses, 0);
+    CHECK_EQ(p.safes, 0);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
+
 /* ---- failures */
 
 TEST(each_failure_policy_does_what_it_says)
