@@ -356,8 +356,8 @@ HORUS_API horus_result horus_context_open(horus_context **out, const horus_conte
 
 /* Leaves: closes every topic and releases every frame of this context; sent messages stay while
  * anybody is in the namespace, and the last one out removes its files. NULL is allowed.
- * exit() does the same for contexts that one thread alone has used. Those of several threads end with
- * the process: what they hold is swept by others, and files of the last one out by whoever joins next.
+ * exit() does the same for contexts that one thread alone has used. Those of several threads, and of a
+ * scheduler that runs with threads, end with the process: what they hold is swept by others, and files of the last one out by whoever joins next.
  *   threads   nothing else may use the context, its pools, topics or frames, now or later */
 HORUS_API void horus_context_close(horus_context *context);
 
@@ -1701,13 +1701,14 @@ HORUS_API horus_result horus_scheduler_set_budget(horus_scheduler *scheduler, co
  *             E_SYSTEM (no thread, or no room for the recording) | E_PERMISSION (REALTIME_OR_FAIL) |
  *             E_DIVERGED, E_CORRUPT, E_NOT_FOUND (replay: it holds no further run) | E_DETACHED
  *   stops     once the tick that runs has ended; on_topic nodes within 100 ms
+ *   stack     64 KiB of the caller's thread, besides what callbacks need
  *   no nodes  is allowed: it waits for its end
  *   fork()    in a child that a callback makes, the run ends when the callback returns: with E_DETACHED on
  *             the caller's thread, with the child's exit(EXIT_FAILURE) on another. It calls back nothing, and its
  *             parent goes on and notices nothing
  *   a callback that ends its thread (pthread_exit) is a failure (E_CLOSED) of its node, which is then
  *             over, with those that the same thread ticked; that of the caller's thread ends the run
- *             with it. Leaving a callback in another way than by return, by longjmp() or a C++
+ *             with it, and so does pthread_cancel(). Leaving a callback in another way than by return, by longjmp() or a C++
  *             exception, is not allowed: the scheduler would stay within it */
 HORUS_API horus_result horus_scheduler_run(horus_scheduler *scheduler, int64_t duration_ns);
 
@@ -3615,6 +3616,7 @@ struct horus_context {
     horusi_a32 detached; /* 1: a child of the process that opened it */
     horusi_a32 lock;     /* guards the three lists and opening */
     horusi_a32 sweeping; /* a thread of this process sweeps */
+    horusi_a32 runs;     /* of schedulers whose threads write to their figures */
     horusi_alone alone;
     horusi_lane *victim;   /* the lane that a sweep is to drop */
     uint32_t victim_topic; /* or the slot of the topic whose lanes it is to drop */
@@ -6182,7 +6184,8 @@ static void horusi_at_exit(void)
 {
     for (horus_context *c = horusi_contexts; c; c = c->next) {
         uint32_t solo = horusi_ld32_acq(N2, &c->alone.solo);
-        bool tidy = solo == 0 || solo == horusi_thread_id();
+        bool tidy =
+            (solo == 0 || solo == horusi_thread_id()) && horusi_ld32_rlx(own, &c->runs) == 0;
         horusi_depart(c, tidy);
         if (tidy) /* destructors that run later may still close what they opened */
             horusi_st32_rel(fork, &c->detached, 1);
@@ -12962,7 +12965,7 @@ struct horus_scheduler {
     void (*thread_ends)(void);      /* called by each thread of ours at its end: for bindings */
     void (*look)(void *user);       /* and by the caller's loop, every 100 ms: d.user's */
     horusi_thread_handle watchdog;
-    bool watched, has_here;
+    bool watched, has_here, has_threads;
     horusi_rights rights; /* of the thread that called run */
     horus_topic *topic;
     horusi_sched_block *block;
@@ -14466,30 +14469,37 @@ static void horusi_clear_run(horus_scheduler *s)
     s->lent = false;
     horusi_st32_rel(Q1, &s->busy, 0);
 }
-/* The caller's loop is over: waits for the other threads. */
+/* The caller's loop is over: waits for the other threads. Once more, if it was cancelled meanwhile. */
 static void horusi_join_threads(horus_scheduler *s)
 {
+    if (s->at != HORUSI_ENDS) {
+        horusi_waive_rights(&s->rights);
+        if (s->tape)
+            horusi_tape_last(s->tape, horusi_stops(s) && horusi_ld32_acq(Q2, &s->ending) == 0);
+    }
     s->at = HORUSI_ENDS;
-    horusi_waive_rights(&s->rights);
-    if (s->tape)
-        horusi_tape_last(s->tape, horusi_stops(s) && horusi_ld32_acq(Q2, &s->ending) == 0);
-    for (uint32_t l = 1; l < s->loop_count; l++)
+    for (uint32_t l = 1; l < s->loop_count; l++) {
         if (s->loops[l].joinable)
             horusi_join_thread(s->loops[l].thread);
-    for (uint32_t l = 1; l < s->loop_count; l++)
+        s->loops[l].joinable = false;
         if (s->loops[l].gone)
             horusi_settle(s, &s->loops[l]);
+        s->loops[l].gone = false;
+    }
     if (s->watched) {
         horusi_st32_rel(Q1, &s->over, 1);
         horusi_join_thread(s->watchdog);
     }
+    s->watched = false;
+    if (s->has_threads)
+        (void)horusi_add32_rlx(own, &s->context->runs, UINT32_MAX);
+    s->has_threads = false;
     s->stepped = s->step && horusi_ld32_acq(Q2, &s->ending) == 0 && !horusi_stops(s);
 }
 /* And ends what was begun; once more, if a shutdown has ended the thread. */
 static horus_result horusi_end_run(horus_scheduler *s, horus_result r)
 {
-    if (s->at != HORUSI_ENDS)
-        horusi_join_threads(s);
+    horusi_join_threads(s);
     for (uint32_t i = s->count; i > 0; i--) {
         horusi_node *n = s->sorted[i - 1];
         n->going = s->stepped;
@@ -14530,6 +14540,8 @@ static void horusi_thread_gone(void *arg)
     horus_scheduler *s = l->scheduler;
     bool caller = l == &s->loops[0], ticks = !caller || s->at == HORUSI_TICKS;
     l->gone = !horusi_is_child(s);
+    if (caller && s->at == HORUSI_ENDS) /* it may have been cancelled as it waited for them */
+        horusi_join_threads(s);
     for (uint32_t i = 0; i < (ticks ? l->count : s->count);
          i++) { /* the caller begins and ends all */
         horusi_node *n = ticks ? l->nodes[i] : s->nodes[i];
@@ -14569,6 +14581,9 @@ static void horusi_thread_gone(void *arg)
 static int horusi_start_threads(horus_scheduler *s)
 {
     int e = 0;
+    s->has_threads = !s->step && (s->loop_count > 1 || s->d.watchdog_ns > 0);
+    if (s->has_threads)
+        (void)horusi_add32_rlx(own, &s->context->runs, 1);
     horusi_st32_rlx(own, &s->go, 0);
     horusi_st32_rlx(own, &s->over, 0);
     horusi_st32_rlx(own, &s->ready, 0);

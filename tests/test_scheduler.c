@@ -3522,6 +3522,136 @@ TEST(a_restart_that_ends_its_thread_is_a_failure_of_its_node_alone)
 /* ---- a child that comes back from a callback */
 
 enum { FORKS_IN_TICK, FORKS_IN_INIT, FORKS_IN_SHUTDOWN, FORKS_IN_EVENT, FORKS_IN_SAFE, FORKS };
+/* ---- a run whose caller's thread is cancelled */
+
+static _Atomic int beside_is_in, beside_may_go;
+static horus_result takes_until_told(void *user, horus_tick *t)
+{
+    probe *p = user;
+    p->ticks++;
+    atomic_store(&beside_is_in, 1);
+    while (!atomic_load(&beside_may_go))
+        test_sleep_us(500);
+    p->start = t->start_ns; /* the tick has ended */
+    return HORUS_OK;
+}
+static horus_result ends_after_its_tick(void *user)
+{
+    probe *p = user;
+    p->shutdowns++;
+    return p->start ? HORUS_OK : HORUS_E_SYSTEM;
+}
+static void *runs_shortly(void *arg)
+{
+    (void)horus_scheduler_run(arg, (int64_t)ms);
+    test_raise(5); /* not reached */
+    return NULL;
+}
+static void *goes_later(void *arg)
+{
+    test_sleep_us(30000);
+    atomic_store(&beside_may_go, 1);
+    return arg;
+}
+TEST(a_run_whose_thread_is_cancelled_ends_all_that_it_began)
+{
+    horus_context *c = join(8 * MiB);
+    for (int waiting = 0; waiting < 2;
+         waiting++) { /* while it sleeps; while it waits for a tick's end */
+        static probe p, q;
+        pthread_t thread, later;
+        void *how = NULL;
+        memset(&p, 0, sizeof p);
+        memset(&q, 0, sizeof q);
+        atomic_store(&beside_is_in, 0);
+        atomic_store(&beside_may_go, 0);
+        horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){.watchdog_ns = 1000000});
+        add_probe(s, &p, (horus_node_desc){.name = "ordered", .rate_num = 1});
+        REQUIRE_OK(horus_scheduler_add(s, &(horus_node_desc){.name = "beside",
+                                                             .tick = takes_until_told,
+                                                             .shutdown = ends_after_its_tick,
+                                                             .user = &q,
+                                                             .rate_num = 1,
+                                                             .compute = true}));
+        REQUIRE(pthread_create(&thread, NULL, waiting ? runs_shortly : run_for_long, s) == 0);
+        while (!atomic_load(&beside_is_in))
+            test_sleep_us(500);
+        test_sleep_us(30000);
+        CHECK_EQ(pthread_cancel(thread), 0);
+        REQUIRE(pthread_create(&later, NULL, goes_later, NULL) == 0);
+        (void)pthread_join(thread, &how);
+        (void)pthread_join(later, NULL);
+        CHECK(how == PTHREAD_CANCELED);
+        CHECK_EQ(p.shutdowns, 1);
+        CHECK_EQ(q.shutdowns, 1);
+        CHECK_EQ(stats_at(s, 0).failures, 0);
+        CHECK_EQ(stats_at(s, 1).failures, 0); /* its tick has ended when it is shut down */
+        CHECK_EQ(stats_at(s, 1).ticks, 1);
+        horus_scheduler_stats st;
+        CHECK_OK(horus_scheduler_get_stats(s, &st, NULL, 0, NULL));
+        CHECK(!st.running);
+        CHECK_EQ(st.end, HORUS_END_FAILURE);
+        CHECK_OK(horus_scheduler_run(s, 0)); /* not busy */
+        CHECK_OK(horus_scheduler_close(s));
+    }
+    CHECK_EQ(atomic_load(&board->flag[5]), 0);
+    horus_context_close(c);
+}
+
+/* ---- exit() in a tick */
+
+static horus_result tick_that_exits(void *user, horus_tick *t)
+{
+    (void)user;
+    if (t->count == 5)
+        exit(3);
+    return HORUS_OK;
+}
+static bool says_that_it_exits;
+static void before_it_is_gone(void)
+{
+    if (says_that_it_exits) {
+        test_raise(0);
+        test_await(1);
+    }
+}
+static void exits_beside_a_thread(void *arg)
+{
+    static probe p;
+    (void)arg;
+    says_that_it_exits = true;
+    horus_context *c = join(0);
+    horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){0});
+    add_probe(s, &p, (horus_node_desc){.name = "beside", .rate_num = 10000, .compute = true});
+    REQUIRE_OK(horus_scheduler_add(
+        s, &(horus_node_desc){.name = "exits", .tick = tick_that_exits, .rate_num = 100}));
+    (void)horus_scheduler_run(s, HORUS_FOREVER);
+}
+TEST(what_threads_still_write_to_while_a_tick_exits_is_nobody_elses)
+{
+    enum { MOST = 4096, BYTES = 2048 };
+    static horus_tensor m[MOST];
+    static const char none[BYTES];
+    (void)atexit(before_it_is_gone); /* before the library's own, and so it runs after that */
+    horus_context *c = join(4 * MiB);
+    size_t n = 0;
+    int64_t shape = BYTES;
+    pid_t child = test_fork(exits_beside_a_thread, NULL);
+    test_await(0);
+    while (n < MOST && horus_tensor_alloc(&m[n], c->pool, HORUS_U8, 1, &shape, 0) == HORUS_OK)
+        n++;
+    CHECK(n > 500 && n < MOST); /* all that there is */
+    test_sleep_us(50000);
+    for (size_t i = 0; i < n; i++)
+        CHECK(memcmp(m[i].data, none, BYTES) == 0);
+    test_raise(1);
+    CHECK_EQ(WEXITSTATUS(test_wait(child)), 3);
+    for (size_t i = 0; i < n; i++)
+        CHECK_OK(horus_tensor_release(&m[i]));
+    horus_context_close(c);
+}
+
+static int forks_in;    /* which callback forks, once */
 static int forks_in;    /* which callback forks, once */
 static pid_t its_child; /* 0: this is it */
 static int its_status;  /* what it exits with */
