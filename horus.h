@@ -10,7 +10,7 @@
  *     memory       >>slots >>blocks >>rings >>repair >>geometry >>join >>frames
  *     topics       >>handles >>recording >>send >>receive >>wait
  *     views        >>tensors >>images >>depth >>pictures >>prepare >>decode
- *     scheduler    >>threads >>figures >>nodes >>loop
+ *     scheduler    >>threads >>figures >>nodes >>phases >>misses >>ticks >>setup >>runs
  *     inference    >>parameters >>backends >>onnxrt >>operator >>license
  *
  * ------------------------------------------------------------------------------------ >>manual
@@ -356,8 +356,8 @@ HORUS_API horus_result horus_context_open(horus_context **out, const horus_conte
 
 /* Leaves: closes every topic and releases every frame of this context; sent messages stay while
  * anybody is in the namespace, and the last one out removes its files. NULL is allowed.
- * exit() does the same for contexts that one thread alone has used. Those of several threads end with
- * the process: what they hold is swept by others, and files of the last one out by whoever joins next.
+ * exit() does the same for contexts that one thread alone has used. Those of several threads, and of a
+ * scheduler that runs with threads, end with the process: what they hold is swept by others, and files of the last one out by whoever joins next.
  *   threads   nothing else may use the context, its pools, topics or frames, now or later */
 HORUS_API void horus_context_close(horus_context *context);
 
@@ -1476,7 +1476,8 @@ HORUS_MESSAGES(HORUSI_X)
  * same time by `order`, then in the order of addition; one pass ticks each node at most once. `compute`
  * nodes run on threads of their own and never delay them; `on_topic` nodes run, each on its own thread,
  * when there is a message. init and shutdown are on the thread that called run, but for those of a
- * RESTART, which are on the node's.
+ * RESTART, which are on the node's. Threads of a run block the signals that the program has a handler for,
+ * SIGINT, SIGTERM and faults excepted; processes that their callbacks start inherit that.
  *
  * Late. A tick that takes longer than budget_ns, from the call of its callback to its return (in Python from
  * when it has the GIL: the wait for it is latency, and counts for deadlines alone), or ends later than deadline_ns after it was due, is a
@@ -1700,13 +1701,14 @@ HORUS_API horus_result horus_scheduler_set_budget(horus_scheduler *scheduler, co
  *             E_SYSTEM (no thread, or no room for the recording) | E_PERMISSION (REALTIME_OR_FAIL) |
  *             E_DIVERGED, E_CORRUPT, E_NOT_FOUND (replay: it holds no further run) | E_DETACHED
  *   stops     once the tick that runs has ended; on_topic nodes within 100 ms
+ *   stack     64 KiB of the caller's thread, besides what callbacks need
  *   no nodes  is allowed: it waits for its end
  *   fork()    in a child that a callback makes, the run ends when the callback returns: with E_DETACHED on
  *             the caller's thread, with the child's exit(EXIT_FAILURE) on another. It calls back nothing, and its
  *             parent goes on and notices nothing
  *   a callback that ends its thread (pthread_exit) is a failure (E_CLOSED) of its node, which is then
  *             over, with those that the same thread ticked; that of the caller's thread ends the run
- *             with it. Leaving a callback in another way than by return, by longjmp() or a C++
+ *             with it, and so does pthread_cancel(). Leaving a callback in another way than by return, by longjmp() or a C++
  *             exception, is not allowed: the scheduler would stay within it */
 HORUS_API horus_result horus_scheduler_run(horus_scheduler *scheduler, int64_t duration_ns);
 
@@ -3614,6 +3616,7 @@ struct horus_context {
     horusi_a32 detached; /* 1: a child of the process that opened it */
     horusi_a32 lock;     /* guards the three lists and opening */
     horusi_a32 sweeping; /* a thread of this process sweeps */
+    horusi_a32 runs;     /* of schedulers whose threads write to their figures */
     horusi_alone alone;
     horusi_lane *victim;   /* the lane that a sweep is to drop */
     uint32_t victim_topic; /* or the slot of the topic whose lanes it is to drop */
@@ -6181,7 +6184,8 @@ static void horusi_at_exit(void)
 {
     for (horus_context *c = horusi_contexts; c; c = c->next) {
         uint32_t solo = horusi_ld32_acq(N2, &c->alone.solo);
-        bool tidy = solo == 0 || solo == horusi_thread_id();
+        bool tidy =
+            (solo == 0 || solo == horusi_thread_id()) && horusi_ld32_rlx(own, &c->runs) == 0;
         horusi_depart(c, tidy);
         if (tidy) /* destructors that run later may still close what they opened */
             horusi_st32_rel(fork, &c->detached, 1);
@@ -12366,15 +12370,43 @@ static void horusi_leave_signals(void)
     horusi_unlock(&horusi_signals_lock);
 }
 
-/* A thread that takes no signals from outside: they are for the program's own. 0: it runs, else an errno. */
-static int horusi_thread(pthread_t *out, void *(*run)(void *), void *arg)
+typedef pthread_t horusi_thread_handle;
+typedef pthread_key_t horusi_thread_word;
+static bool horusi_is_handled(int number)
 {
-    sigset_t old;
+    struct sigaction a;
+    return number != SIGINT && number != SIGTERM && sigaction(number, NULL, &a) == 0 &&
+           a.sa_handler != SIG_DFL && a.sa_handler != SIG_IGN;
+}
+/* A thread that runs no handlers of the program's: they are for its own threads. Other signals are not
+ * blocked: a process that it starts inherits what is, and could not be ended. 0: it runs, else an errno. */
+static int horusi_thread(horusi_thread_handle *out, void *(*run)(void *), void *arg)
+{
+    sigset_t old, blocked;
     horusi_block_signals(&old);
+    (void)pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+    for (int i = 1; i < NSIG; i++)
+        if (sigismember(&old, i) == 0 && !horusi_is_handled(i))
+            (void)sigdelset(&blocked, i);
+    (void)pthread_sigmask(SIG_SETMASK, &blocked, NULL);
     int e = pthread_create(out, NULL, run, arg);
     horusi_restore_signals(&old);
     return e;
 }
+static void horusi_join_thread(horusi_thread_handle thread) { (void)pthread_join(thread, NULL); }
+
+/* A word that each thread has. While it is not NULL, `ends` is called with it where the thread ends. 0, or
+ * an errno. */
+static int horusi_word_make(horusi_thread_word *out, void (*ends)(void *word))
+{
+    return pthread_key_create(out, ends);
+}
+/* It fails without memory alone: then the thread's end is not noticed. */
+static void horusi_word_set(horusi_thread_word w, void *word)
+{
+    (void)pthread_setspecific(w, word);
+}
+static void horusi_word_delete(horusi_thread_word w) { (void)pthread_key_delete(w); }
 
 /* A thread's rights. What was refused is in `refused`, each with its errno. */
 typedef struct horusi_rights {
@@ -12852,8 +12884,9 @@ horus_result horus_scheduler_read_records(horus_context *context, const char *na
 
 /* ------------------------------------------------------------------------------------ >>nodes
  *
- * A node's phases, and one tick of it. A node belongs to one loop, and so to one thread, while the
- * scheduler runs; the watchdog looks at the words that J guards. */
+ * What a scheduler and a node are, its clock, and what anybody may call on it while it runs: log, stop. A node
+ * belongs to one loop, and so to one thread, while the scheduler runs; the watchdog looks at the words
+ * that J guards. */
 enum { HORUSI_BEGINS, HORUSI_TICKS, HORUSI_ENDS }; /* what a run is at */
 enum { HORUSI_RUNS = 1, HORUSI_JUDGED = 2, HORUSI_MAX_NODES = 4096 };
 enum { HORUSI_ENTERS = 1, HORUSI_SAFE = 2 }; /* an episode begins; it has begun */
@@ -12886,8 +12919,9 @@ typedef struct horusi_node {
     horusi_a32 leave_out; /* 1: the next tick is left out */
     horusi_a64 run;     /* 0, or when the tick began << 2 | RUNS | JUDGED: its miss is dealt with */
     horusi_a64 run_due; /* when that tick was due */
-    horusi_a64 run_phase; /* and its k */
-    uint64_t began;       /* that tick: it takes that long since */
+    horusi_a64 run_budget; /* what it may take */
+    horusi_a64 run_phase;  /* and its k */
+    uint64_t began;        /* that tick: it takes that long since */
 } horusi_node;
 
 /* One thread's nodes, in the order of their ticks. */
@@ -12898,7 +12932,7 @@ typedef struct horusi_loop {
     uint32_t count;
     uint32_t changes;    /* of the scheduler's, seen */
     bool joinable, gone; /* gone: a tick has ended the thread */
-    pthread_t thread;
+    horusi_thread_handle thread;
     horusi_rights rights;
 } horusi_loop;
 
@@ -12926,12 +12960,12 @@ struct horus_scheduler {
     size_t lines_end;               /* of the whole ones */
     uint32_t box_ticks, box_events; /* records of the black box */
     horusi_a32 ready;               /* threads that have asked for their rights */
-    pthread_key_t here; /* of a thread of a run: its loop; tells when a callback ends its thread */
-    bool waits;         /* a tick begins when its callback calls horusi_tick_waited */
-    void (*thread_ends)(void); /* called by each thread of ours at its end: for bindings */
-    void (*look)(void *user);  /* and by the caller's loop, every 100 ms: d.user's */
-    pthread_t watchdog;
-    bool watched, has_key;
+    horusi_thread_word here;        /* of a run's thread: its loop; tells when a callback ends it */
+    bool waits;                     /* a tick begins when its callback calls horusi_tick_waited */
+    void (*thread_ends)(void);      /* called by each thread of ours at its end: for bindings */
+    void (*look)(void *user);       /* and by the caller's loop, every 100 ms: d.user's */
+    horusi_thread_handle watchdog;
+    bool watched, has_here, has_threads;
     horusi_rights rights; /* of the thread that called run */
     horus_topic *topic;
     horusi_sched_block *block;
@@ -13108,7 +13142,47 @@ static bool horusi_halts(horus_scheduler *s)
     return horusi_stops(s);
 }
 
-/* ---- phases */
+enum { HORUSI_REALTIME = HORUS_REALTIME | HORUS_REALTIME_OR_FAIL };
+/* Of the ordered nodes' thread; 0: not real time. */
+static int32_t horusi_priority(const horus_scheduler *s)
+{
+    if (!(s->d.flags & HORUSI_REALTIME))
+        return 0;
+    return s->d.priority ? s->d.priority : 80;
+}
+
+/* In a child the thread is the process, and there is nobody to return to. */
+static void horusi_thread_ends(horus_scheduler *s)
+{
+    if (horusi_is_child(s))
+        exit(EXIT_FAILURE);
+    if (s->thread_ends)
+        s->thread_ends();
+}
+
+/* ------------------------------------------------------------------------------------ >>phases
+ *
+ * When a node's ticks are due: its rate as a fraction, the phases that follow, what is left out of them,
+ * and a new rate. `phase` and `rest` always are those of the due time that goes with them. */
+
+/* The simplest fraction that x stands for: the first convergent that rounds to it. */
+static void horusi_fraction(double x, uint32_t *num, uint32_t *den)
+{
+    uint64_t p0 = 0, q0 = 1, p = 1, q = 0;
+    double rest = x;
+    while (rest < 4294967296.0) { /* the convergents grow: 32 bits are soon full */
+        uint64_t a = (uint64_t)rest, p2 = a * p + p0, q2 = a * q + q0;
+        if (p2 > UINT32_MAX || q2 > UINT32_MAX)
+            break;
+        p0 = p, q0 = q, p = p2, q = q2;
+        if ((p > 0 && !((double)p / (double)q < x) && !((double)p / (double)q > x)) ||
+            !(rest - (double)a > 0))
+            break;
+        rest = 1 / (rest - (double)a);
+    }
+    *num = (uint32_t)p;
+    *den = (uint32_t)q;
+}
 
 static void horusi_set_period(horusi_node *n)
 {
@@ -13177,17 +13251,28 @@ static uint64_t horusi_skip_to_newest(horusi_node *n, uint64_t due, uint64_t now
     return due;
 }
 
-uint64_t horus_tick_random(horus_tick *t)
+/* Takes a new rate, if one is wanted: it counts from the last tick that was due. */
+static void horusi_change_rate(horusi_node *n, uint64_t *due)
 {
-    return t ? horusi_mix(t->random += 0x9e3779b97f4a7c15u) : 0;
-}
-void horus_tick_used(horus_tick *t, uint64_t publish_ns)
-{
-    if (t && publish_ns && (t->used_ns == 0 || publish_ns < t->used_ns))
-        t->used_ns = publish_ns;
+    uint64_t wanted = horusi_ld64_rlx(own, &n->wanted);
+    if (wanted == 0 || wanted == horusi_pair(n->num, n->den))
+        return;
+    bool counts = n->phase > 0; /* else tick 0 is due as it was */
+    uint64_t last = counts ? horusi_earlier(n, *due) : 0;
+    n->num = horusi_high(wanted);
+    n->den = horusi_low(wanted);
+    n->rest = 0;
+    horusi_set_period(n);
+    horusi_st32_rlx(report, &n->block->rate_num, n->num);
+    horusi_st32_rlx(report, &n->block->rate_den, n->den);
+    if (counts)
+        *due = horusi_later(n, last, 1);
 }
 
-/* ---- misses and failures */
+/* ------------------------------------------------------------------------------------ >>misses
+ *
+ * What follows a tick that took too long or failed: on_miss, by the node's thread or the watchdog's, and
+ * on_failure; so the calls of init and shutdown, which a restart makes, are here. */
 
 static void horusi_set_state(horusi_node *n, horus_node_state state)
 {
@@ -13231,6 +13316,57 @@ static void horusi_miss(horus_scheduler *s, horusi_node *n, bool budget, uint64_
         break;
     }
 }
+/* ---- the watchdog */
+
+static bool horusi_is_watched(const horus_scheduler *s, const horusi_node *n, uint64_t budget)
+{
+    return s->d.watchdog_ns > 0 && (budget || n->d.deadline_ns);
+}
+/* Looks at running ticks, once. */
+static void horusi_watch(horus_scheduler *s, uint64_t now)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        horusi_node *n = s->nodes[i];
+        uint64_t run = horusi_ld64_acq(J2, &n->run), due = horusi_ld64_rlx(own, &n->run_due);
+        uint64_t spent = now > run >> 2 ? now - (run >> 2) : 0;
+        uint64_t since = now > due ? now - due : 0;
+        if ((run & (HORUSI_RUNS | HORUSI_JUDGED)) != HORUSI_RUNS)
+            continue;
+        uint64_t budget =
+            horusi_ld64_rlx(own, &n->run_budget); /* that by which the tick's end judges */
+        bool over = budget && spent > budget;
+        bool late = n->d.deadline_ns && since > (uint64_t)n->d.deadline_ns;
+        if ((!over && !late) || !horusi_cas64_acqrel(J1, &n->run, &run, run | HORUSI_JUDGED))
+            continue; /* or it has just ended, and judges itself */
+        horusi_count(&n->block->watchdog_misses, 1);
+        horusi_miss(s, n, over, over ? spent : since);
+    }
+}
+static void *horusi_watchdog(void *arg)
+{
+    horus_scheduler *s = (horus_scheduler *)arg;
+    horusi_rights rights; /* above those whom it watches; refused here as there, and told there */
+    int32_t theirs = horusi_priority(s);
+    const horusi_reserve none = {0, 0};
+    horusi_claim_rights(&rights, theirs > 0 && theirs < 99 ? theirs + 1 : theirs, &none, 0, 0,
+                        theirs > 0);
+    uint64_t every = (uint64_t)s->d.watchdog_ns, next = horusi_now() + every;
+    while (horusi_ld32_acq(Q2, &s->over) == 0) {
+        uint64_t now = horusi_now();
+        if (now < next) {
+            horusi_sleep_until(next - now > HORUSI_WATCH_SLICE_NS ? now + HORUSI_WATCH_SLICE_NS
+                                                                  : next);
+            continue;
+        }
+        next = now - next > every ? now + every : next + every;
+        horusi_watch(s, now);
+    }
+    horusi_thread_ends(s);
+    return NULL;
+}
+
+/* ---- failures, and the callbacks that they lead to */
+
 static void horusi_pause(horus_scheduler *s, horusi_node *n, uint64_t now, uint64_t usual)
 {
     uint64_t pause = n->d.pause_ns ? (uint64_t)n->d.pause_ns : usual;
@@ -13344,17 +13480,30 @@ static bool horusi_come_back(horus_scheduler *s, horusi_node *n)
     return true;
 }
 
-static bool horusi_is_watched(const horus_scheduler *s, const horusi_node *n, uint64_t budget)
+/* ------------------------------------------------------------------------------------ >>ticks
+ *
+ * One tick, what is due of a node, and the loops that sleep and call that: the ordered nodes', the workers'
+ * and those of nodes on topics. Each has a thread and some nodes, which are its own while it runs. */
+
+uint64_t horus_tick_random(horus_tick *t)
 {
-    return s->d.watchdog_ns > 0 && (budget || n->d.deadline_ns);
+    return t ? horusi_mix(t->random += 0x9e3779b97f4a7c15u) : 0;
 }
-HORUSI_HOT void horusi_tick_begins(horusi_node *n, uint64_t due, uint64_t now, bool watched)
+void horus_tick_used(horus_tick *t, uint64_t publish_ns)
+{
+    if (t && publish_ns && (t->used_ns == 0 || publish_ns < t->used_ns))
+        t->used_ns = publish_ns;
+}
+
+HORUSI_HOT void horusi_tick_begins(horusi_node *n, uint64_t due, uint64_t now, uint64_t budget,
+                                   bool watched)
 {
     n->began = now;
     horusi_st64_rlx(report, &n->block->running_since, now);
     horusi_observe(&n->block->spread[HORUS_SPREAD_WAKE], now > due ? now - due : 0);
     if (watched) {
         horusi_st64_rlx(own, &n->run_due, due);
+        horusi_st64_rlx(own, &n->run_budget, budget);
         horusi_st64_rel(J1, &n->run, now << 2 | HORUSI_RUNS);
     }
 }
@@ -13364,7 +13513,8 @@ static inline void horusi_tick_waited(horus_tick *t)
     horus_scheduler *s = t->scheduler;
     horusi_node *n = s->nodes[t->index];
     t->now_ns = horusi_clock_of(s);
-    horusi_tick_begins(n, t->due_ns, t->now_ns, horusi_is_watched(s, n, t->budget_ns));
+    horusi_tick_begins(n, t->due_ns, t->now_ns, t->budget_ns,
+                       horusi_is_watched(s, n, t->budget_ns));
 }
 /* One tick, now. Returns when it ended: `called_back` says that what followed it is not in that. */
 static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, uint64_t now)
@@ -13402,7 +13552,7 @@ static uint64_t horusi_tick(horus_scheduler *s, horusi_node *n, uint64_t due, ui
     if (horusi_rarely(s->waits))
         n->began = now;
     else
-        horusi_tick_begins(n, due, now, watched);
+        horusi_tick_begins(n, due, now, budget, watched);
     horus_result r = horusi_call(s, n, HORUSI_DO_TICK, &t);
     if (horusi_rarely(s->child))
         return now;
@@ -13459,6 +13609,8 @@ static uint64_t horusi_time_after(const horus_scheduler *s, uint64_t now)
     return s->d.on_event ? horusi_clock_of(s) : now;
 }
 
+/* ---- loops */
+
 /* What is due of a node with a rate: at most one tick. Returns the time after it and all that it called,
  * when the next node's begins. */
 static uint64_t horusi_release_node(horus_scheduler *s, horusi_node *n, uint64_t *due, uint64_t now)
@@ -13511,10 +13663,6 @@ static uint64_t horusi_release_node(horus_scheduler *s, horusi_node *n, uint64_t
     return end;
 }
 
-/* ------------------------------------------------------------------------------------ >>loop
- *
- * The threads that tick, and the life of a scheduler. */
-
 /* Counts what was due before the end and did not run. */
 static void horusi_settle(horus_scheduler *s, horusi_loop *l)
 {
@@ -13524,23 +13672,6 @@ static void horusi_settle(horus_scheduler *s, horusi_loop *l)
         if (n->num)
             n->next_due = n->over_due = horusi_skip_to(n, n->over ? n->over_due : l->due[i], upto);
     }
-}
-/* Takes a new rate, if one is wanted: it counts from the last tick that was due. */
-static void horusi_change_rate(horusi_node *n, uint64_t *due)
-{
-    uint64_t wanted = horusi_ld64_rlx(own, &n->wanted);
-    if (wanted == 0 || wanted == horusi_pair(n->num, n->den))
-        return;
-    bool counts = n->phase > 0; /* else tick 0 is due as it was */
-    uint64_t last = counts ? horusi_earlier(n, *due) : 0;
-    n->num = horusi_high(wanted);
-    n->den = horusi_low(wanted);
-    n->rest = 0;
-    horusi_set_period(n);
-    horusi_st32_rlx(report, &n->block->rate_num, n->num);
-    horusi_st32_rlx(report, &n->block->rate_den, n->den);
-    if (counts)
-        *due = horusi_later(n, last, 1);
 }
 static void horusi_change_rates(horus_scheduler *s, horusi_loop *l)
 {
@@ -13641,7 +13772,6 @@ static void horusi_on_topic(horus_scheduler *s, horusi_node *n)
     }
 }
 
-enum { HORUSI_REALTIME = HORUS_REALTIME | HORUS_REALTIME_OR_FAIL };
 /* What SCHED_DEADLINE is to reserve for a thread. */
 static horusi_reserve horusi_reserve_for(const horusi_loop *l)
 {
@@ -13661,14 +13791,6 @@ static horusi_reserve horusi_reserve_for(const horusi_loop *l)
     want.runtime_ns = can ? want.runtime_ns : 0;
     return want;
 }
-/* In a child the thread is the process, and there is nobody to return to. */
-static void horusi_thread_ends(horus_scheduler *s)
-{
-    if (horusi_is_child(s))
-        exit(EXIT_FAILURE);
-    if (s->thread_ends)
-        s->thread_ends();
-}
 static void *horusi_loop_thread(void *arg)
 {
     horusi_loop *l = (horusi_loop *)arg;
@@ -13682,84 +13804,67 @@ static void *horusi_loop_thread(void *arg)
     while (horusi_ld32_acq(Q2, &s->go) == 0)
         (void)horusi_sleep_on(&s->go, 0, HORUSI_LOOP_SLICE_NS);
     horusi_touch_stack();
-    (void)pthread_setspecific(s->here, l);
+    horusi_word_set(s->here, l);
     if (d->on_topic)
         horusi_on_topic(s, l->nodes[0]);
     else
         horusi_ordered(s, l, false, s->start);
-    (void)pthread_setspecific(s->here, NULL);
+    horusi_word_set(s->here, NULL);
     horusi_thread_ends(s);
     return NULL;
 }
 
-/* Of the ordered nodes' thread; 0: not real time. */
-static int32_t horusi_priority(const horus_scheduler *s)
+/* on_topic nodes, and compute nodes that wish for a priority or a processor, have a thread each. */
+static bool horusi_is_alone_node(const horusi_node *n)
 {
-    if (!(s->d.flags & HORUSI_REALTIME))
-        return 0;
-    return s->d.priority ? s->d.priority : 80;
+    return (n->d.on_topic || (n->d.compute && (n->d.priority || n->d.core))) &&
+           !n->scheduler->clock.now;
 }
-
-/* Looks at running ticks, once. */
-static void horusi_watch(horus_scheduler *s, uint64_t now)
+/* Divides the nodes among loops: the caller's, the workers', and those of one node. */
+static horus_result horusi_make_loops(horus_scheduler *s)
 {
-    for (uint32_t i = 0; i < s->count; i++) {
-        horusi_node *n = s->nodes[i];
-        uint64_t run = horusi_ld64_acq(J2, &n->run), due = horusi_ld64_rlx(own, &n->run_due);
-        uint64_t spent = now > run >> 2 ? now - (run >> 2) : 0;
-        uint64_t since = now > due ? now - due : 0;
-        if ((run & (HORUSI_RUNS | HORUSI_JUDGED)) != HORUSI_RUNS)
-            continue;
-        uint64_t budget = horusi_ld64_rlx(own, &n->budget);
-        bool over = budget && spent > budget;
-        bool late = n->d.deadline_ns && since > (uint64_t)n->d.deadline_ns;
-        if ((!over && !late) || !horusi_cas64_acqrel(J1, &n->run, &run, run | HORUSI_JUDGED))
-            continue; /* or it has just ended, and judges itself */
-        horusi_count(&n->block->watchdog_misses, 1);
-        horusi_miss(s, n, over, over ? spent : since);
+    uint32_t computes = 0, alone = 0, at = 0;
+    bool threads = s->clock.now == NULL;
+    for (uint32_t i = 0; i < s->count; i++) { /* by order; the same order as they were added */
+        uint32_t k = i;
+        for (; k > 0 && s->sorted[k - 1]->d.order > s->nodes[i]->d.order; k--)
+            s->sorted[k] = s->sorted[k - 1];
+        s->sorted[k] = s->nodes[i];
+        alone += horusi_is_alone_node(s->nodes[i]);
+        computes += threads && s->nodes[i]->d.compute && !horusi_is_alone_node(s->nodes[i]);
     }
-}
-static void *horusi_watchdog(void *arg)
-{
-    horus_scheduler *s = (horus_scheduler *)arg;
-    horusi_rights rights; /* above those whom it watches; refused here as there, and told there */
-    int32_t theirs = horusi_priority(s);
-    const horusi_reserve none = {0, 0};
-    horusi_claim_rights(&rights, theirs > 0 && theirs < 99 ? theirs + 1 : theirs, &none, 0, 0,
-                        theirs > 0);
-    uint64_t every = (uint64_t)s->d.watchdog_ns, next = horusi_now() + every;
-    while (horusi_ld32_acq(Q2, &s->over) == 0) {
-        uint64_t now = horusi_now();
-        if (now < next) {
-            horusi_sleep_until(next - now > HORUSI_WATCH_SLICE_NS ? now + HORUSI_WATCH_SLICE_NS
-                                                                  : next);
-            continue;
+    uint32_t most = s->d.workers ? s->d.workers : 16;
+    uint32_t workers = computes < most ? computes : most;
+    s->loop_count = 1 + workers + alone;
+    size_t bytes =
+        s->loop_count * sizeof *s->loops + s->count * (sizeof(uint64_t) + sizeof(horusi_node *));
+    s->loops = (horusi_loop *)horusi_new(s->context, bytes);
+    if (!s->loops)
+        return horusi_no_memory(bytes);
+    uint64_t *due = (uint64_t *)(void *)(s->loops + s->loop_count);
+    horusi_node **node = (horusi_node **)(void *)(due + s->count);
+    for (uint32_t l = 0; l < s->loop_count; l++) {
+        uint32_t compute = 0, own_thread = 0;
+        s->loops[l].scheduler = s;
+        s->loops[l].due = due + at;
+        s->loops[l].nodes = node + at;
+        for (uint32_t i = 0; i < s->count; i++) {
+            horusi_node *n = s->sorted[i];
+            uint32_t where = horusi_is_alone_node(n)   ? 1 + workers + own_thread++
+                             : threads && n->d.compute ? 1 + compute++ % workers
+                                                       : 0;
+            if (where == l)
+                s->loops[l].nodes[s->loops[l].count++] = n;
         }
-        next = now - next > every ? now + every : next + every;
-        horusi_watch(s, now);
+        at += s->loops[l].count;
     }
-    horusi_thread_ends(s);
-    return NULL;
+    return HORUS_OK;
 }
 
-/* The simplest fraction that x stands for: the first convergent that rounds to it. */
-static void horusi_fraction(double x, uint32_t *num, uint32_t *den)
-{
-    uint64_t p0 = 0, q0 = 1, p = 1, q = 0;
-    double rest = x;
-    while (rest < 4294967296.0) { /* the convergents grow: 32 bits are soon full */
-        uint64_t a = (uint64_t)rest, p2 = a * p + p0, q2 = a * q + q0;
-        if (p2 > UINT32_MAX || q2 > UINT32_MAX)
-            break;
-        p0 = p, q0 = q, p = p2, q = q2;
-        if ((p > 0 && !((double)p / (double)q < x) && !((double)p / (double)q > x)) ||
-            !(rest - (double)a > 0))
-            break;
-        rest = 1 / (rest - (double)a);
-    }
-    *num = (uint32_t)p;
-    *den = (uint32_t)q;
-}
+/* ------------------------------------------------------------------------------------ >>setup
+ *
+ * What happens before a run: a scheduler and its nodes are described and checked, given other rates and
+ * budgets, and added up. */
 
 static horus_result horusi_bad_rate(const char *node, double hz)
 {
@@ -14003,406 +14108,6 @@ horus_result horus_scheduler_set_budget(horus_scheduler *s, const char *node, in
     return r;
 }
 
-/* Makes the block of figures, with room for the nodes that there are now, and copies what the old one
- * counted. What the pool has no room for lies on the heap, where other processes cannot read it. */
-static horus_result horusi_sched_make(horus_scheduler *s)
-{
-    uint32_t ticks = (uint32_t)(s->d.blackbox_bytes / (16 * HORUSI_TICK_WORDS));
-    uint32_t events = (uint32_t)(s->d.blackbox_bytes / (16 * HORUSI_EVENT_WORDS));
-    uint64_t bytes = horusi_sched_bytes(s->count) + horusi_box_bytes(ticks, events);
-    int64_t shape = (int64_t)bytes;
-    horus_tensor memory;
-    horus_topic *topic = s->topic;
-    char path[HORUS_NAME_BYTES + 20];
-    (void)horusi_sched_topic(s->name, path, sizeof path);
-    horus_result r = s->context->pool->flags & HORUS_PROTECT /* what is sent is read-only then */
-                         ? HORUS_E_POOL_FULL
-                         : horus_tensor_alloc(&memory, s->context->pool, HORUS_U8, 1, &shape, 0);
-    horusi_sched_block *b = r == HORUS_OK ? (horusi_sched_block *)memory.data : NULL;
-    if (r == HORUS_OK && !topic)
-        r = horus_topic_open(&topic, path,
-                             &(horus_topic_desc){.type = &horus_tensor_type,
-                                                 .capacity = 2,
-                                                 .flags = HORUS_PUBLISHER,
-                                                 .max_publishers = HORUSI_SCHED_WRITERS,
-                                                 .max_subscribers = HORUSI_SCHED_HANDLES,
-                                                 .context = s->context});
-    if (r == HORUS_OK && topic != s->topic) { /* an old block goes once the new one can be found */
-        topic->out->frame_limit = 1;
-        topic->out->frame_most = UINT64_MAX;
-    }
-    if (r == HORUS_OK) {
-        for (uint64_t at = 0; at < bytes; at += 4096) /* no page fault later */
-            ((volatile char *)memory.data)[at] = 0;
-    }
-    for (int heap = 0; heap < 2; heap++) {
-        if (heap && r != HORUS_E_POOL_FULL && r != HORUS_E_LIMIT && r != HORUS_E_SIZE)
-            break;
-        if (heap) {
-            if (b)
-                (void)horus_tensor_release(&memory);
-            memset(&memory, 0, sizeof memory);
-            b = (horusi_sched_block *)horusi_new(s->context, (size_t)bytes);
-            r = b ? HORUS_OK : horusi_no_memory(bytes);
-        }
-        if (r != HORUS_OK)
-            continue;
-        b->magic = HORUSI_SCHED_MAGIC;
-        horusi_st32_rlx(report, &b->nodes, s->count);
-        horusi_st32_rlx(report, &b->pid, (uint32_t)getpid());
-        b->seed = s->d.seed;
-        horusi_st32_rlx(report, &b->ticks_room, ticks);
-        horusi_st32_rlx(report, &b->events_room, events);
-        memcpy(b->name, s->name, strlen(s->name));
-        if (s->block) {
-            horusi_st64_rlx(report, &b->passes, horusi_ld64_rlx(own, &s->block->passes));
-            horusi_st64_rlx(report, &b->ticks_next, horusi_ld64_rlx(own, &s->block->ticks_next));
-            horusi_st64_rlx(report, &b->events_next, horusi_ld64_rlx(own, &s->block->events_next));
-            memcpy((void *)horusi_node_block_at(b, s->count),
-                   (void *)horusi_node_block_at(s->block, s->block_nodes),
-                   (size_t)horusi_box_bytes(ticks, events));
-        }
-        for (uint32_t i = 0; i < s->count; i++) {
-            horusi_node *n = s->nodes[i];
-            horusi_node_block *to = horusi_node_block_at(b, i);
-            if (i < s->block_nodes)
-                memcpy((void *)to, (void *)n->block, sizeof *to);
-            memcpy(to->name, n->name, strlen(n->name));
-            horusi_st32_rlx(report, &to->rate_num, n->num);
-            horusi_st32_rlx(report, &to->rate_den, n->den);
-
-            to->order = (uint32_t)n->d.order;
-        }
-        if (heap)
-            break;
-        r = horus_topic_send_tensor(topic, &memory, HORUS_NO_WAIT);
-        if (r == HORUS_OK)
-            break;
-    }
-    if (r != HORUS_OK) {
-        if (b)
-            (void)horus_tensor_release(&memory);
-        if (topic != s->topic)
-            horus_topic_close(topic);
-        return r;
-    }
-    /* who is at it has not seen us begin, and has the old block; those who come now see it */
-    for (uint32_t tries = 0; horusi_ld32_seq(B, &s->looking) != 0; tries++)
-        horusi_give_way(tries);
-    if (s->memory.data)
-        (void)horus_tensor_release(&s->memory);
-    else
-        horusi_delete(s->context, s->block);
-    for (uint32_t i = 0; i < s->count; i++)
-        s->nodes[i]->block = horusi_node_block_at(b, i);
-    s->memory = memory;
-    s->block = b;
-    s->block_nodes = s->count;
-    s->topic = topic;
-    s->box_ticks = ticks;
-    s->box_events = events;
-    return HORUS_OK;
-}
-
-/* The same, if it is needed. What it sends is no output of a recorded tick that runs this scheduler. */
-static horus_result horusi_sched_share(horus_scheduler *s)
-{
-    horusi_tape *outer = horusi_taped() ? horusi_tape_now : NULL;
-    if (outer)
-        outer->busy = true;
-    horus_result r = s->block && s->block_nodes == s->count ? HORUS_OK : horusi_sched_make(s);
-    if (outer)
-        outer->busy = false;
-    return r;
-}
-
-/* on_topic nodes, and compute nodes that wish for a priority or a processor, have a thread each. */
-static bool horusi_is_alone_node(const horusi_node *n)
-{
-    return (n->d.on_topic || (n->d.compute && (n->d.priority || n->d.core))) &&
-           !n->scheduler->clock.now;
-}
-/* Divides the nodes among loops: the caller's, the workers', and those of one node. */
-static horus_result horusi_make_loops(horus_scheduler *s)
-{
-    uint32_t computes = 0, alone = 0, at = 0;
-    bool threads = s->clock.now == NULL;
-    for (uint32_t i = 0; i < s->count; i++) { /* by order; the same order as they were added */
-        uint32_t k = i;
-        for (; k > 0 && s->sorted[k - 1]->d.order > s->nodes[i]->d.order; k--)
-            s->sorted[k] = s->sorted[k - 1];
-        s->sorted[k] = s->nodes[i];
-        alone += horusi_is_alone_node(s->nodes[i]);
-        computes += threads && s->nodes[i]->d.compute && !horusi_is_alone_node(s->nodes[i]);
-    }
-    uint32_t most = s->d.workers ? s->d.workers : 16;
-    uint32_t workers = computes < most ? computes : most;
-    s->loop_count = 1 + workers + alone;
-    size_t bytes =
-        s->loop_count * sizeof *s->loops + s->count * (sizeof(uint64_t) + sizeof(horusi_node *));
-    s->loops = (horusi_loop *)horusi_new(s->context, bytes);
-    if (!s->loops)
-        return horusi_no_memory(bytes);
-    uint64_t *due = (uint64_t *)(void *)(s->loops + s->loop_count);
-    horusi_node **node = (horusi_node **)(void *)(due + s->count);
-    for (uint32_t l = 0; l < s->loop_count; l++) {
-        uint32_t compute = 0, own_thread = 0;
-        s->loops[l].scheduler = s;
-        s->loops[l].due = due + at;
-        s->loops[l].nodes = node + at;
-        for (uint32_t i = 0; i < s->count; i++) {
-            horusi_node *n = s->sorted[i];
-            uint32_t where = horusi_is_alone_node(n)   ? 1 + workers + own_thread++
-                             : threads && n->d.compute ? 1 + compute++ % workers
-                                                       : 0;
-            if (where == l)
-                s->loops[l].nodes[s->loops[l].count++] = n;
-        }
-        at += s->loops[l].count;
-    }
-    return HORUS_OK;
-}
-
-static void horusi_note(horus_scheduler *s, const char *what, const char *whose, const char *why,
-                        const char *help)
-{
-    char line[sizeof s->finds.degradations];
-    const size_t last = sizeof "\nand 4294967295 more"; /* that fits in any case */
-    int n = snprintf(line, sizeof line, "%s%s for %s: %s%s", s->lines_end ? "\n" : "", what, whose,
-                     why, help);
-    char *to = s->finds.degradations + s->lines_end;
-    if (s->lines_left_out == 0 && s->lines_end + (size_t)n + last <= sizeof line) {
-        memcpy(to, line, (size_t)n + 1);
-        s->lines_end += (size_t)n;
-    } else
-        (void)snprintf(to, last, "\nand %u more", (unsigned)++s->lines_left_out);
-}
-/* Notes what a thread was refused. */
-static void horusi_note_rights(horus_scheduler *s, const horusi_rights *r, const char *whose)
-{
-    static const struct {
-        const char *what, *help;
-    } list[HORUSI_RIGHTS] = {
-        /* by bit */
-        {"SCHED_FIFO", "; raise the limit (ulimit -r) or give CAP_SYS_NICE"},
-        {"locked memory", "; raise the limit (ulimit -l) or give CAP_IPC_LOCK"},
-        {"timer slack", ""},
-        {"binding to processors", "; are they there, and in the container's set?"},
-        {"figures in shared memory", "; a larger pool, or no HORUS_PROTECT, helps"},
-        {"SCHED_DEADLINE",
-         "; it takes CAP_SYS_NICE, no binding to processors, and of each node a rate "
-         "and a budget, which together fit into the shortest period"}};
-    s->finds.wanted |= r->wanted;
-    s->finds.got &= ~r->refused;
-    for (uint32_t i = 0; i < HORUSI_RIGHTS; i++)
-        if (r->refused >> i & 1)
-            horusi_note(s, list[i].what, whose, strerror(r->error[i]), list[i].help);
-}
-static void horusi_clear_run(horus_scheduler *s)
-{
-    horusi_delete(s->context, s->loops);
-    s->loops = NULL;
-    if (s->lent)
-        memset(&s->clock, 0, sizeof s->clock);
-    s->lent = false;
-    horusi_st32_rel(Q1, &s->busy, 0);
-}
-/* The caller's loop is over: waits for the other threads. */
-static void horusi_join_threads(horus_scheduler *s)
-{
-    s->at = HORUSI_ENDS;
-    horusi_waive_rights(&s->rights);
-    if (s->tape)
-        horusi_tape_last(s->tape, horusi_stops(s) && horusi_ld32_acq(Q2, &s->ending) == 0);
-    for (uint32_t l = 1; l < s->loop_count; l++)
-        if (s->loops[l].joinable)
-            (void)pthread_join(s->loops[l].thread, NULL);
-    for (uint32_t l = 1; l < s->loop_count; l++)
-        if (s->loops[l].gone)
-            horusi_settle(s, &s->loops[l]);
-    if (s->watched) {
-        horusi_st32_rel(Q1, &s->over, 1);
-        (void)pthread_join(s->watchdog, NULL);
-    }
-    s->stepped = s->step && horusi_ld32_acq(Q2, &s->ending) == 0 && !horusi_stops(s);
-}
-/* And ends what was begun; once more, if a shutdown has ended the thread. */
-static horus_result horusi_end_run(horus_scheduler *s, horus_result r)
-{
-    if (s->at != HORUSI_ENDS)
-        horusi_join_threads(s);
-    for (uint32_t i = s->count; i > 0; i--) {
-        horusi_node *n = s->sorted[i - 1];
-        n->going = s->stepped;
-        if (n->live && !s->stepped)
-            horusi_end_node(s, n);
-        if (!n->live && !n->over && !s->stepped) /* or it pauses: a later step restarts it */
-            horusi_set_state(n, HORUS_NODE_IDLE);
-    }
-    if (s->tape && horusi_tape_end(s->tape) < 0)
-        horusi_stop_for(s, HORUS_END_FAILURE, s->tape->result, "%s", s->tape->text);
-    if (horusi_ld32_acq(Q2, &s->ending) != 0)
-        r = horusi_fail(s->result, "%s", s->text);
-    else
-        s->end_kind = r != HORUS_OK     ? HORUS_END_FAILURE
-                      : horusi_stops(s) ? HORUS_END_STOP
-                                        : HORUS_END_DURATION;
-    if (!s->stepped)
-        horusi_report(s, NULL, HORUS_EVENT_END, 0, r, "");
-    horusi_st32_rlx(report, &s->block->end, (uint32_t)s->end_kind);
-    horusi_st32_rlx(report, &s->block->running, 0);
-    if (horusi_takes_signals(s) && !s->child) /* there they were given back at once */
-        horusi_leave_signals();
-    if (s->child) {
-        s->block = s->parents_block;
-        for (uint32_t i = 0; i < s->count; i++)
-            s->nodes[i]->block = horusi_node_block_at(s->block, i);
-    }
-    (void)pthread_setspecific(s->here, NULL);
-    horusi_st32_rlx(own, &s->stop, 0); /* one that came before a run that is refused stays */
-    horusi_clear_run(s);
-    return r;
-}
-/* A callback has ended its thread (pthread_exit), and we are called in its place: its node is over, and so
- * are those that the same thread ticked. If it was the caller's thread, run ends here. */
-static void horusi_thread_gone(void *arg)
-{
-    horusi_loop *l = (horusi_loop *)arg;
-    horus_scheduler *s = l->scheduler;
-    bool caller = l == &s->loops[0], ticks = !caller || s->at == HORUSI_TICKS;
-    l->gone = !horusi_is_child(s);
-    for (uint32_t i = 0; i < (ticks ? l->count : s->count);
-         i++) { /* the caller begins and ends all */
-        horusi_node *n = ticks ? l->nodes[i] : s->nodes[i];
-        bool guilty = n->called;
-        n->called = false;
-        if (n->over || (!ticks && !guilty))
-            continue;
-        if (ticks) {
-            bool begun = n->ticked && n->last_due == l->due[i]; /* and so is not skipped */
-            n->over_due = !n->num ? 0 : begun ? horusi_later(n, l->due[i], 1) : l->due[i];
-        }
-        horusi_st64_rlx(report, &n->block->running_since, 0);
-        (void)horusi_xchg64_seq(J2, &n->run, 0);
-        if (guilty) {
-            horusi_count(&n->block->failures, 1);
-            horusi_report(s, n, HORUS_EVENT_FAILURE, 0, HORUS_E_CLOSED, "its thread ended");
-            if (caller || n->d.on_failure == HORUS_FAILURE_FATAL)
-                horusi_stop_for(s, HORUS_END_FAILURE, HORUS_E_CLOSED, "node %s ended its thread",
-                                n->name);
-        }
-        horusi_retire(s, n);
-    }
-    if (!caller)
-        return; /* what is due of its nodes is counted at the end */
-    horusi_stop_for(s, HORUS_END_FAILURE, HORUS_E_CLOSED, "scheduler %s: its thread ended",
-                    s->name); /* by an event's function, if by no node */
-    if (ticks)
-        horusi_settle(s, l);
-    (void)pthread_setspecific(s->here, l); /* a shutdown may end the thread as well */
-    (void)horusi_end_run(s, HORUS_OK);
-}
-
-/* Starts the threads, ticks, and waits until all have ended. */
-static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
-{
-    int e = 0;
-    s->watched = s->d.watchdog_ns > 0 && !s->step;
-    horusi_rights locked;
-    bool realtime = (s->d.flags & HORUSI_REALTIME) != 0 && !s->step;
-    memset(&s->finds, 0, sizeof s->finds);
-    s->lines_left_out = 0;
-    s->lines_end = 0;
-    memset(&locked, 0, sizeof locked);
-    s->finds.got = UINT32_MAX;
-    horusi_st32_rlx(own, &s->go, 0);
-    horusi_st32_rlx(own, &s->over, 0);
-    horusi_st32_rlx(own, &s->ready, 0);
-    for (uint32_t l = 1; l < s->loop_count && e == 0; l++) {
-        e = horusi_thread(&s->loops[l].thread, horusi_loop_thread, &s->loops[l]);
-        s->loops[l].joinable = e == 0;
-    }
-    if (e == 0 && s->watched)
-        e = horusi_thread(&s->watchdog, horusi_watchdog, s);
-    if (e != 0) {
-        s->watched = false;
-        horus_scheduler_stop(s); /* those that are there end at once */
-    }
-    locked.wanted = HORUS_CAN_SHARE | (realtime ? (uint32_t)HORUS_CAN_LOCK : 0);
-    if (!s->memory.data)
-        horusi_refuse_right(&locked, HORUS_CAN_SHARE, ENOSPC);
-    horusi_note_rights(s, &locked, s->name);
-    locked.wanted = locked.refused = 0;
-    int why = realtime ? horusi_lock_memory() : 0;
-    if (why)
-        horusi_refuse_right(&locked, HORUS_CAN_LOCK, why);
-    horusi_note_rights(s, &locked, "this process");
-    horusi_reserve want = horusi_reserve_for(&s->loops[0]);
-    if (!realtime)
-        want.period_ns = 0;
-    horusi_claim_rights(&s->rights, realtime ? horusi_priority(s) : 0, &want,
-                        s->step ? 0 : s->d.cores, 0, realtime);
-    horusi_note_rights(s, &s->rights, "the ordered nodes");
-    for (uint32_t i = 0; i < s->loops[0].count && !s->clock.now; i++) {
-        const horus_node_desc *d = &s->loops[0].nodes[i]->d;
-        if (d->priority || d->core)
-            horusi_note(s, "priority or core", d->name, "ordered nodes share a thread",
-                        "; the scheduler's own are theirs");
-    }
-    for (uint32_t l = 1; l < s->loop_count && s->loops[l].joinable; l++) {
-        uint32_t ready;
-        while ((ready = horusi_ld32_acq(Q2, &s->ready)) < l) /* each counts once */
-            (void)horusi_sleep_on(&s->ready, ready, HORUSI_LOOP_SLICE_NS);
-    }
-    for (uint32_t l = 1; l < s->loop_count; l++)
-        if (s->loops[l].joinable)
-            horusi_note_rights(s, &s->loops[l].rights, s->loops[l].nodes[0]->name);
-    s->finds.got &= s->finds.wanted;
-    horusi_lock(&s->can_lock);
-    s->can = s->finds;
-    s->can_told = true;
-    horusi_unlock(&s->can_lock);
-    uint32_t missing = s->finds.wanted & ~s->finds.got & ~(uint32_t)HORUS_CAN_SHARE;
-    if (missing && (s->d.flags & HORUS_REALTIME_OR_FAIL))
-        horusi_stop_for(s, HORUS_END_FAILURE, HORUS_E_PERMISSION, "scheduler %s: %s", s->name,
-                        s->finds.degradations);
-    horusi_touch_stack();
-    uint64_t begin = horusi_clock_of(s);
-    if (s->lent && s->stepped) { /* however long the ticks of the last step took */
-        const uint64_t back = begin - s->end;
-        s->ahead -= back;
-        begin = s->end;
-        for (uint32_t i = 0; i < s->count; i++)
-            s->nodes[i]->rest_until -= s->nodes[i]->rest_until > back ? back : 0;
-    }
-    if (!s->stepped || !s->step)
-        s->start = begin;
-    s->end = duration_ns == HORUS_FOREVER ? UINT64_MAX : begin + (uint64_t)duration_ns;
-    horusi_st64_rlx(report, &s->block->start, s->start);
-    for (uint32_t l = 0; l < s->loop_count; l++)
-        for (uint32_t i = 0; i < s->loops[l].count; i++) {
-            horusi_node *n = s->loops[l].nodes[i];
-            if (!n->going)
-                n->next_due = n->over_due = begin;
-            s->loops[l].due[i] = n->over || (s->step && n->d.on_topic) ? UINT64_MAX : n->next_due;
-        }
-    if (s->loop_count > 1) {
-        horusi_st32_rel(Q1, &s->go, 1);
-        horusi_wake(&s->go);
-    }
-    s->at = HORUSI_TICKS;
-    horusi_ordered(s, &s->loops[0], true, begin);
-    for (uint32_t i = 0; s->step && i < s->count && !horusi_stops(s); i++) {
-        horusi_node *n = s->sorted[i];
-        uint64_t now = horusi_clock_of(s);
-        if (n->d.on_topic && !n->over &&
-            (!n->pause_until || (now >= n->pause_until && horusi_come_back(s, n))))
-            horusi_tick_topic(s, n, 0);
-    }
-    errno = e;
-    return e ? horusi_errno(HORUS_E_SYSTEM, "start a thread of scheduler", s->name) : HORUS_OK;
-}
-
 /* ---- admission */
 
 /* What the next run's budget takes of a processor: at the rate that was set last. */
@@ -14517,6 +14222,190 @@ horus_result horus_scheduler_admit(horus_scheduler *s, double *load)
         *load = sum;
     return r;
 }
+
+/* ------------------------------------------------------------------------------------ >>runs
+ *
+ * From the beginning of a run to its end: the block of figures, rights and what was refused of them, the
+ * threads, init and shutdown, and how it all is taken down where a callback forks or ends its thread. */
+
+/* ---- the block of figures */
+
+/* Fills in a new block, of all 0: names, rates, and what the old one counted. */
+static void horusi_sched_fill(horus_scheduler *s, horusi_sched_block *b, uint32_t ticks,
+                              uint32_t events)
+{
+    b->magic = HORUSI_SCHED_MAGIC;
+    horusi_st32_rlx(report, &b->nodes, s->count);
+    horusi_st32_rlx(report, &b->pid, (uint32_t)getpid());
+    b->seed = s->d.seed;
+    horusi_st32_rlx(report, &b->ticks_room, ticks);
+    horusi_st32_rlx(report, &b->events_room, events);
+    memcpy(b->name, s->name, strlen(s->name));
+    if (s->block) {
+        horusi_st64_rlx(report, &b->passes, horusi_ld64_rlx(own, &s->block->passes));
+        horusi_st64_rlx(report, &b->ticks_next, horusi_ld64_rlx(own, &s->block->ticks_next));
+        horusi_st64_rlx(report, &b->events_next, horusi_ld64_rlx(own, &s->block->events_next));
+        memcpy((void *)horusi_node_block_at(b, s->count),
+               (void *)horusi_node_block_at(s->block, s->block_nodes),
+               (size_t)horusi_box_bytes(ticks, events));
+    }
+    for (uint32_t i = 0; i < s->count; i++) {
+        horusi_node *n = s->nodes[i];
+        horusi_node_block *to = horusi_node_block_at(b, i);
+        if (i < s->block_nodes)
+            memcpy((void *)to, (void *)n->block, sizeof *to);
+        memcpy(to->name, n->name, strlen(n->name));
+        horusi_st32_rlx(report, &to->rate_num, n->num);
+        horusi_st32_rlx(report, &to->rate_den, n->den);
+        to->order = (uint32_t)n->d.order;
+    }
+}
+/* Makes the block of figures, with room for the nodes that there are now. What the pool has no room for lies
+ * on the heap, where other processes cannot read it. */
+static horus_result horusi_sched_make(horus_scheduler *s)
+{
+    uint32_t ticks = (uint32_t)(s->d.blackbox_bytes / (16 * HORUSI_TICK_WORDS));
+    uint32_t events = (uint32_t)(s->d.blackbox_bytes / (16 * HORUSI_EVENT_WORDS));
+    uint64_t bytes = horusi_sched_bytes(s->count) + horusi_box_bytes(ticks, events);
+    int64_t shape = (int64_t)bytes;
+    horus_tensor memory;
+    horus_topic *topic = s->topic;
+    char path[HORUS_NAME_BYTES + 20];
+    (void)horusi_sched_topic(s->name, path, sizeof path);
+    horus_result r = s->context->pool->flags & HORUS_PROTECT /* what is sent is read-only then */
+                         ? HORUS_E_POOL_FULL
+                         : horus_tensor_alloc(&memory, s->context->pool, HORUS_U8, 1, &shape, 0);
+    horusi_sched_block *b = r == HORUS_OK ? (horusi_sched_block *)memory.data : NULL;
+    if (r == HORUS_OK && !topic)
+        r = horus_topic_open(&topic, path,
+                             &(horus_topic_desc){.type = &horus_tensor_type,
+                                                 .capacity = 2,
+                                                 .flags = HORUS_PUBLISHER,
+                                                 .max_publishers = HORUSI_SCHED_WRITERS,
+                                                 .max_subscribers = HORUSI_SCHED_HANDLES,
+                                                 .context = s->context});
+    if (r == HORUS_OK && topic != s->topic) { /* an old block goes once the new one can be found */
+        topic->out->frame_limit = 1;
+        topic->out->frame_most = UINT64_MAX;
+    }
+    if (r == HORUS_OK) {
+        for (uint64_t at = 0; at < bytes; at += 4096) /* no page fault later */
+            ((volatile char *)memory.data)[at] = 0;
+        horusi_sched_fill(s, b, ticks, events);
+        r = horus_topic_send_tensor(topic, &memory, HORUS_NO_WAIT);
+    }
+    if (r != HORUS_OK) {
+        if (b)
+            (void)horus_tensor_release(&memory);
+        memset(&memory, 0, sizeof memory);
+    }
+    if (r == HORUS_E_POOL_FULL || r == HORUS_E_LIMIT || r == HORUS_E_SIZE) {
+        b = (horusi_sched_block *)horusi_new(s->context, (size_t)bytes);
+        r = b ? HORUS_OK : horusi_no_memory(bytes);
+        if (b)
+            horusi_sched_fill(s, b, ticks, events);
+    }
+    if (r != HORUS_OK) {
+        if (topic != s->topic)
+            horus_topic_close(topic);
+        return r;
+    }
+    /* who is at it has not seen us begin, and has the old block; those who come now see it */
+    for (uint32_t tries = 0; horusi_ld32_seq(B, &s->looking) != 0; tries++)
+        horusi_give_way(tries);
+    if (s->memory.data)
+        (void)horus_tensor_release(&s->memory);
+    else
+        horusi_delete(s->context, s->block);
+    for (uint32_t i = 0; i < s->count; i++)
+        s->nodes[i]->block = horusi_node_block_at(b, i);
+    s->memory = memory;
+    s->block = b;
+    s->block_nodes = s->count;
+    s->topic = topic;
+    s->box_ticks = ticks;
+    s->box_events = events;
+    return HORUS_OK;
+}
+
+/* The same, if it is needed. What it sends is no output of a recorded tick that runs this scheduler. */
+static horus_result horusi_sched_share(horus_scheduler *s)
+{
+    horusi_tape *outer = horusi_taped() ? horusi_tape_now : NULL;
+    if (outer)
+        outer->busy = true;
+    horus_result r = s->block && s->block_nodes == s->count ? HORUS_OK : horusi_sched_make(s);
+    if (outer)
+        outer->busy = false;
+    return r;
+}
+
+static horus_result horusi_get_stats(horus_scheduler *s, uint32_t first, horus_scheduler_stats *out,
+                                     horus_node_stats *nodes, size_t room, size_t *count)
+{
+    horus_result r = horusi_stats_args(out, nodes, room, count);
+    if (r == HORUS_OK && !s)
+        r = horusi_fail(HORUS_E_ARG, "scheduler_get_stats: the scheduler is NULL");
+    if (r != HORUS_OK)
+        return r;
+    for (uint32_t tries = 0; horusi_block_enter(s) == 1;
+         tries++) { /* admit, or a run that begins */
+        horusi_block_leave(s);
+        if (horusi_ld32_rlx(fork, &horusi_forks) != s->forks)
+            return horusi_is_busy(s, "");
+        horusi_give_way(tries);
+    }
+    if (!s->block)
+        r = horusi_fail(HORUS_E_NOT_FOUND, "scheduler %s has not run", s->name);
+    else
+        r = horusi_sched_figures(s->block, horusi_sched_bytes(s->block_nodes), first, out, nodes,
+                                 room, count);
+    horusi_block_leave(s);
+    return r;
+}
+horus_result horus_scheduler_get_stats(horus_scheduler *s, horus_scheduler_stats *out,
+                                       horus_node_stats *nodes, size_t room, size_t *count)
+{
+    return horusi_get_stats(s, 0, out, nodes, room, count);
+}
+
+/* ---- rights, and what was refused of them */
+
+static void horusi_note(horus_scheduler *s, const char *what, const char *whose, const char *why,
+                        const char *help)
+{
+    char line[sizeof s->finds.degradations];
+    const size_t last = sizeof "\nand 4294967295 more"; /* that fits in any case */
+    int n = snprintf(line, sizeof line, "%s%s for %s: %s%s", s->lines_end ? "\n" : "", what, whose,
+                     why, help);
+    char *to = s->finds.degradations + s->lines_end;
+    if (s->lines_left_out == 0 && s->lines_end + (size_t)n + last <= sizeof line) {
+        memcpy(to, line, (size_t)n + 1);
+        s->lines_end += (size_t)n;
+    } else
+        (void)snprintf(to, last, "\nand %u more", (unsigned)++s->lines_left_out);
+}
+/* Notes what a thread was refused. */
+static void horusi_note_rights(horus_scheduler *s, const horusi_rights *r, const char *whose)
+{
+    static const struct {
+        const char *what, *help;
+    } list[HORUSI_RIGHTS] = {
+        /* by bit */
+        {"SCHED_FIFO", "; raise the limit (ulimit -r) or give CAP_SYS_NICE"},
+        {"locked memory", "; raise the limit (ulimit -l) or give CAP_IPC_LOCK"},
+        {"timer slack", ""},
+        {"binding to processors", "; are they there, and in the container's set?"},
+        {"figures in shared memory", "; a larger pool, or no HORUS_PROTECT, helps"},
+        {"SCHED_DEADLINE",
+         "; it takes CAP_SYS_NICE, no binding to processors, and of each node a rate "
+         "and a budget, which together fit into the shortest period"}};
+    s->finds.wanted |= r->wanted;
+    s->finds.got &= ~r->refused;
+    for (uint32_t i = 0; i < HORUSI_RIGHTS; i++)
+        if (r->refused >> i & 1)
+            horusi_note(s, list[i].what, whose, strerror(r->error[i]), list[i].help);
+}
 horus_result horus_scheduler_get_capabilities(horus_scheduler *s, horus_capabilities *out)
 {
     if (out)
@@ -14533,6 +14422,8 @@ horus_result horus_scheduler_get_capabilities(horus_scheduler *s, horus_capabili
         horusi_unlock(&s->can_lock);
     return has_run ? HORUS_OK : horusi_fail(HORUS_E_NOT_FOUND, "scheduler %s has not run", s->name);
 }
+
+/* ---- a recording */
 
 /* A run or step begins: in a replay, one of the same nodes and at the same time as was recorded. */
 static horus_result horusi_tape_begin(horus_scheduler *s)
@@ -14567,6 +14458,243 @@ horus_result horus_scheduler_get_recording(const horus_scheduler *s, horus_recor
     *out = s->tape->told;
     return HORUS_OK;
 }
+/* ---- the end of a run, however it comes */
+
+static void horusi_clear_run(horus_scheduler *s)
+{
+    horusi_delete(s->context, s->loops);
+    s->loops = NULL;
+    if (s->lent)
+        memset(&s->clock, 0, sizeof s->clock);
+    s->lent = false;
+    horusi_st32_rel(Q1, &s->busy, 0);
+}
+/* The caller's loop is over: waits for the other threads. Once more, if it was cancelled meanwhile. */
+static void horusi_join_threads(horus_scheduler *s)
+{
+    if (s->at != HORUSI_ENDS) {
+        horusi_waive_rights(&s->rights);
+        if (s->tape)
+            horusi_tape_last(s->tape, horusi_stops(s) && horusi_ld32_acq(Q2, &s->ending) == 0);
+    }
+    s->at = HORUSI_ENDS;
+    for (uint32_t l = 1; l < s->loop_count; l++) {
+        if (s->loops[l].joinable)
+            horusi_join_thread(s->loops[l].thread);
+        s->loops[l].joinable = false;
+        if (s->loops[l].gone)
+            horusi_settle(s, &s->loops[l]);
+        s->loops[l].gone = false;
+    }
+    if (s->watched) {
+        horusi_st32_rel(Q1, &s->over, 1);
+        horusi_join_thread(s->watchdog);
+    }
+    s->watched = false;
+    if (s->has_threads)
+        (void)horusi_add32_rlx(own, &s->context->runs, UINT32_MAX);
+    s->has_threads = false;
+    s->stepped = s->step && horusi_ld32_acq(Q2, &s->ending) == 0 && !horusi_stops(s);
+}
+/* And ends what was begun; once more, if a shutdown has ended the thread. */
+static horus_result horusi_end_run(horus_scheduler *s, horus_result r)
+{
+    horusi_join_threads(s);
+    for (uint32_t i = s->count; i > 0; i--) {
+        horusi_node *n = s->sorted[i - 1];
+        n->going = s->stepped;
+        if (n->live && !s->stepped)
+            horusi_end_node(s, n);
+        if (!n->live && !n->over && !s->stepped) /* or it pauses: a later step restarts it */
+            horusi_set_state(n, HORUS_NODE_IDLE);
+    }
+    if (s->tape && horusi_tape_end(s->tape) < 0)
+        horusi_stop_for(s, HORUS_END_FAILURE, s->tape->result, "%s", s->tape->text);
+    if (horusi_ld32_acq(Q2, &s->ending) != 0)
+        r = horusi_fail(s->result, "%s", s->text);
+    else
+        s->end_kind = r != HORUS_OK     ? HORUS_END_FAILURE
+                      : horusi_stops(s) ? HORUS_END_STOP
+                                        : HORUS_END_DURATION;
+    if (!s->stepped)
+        horusi_report(s, NULL, HORUS_EVENT_END, 0, r, "");
+    horusi_st32_rlx(report, &s->block->end, (uint32_t)s->end_kind);
+    horusi_st32_rlx(report, &s->block->running, 0);
+    if (horusi_takes_signals(s) && !s->child) /* there they were given back at once */
+        horusi_leave_signals();
+    if (s->child) {
+        s->block = s->parents_block;
+        for (uint32_t i = 0; i < s->count; i++)
+            s->nodes[i]->block = horusi_node_block_at(s->block, i);
+    }
+    horusi_word_set(s->here, NULL);
+    horusi_st32_rlx(own, &s->stop, 0); /* one that came before a run that is refused stays */
+    horusi_clear_run(s);
+    return r;
+}
+/* A callback has ended its thread (pthread_exit), and we are called in its place: its node is over, and so
+ * are those that the same thread ticked. If it was the caller's thread, run ends here. */
+static void horusi_thread_gone(void *arg)
+{
+    horusi_loop *l = (horusi_loop *)arg;
+    horus_scheduler *s = l->scheduler;
+    bool caller = l == &s->loops[0], ticks = !caller || s->at == HORUSI_TICKS;
+    l->gone = !horusi_is_child(s);
+    if (caller && s->at == HORUSI_ENDS) /* it may have been cancelled as it waited for them */
+        horusi_join_threads(s);
+    for (uint32_t i = 0; i < (ticks ? l->count : s->count);
+         i++) { /* the caller begins and ends all */
+        horusi_node *n = ticks ? l->nodes[i] : s->nodes[i];
+        bool guilty = n->called;
+        n->called = false;
+        if (n->over || (!ticks && !guilty))
+            continue;
+        if (ticks) {
+            bool begun = n->ticked && n->last_due == l->due[i]; /* and so is not skipped */
+            n->over_due = !n->num ? 0 : begun ? horusi_later(n, l->due[i], 1) : l->due[i];
+        }
+        horusi_st64_rlx(report, &n->block->running_since, 0);
+        (void)horusi_xchg64_seq(J2, &n->run, 0);
+        if (guilty) {
+            horusi_count(&n->block->failures, 1);
+            horusi_report(s, n, HORUS_EVENT_FAILURE, 0, HORUS_E_CLOSED, "its thread ended");
+            if (caller || n->d.on_failure == HORUS_FAILURE_FATAL)
+                horusi_stop_for(s, HORUS_END_FAILURE, HORUS_E_CLOSED, "node %s ended its thread",
+                                n->name);
+        }
+        horusi_retire(s, n);
+    }
+    if (!caller)
+        return; /* what is due of its nodes is counted at the end */
+    horusi_stop_for(s, HORUS_END_FAILURE, HORUS_E_CLOSED, "scheduler %s: its thread ended",
+                    s->name); /* by an event's function, if by no node */
+    if (ticks)
+        horusi_settle(s, l);
+    horusi_word_set(s->here, l); /* a shutdown may end the thread as well */
+    (void)horusi_end_run(s, HORUS_OK);
+}
+
+/* ---- a run */
+
+/* Starts the threads, which ask for their rights and then wait. 0, or an errno: those that are there end
+ * at once. */
+static int horusi_start_threads(horus_scheduler *s)
+{
+    int e = 0;
+    s->has_threads = !s->step && (s->loop_count > 1 || s->d.watchdog_ns > 0);
+    if (s->has_threads)
+        (void)horusi_add32_rlx(own, &s->context->runs, 1);
+    horusi_st32_rlx(own, &s->go, 0);
+    horusi_st32_rlx(own, &s->over, 0);
+    horusi_st32_rlx(own, &s->ready, 0);
+    for (uint32_t l = 1; l < s->loop_count && e == 0; l++) {
+        e = horusi_thread(&s->loops[l].thread, horusi_loop_thread, &s->loops[l]);
+        s->loops[l].joinable = e == 0;
+    }
+    if (e == 0 && s->d.watchdog_ns > 0 && !s->step) {
+        e = horusi_thread(&s->watchdog, horusi_watchdog, s);
+        s->watched = e == 0;
+    }
+    if (e != 0)
+        horus_scheduler_stop(s);
+    return e;
+}
+/* Asks for the caller's rights, and notes what all threads have and were refused. */
+static void horusi_claim_all(horus_scheduler *s)
+{
+    horusi_rights shared;
+    bool realtime = (s->d.flags & HORUSI_REALTIME) != 0 && !s->step;
+    memset(&s->finds, 0, sizeof s->finds);
+    s->lines_left_out = 0;
+    s->lines_end = 0;
+    s->finds.got = UINT32_MAX;
+    memset(&shared, 0, sizeof shared);
+    shared.wanted = HORUS_CAN_SHARE | (realtime ? (uint32_t)HORUS_CAN_LOCK : 0);
+    if (!s->memory.data)
+        horusi_refuse_right(&shared, HORUS_CAN_SHARE, ENOSPC);
+    horusi_note_rights(s, &shared, s->name);
+    shared.wanted = shared.refused = 0;
+    int why = realtime ? horusi_lock_memory() : 0;
+    if (why)
+        horusi_refuse_right(&shared, HORUS_CAN_LOCK, why);
+    horusi_note_rights(s, &shared, "this process");
+    horusi_reserve want = horusi_reserve_for(&s->loops[0]);
+    if (!realtime)
+        want.period_ns = 0;
+    horusi_claim_rights(&s->rights, realtime ? horusi_priority(s) : 0, &want,
+                        s->step ? 0 : s->d.cores, 0, realtime);
+    horusi_note_rights(s, &s->rights, "the ordered nodes");
+    for (uint32_t i = 0; i < s->loops[0].count && !s->clock.now; i++) {
+        const horus_node_desc *d = &s->loops[0].nodes[i]->d;
+        if (d->priority || d->core)
+            horusi_note(s, "priority or core", d->name, "ordered nodes share a thread",
+                        "; the scheduler's own are theirs");
+    }
+    for (uint32_t l = 1; l < s->loop_count && s->loops[l].joinable; l++) {
+        uint32_t ready;
+        while ((ready = horusi_ld32_acq(Q2, &s->ready)) < l) /* each counts once */
+            (void)horusi_sleep_on(&s->ready, ready, HORUSI_LOOP_SLICE_NS);
+    }
+    for (uint32_t l = 1; l < s->loop_count; l++)
+        if (s->loops[l].joinable)
+            horusi_note_rights(s, &s->loops[l].rights, s->loops[l].nodes[0]->name);
+    s->finds.got &= s->finds.wanted;
+    horusi_lock(&s->can_lock);
+    s->can = s->finds;
+    s->can_told = true;
+    horusi_unlock(&s->can_lock);
+    uint32_t missing = s->finds.wanted & ~s->finds.got & ~(uint32_t)HORUS_CAN_SHARE;
+    if (missing && (s->d.flags & HORUS_REALTIME_OR_FAIL))
+        horusi_stop_for(s, HORUS_END_FAILURE, HORUS_E_PERMISSION, "scheduler %s: %s", s->name,
+                        s->finds.degradations);
+}
+/* Sets when the run begins and ends, and when the first tick of each node is due. Returns the begin. */
+static uint64_t horusi_set_out(horus_scheduler *s, int64_t duration_ns)
+{
+    uint64_t begin = horusi_clock_of(s);
+    if (s->lent && s->stepped) { /* however long the ticks of the last step took */
+        const uint64_t back = begin - s->end;
+        s->ahead -= back;
+        begin = s->end;
+        for (uint32_t i = 0; i < s->count; i++)
+            s->nodes[i]->rest_until -= s->nodes[i]->rest_until > back ? back : 0;
+    }
+    if (!s->stepped || !s->step)
+        s->start = begin;
+    s->end = duration_ns == HORUS_FOREVER ? UINT64_MAX : begin + (uint64_t)duration_ns;
+    horusi_st64_rlx(report, &s->block->start, s->start);
+    for (uint32_t l = 0; l < s->loop_count; l++)
+        for (uint32_t i = 0; i < s->loops[l].count; i++) {
+            horusi_node *n = s->loops[l].nodes[i];
+            if (!n->going)
+                n->next_due = n->over_due = begin;
+            s->loops[l].due[i] = n->over || (s->step && n->d.on_topic) ? UINT64_MAX : n->next_due;
+        }
+    return begin;
+}
+/* Ticks until something ends it; threads may go on after that. */
+static horus_result horusi_run_threads(horus_scheduler *s, int64_t duration_ns)
+{
+    int e = horusi_start_threads(s);
+    horusi_claim_all(s);
+    horusi_touch_stack();
+    uint64_t begin = horusi_set_out(s, duration_ns);
+    if (s->loop_count > 1) {
+        horusi_st32_rel(Q1, &s->go, 1);
+        horusi_wake(&s->go);
+    }
+    s->at = HORUSI_TICKS;
+    horusi_ordered(s, &s->loops[0], true, begin);
+    for (uint32_t i = 0; s->step && i < s->count && !horusi_stops(s); i++) {
+        horusi_node *n = s->sorted[i];
+        uint64_t now = horusi_clock_of(s);
+        if (n->d.on_topic && !n->over &&
+            (!n->pause_until || (now >= n->pause_until && horusi_come_back(s, n))))
+            horusi_tick_topic(s, n, 0);
+    }
+    errno = e;
+    return e ? horusi_errno(HORUS_E_SYSTEM, "start a thread of scheduler", s->name) : HORUS_OK;
+}
 static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool step)
 {
     uint32_t idle = 0;
@@ -14596,11 +14724,11 @@ static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool ste
     }
     horusi_st32_rlx(own, &s->ending, 0);
     s->end_kind = HORUS_END_NONE;
-    if (!s->has_key) {
-        errno = pthread_key_create(&s->here, horusi_thread_gone);
+    if (!s->has_here) {
+        errno = horusi_word_make(&s->here, horusi_thread_gone);
         if (errno)
             r = horusi_errno(HORUS_E_SYSTEM, "make a thread's key for scheduler", s->name);
-        s->has_key = r == HORUS_OK;
+        s->has_here = r == HORUS_OK;
     }
     if (r == HORUS_OK)
         r = horusi_sched_share(s);
@@ -14615,8 +14743,7 @@ static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool ste
         goto out;
     s->at = HORUSI_BEGINS;
     s->watched = false;
-    (void)pthread_setspecific(s->here,
-                              &s->loops[0]); /* or else its end is not noticed, that is all */
+    horusi_word_set(s->here, &s->loops[0]);
     horusi_st32_rel(Q1, &s->busy, 2);
     if (horusi_takes_signals(s)) {
         s->signals = horusi_ld32_rlx(own, &horusi_signals);
@@ -14656,35 +14783,6 @@ horus_result horus_scheduler_step(horus_scheduler *s, int64_t duration_ns)
     return horusi_run(s, duration_ns, true);
 }
 
-static horus_result horusi_get_stats(horus_scheduler *s, uint32_t first, horus_scheduler_stats *out,
-                                     horus_node_stats *nodes, size_t room, size_t *count)
-{
-    horus_result r = horusi_stats_args(out, nodes, room, count);
-    if (r == HORUS_OK && !s)
-        r = horusi_fail(HORUS_E_ARG, "scheduler_get_stats: the scheduler is NULL");
-    if (r != HORUS_OK)
-        return r;
-    for (uint32_t tries = 0; horusi_block_enter(s) == 1;
-         tries++) { /* admit, or a run that begins */
-        horusi_block_leave(s);
-        if (horusi_ld32_rlx(fork, &horusi_forks) != s->forks)
-            return horusi_is_busy(s, "");
-        horusi_give_way(tries);
-    }
-    if (!s->block)
-        r = horusi_fail(HORUS_E_NOT_FOUND, "scheduler %s has not run", s->name);
-    else
-        r = horusi_sched_figures(s->block, horusi_sched_bytes(s->block_nodes), first, out, nodes,
-                                 room, count);
-    horusi_block_leave(s);
-    return r;
-}
-horus_result horus_scheduler_get_stats(horus_scheduler *s, horus_scheduler_stats *out,
-                                       horus_node_stats *nodes, size_t room, size_t *count)
-{
-    return horusi_get_stats(s, 0, out, nodes, room, count);
-}
-
 horus_result horus_scheduler_close(horus_scheduler *s)
 {
     if (!s)
@@ -14704,8 +14802,8 @@ horus_result horus_scheduler_close(horus_scheduler *s)
         (void)horus_tensor_release(&s->memory);
     else
         horusi_delete(s->context, s->block);
-    if (s->has_key)
-        (void)pthread_key_delete(s->here);
+    if (s->has_here)
+        horusi_word_delete(s->here);
     horusi_tape_close(s->tape, s->context);
     horus_topic_close(s->topic);
     for (uint32_t i = 0; i < s->count; i++)

@@ -11292,8 +11292,9 @@ static PyMethodDef horusp_node_methods[] = {
      "tick."},
     {"enter_safe_state", horusp_node_nothing, METH_VARARGS,
      "enter_safe_state($self, info=None)\n--\n\nFor subclasses to define: called once when a miss "
-     "begins "
-     "an episode of on_miss=\"safe_mode\"."},
+     "begins an episode of on_miss=\"safe_mode\"; with a watchdog perhaps while the tick runs, "
+     "from "
+     "its thread, which looks at no other node meanwhile (those are judged when their ticks end)."},
     {NULL, NULL, 0, NULL}};
 static PyGetSetDef horusp_node_getset[] = {
     {"info", horusp_node_info, NULL, "NodeInfo in a callback of the node, else None.", NULL},
@@ -11326,15 +11327,20 @@ static PyTypeObject horusp_node_type = {
         "budget (at most 1), deadline (at most 5): seconds that a tick may take, from when it has "
         "the "
         "GIL (the wait for that is in \"wake_latency\"), and from when it was due "
-        "to its end; on_miss: \"warn\", \"skip\" (leave out the next tick), \"safe_mode\" (call "
-        "enter_safe_state once per episode) or \"stop\".\n"
+        "to its end; on_miss: \"warn\", \"skip\" (leave out the next tick; on=: of the "
+        "messages that wait all but the newest), \"safe_mode\" (call enter_safe_state once per "
+        "episode) or \"stop\".\n"
         "failure_policy: after an exception: None (log it and go on), \"fatal\" (stop), "
         "\"restart\" "
         "(shutdown, 100 ms, init; 5 times in a row), \"skip\" (after 5 in a row pause for 30 s) or "
         "\"ignore\". on_error(node, exception) is told first, in place of the log.\n"
         "compute: tick on a thread of the pool, beside the ordered nodes. on: tick when this topic "
         "has a "
-        "message, on a thread of its own. Neither goes with the other, or with an async tick.\n"
+        "message, on a thread of its own. Neither goes with the other, or with an async tick. A "
+        "process "
+        "that such a tick starts has those signals blocked that this one has a handler for, but "
+        "SIGINT "
+        "and SIGTERM.\n"
         "priority (SCHED_FIFO 1 to 99, with rt=True), core (processor): of compute and on nodes.\n"
         "watchdog: seconds after which a tick that still runs is a miss, if no budget is given. "
         "What is "

@@ -678,6 +678,24 @@ class Threads(unittest.TestCase):
         self.assertEqual(woken.subscribers(), ["frames"])
         self.assertIsNone(woken.recv("frames"))  # afterwards it is anybody's
 
+    def test_a_late_node_on_a_topic_skips_to_the_newest_message(self):
+        got = []
+
+        def sink(node):
+            got.append(node.recv("numbers"))
+            time.sleep(0.001)  # over its budget each time
+
+        s, out = horus.Scheduler(), horus.Topic("numbers")
+        s.add(horus.Node("sink", sink, on="numbers", budget=horus.us, on_miss="skip"))
+        s.tick_once()  # from now on it gets all
+        for numbers in ((1,), (2, 3, 4, 5), (6,)):  # a lone one is the newest, and ticked
+            for n in numbers:
+                out.send(n)
+            s.tick_once()
+        self.assertEqual(got, [1, 5, 6])
+        self.assertEqual(s.get_node_stats("sink")["skipped"], 3)
+        s.stop()
+
     @timely
     def test_async_nodes_share_a_loop(self):
         loops, log = set(), []
@@ -1056,6 +1074,22 @@ class Processes(unittest.TestCase):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of fork() beside threads
             horus.run(horus.Node("n", nothing, rate=50, init=init, shutdown=shutdown), duration=0.2)
+        self.assertEqual(ended, [-signal.SIGTERM])
+
+    def test_a_process_that_a_threads_tick_starts_can_be_terminated(self):
+        ended = []
+
+        def tick(node):
+            node.request_stop()
+            child = subprocess.Popen(["sleep", str(HANG)])
+            child.terminate()
+            try:
+                ended.append(child.wait(10))
+            finally:
+                child.kill()
+                child.wait()
+
+        horus.run(horus.Node("n", tick, compute=True), duration=HANG)
         self.assertEqual(ended, [-signal.SIGTERM])
 
     def test_signals_of_a_run_in_another_thread(self):

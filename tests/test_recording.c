@@ -1199,6 +1199,37 @@ TEST(a_child_that_goes_on_in_the_tick_does_not_write_to_the_recording)
     horus_context_close(c);
     (void)unlink(tape_path());
 }
+/* Memory of one process is the child's own, and so is its scheduler; the file is not. */
+TEST(a_child_with_private_memory_does_not_write_to_its_parents_recording)
+{
+    horus_context *c;
+    REQUIRE_OK(horus_context_open(&c, &(horus_context_desc){.flags = HORUS_PRIVATE}));
+    const horus_node_desc node = {
+        .name = "node", .tick = quiet, .shutdown = quiet_end, .rate_num = 10};
+    horus_scheduler *s = open_tape(c, false);
+    REQUIRE_OK(horus_scheduler_add(s, &node));
+    CHECK_OK(horus_scheduler_run(s, (int64_t)second / 2));
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK_RESULT(horus_scheduler_run(s, (int64_t)second / 2), HORUS_E_DETACHED);
+        CHECK_TEXT(horus_last_error(), "the file is that of another process");
+        CHECK_OK(horus_scheduler_close(s));
+        test_leave(atomic_load(&board->failures) != 0);
+    }
+    CHECK_JOIN(child);
+    CHECK_OK(horus_scheduler_run(s, (int64_t)second / 2)); /* it goes on in the parent */
+    CHECK_EQ(told_of(s).calls, 2 * (5 + 1));
+    CHECK_OK(horus_scheduler_close(s));
+    s = open_tape(c, true);
+    REQUIRE_OK(horus_scheduler_add(s, &node));
+    for (int run = 0; run < 2; run++)
+        CHECK_OK(horus_scheduler_run(s, HORUS_FOREVER));
+    CHECK_EQ(told_of(s).calls, 2 * (5 + 1));
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+    (void)unlink(tape_path());
+}
 TEST(only_the_calls_of_the_tick_are_recorded)
 {
     horus_context *c = join(MiB);

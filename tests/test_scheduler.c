@@ -1612,6 +1612,87 @@ TEST(the_watchdog_sees_a_deadline_alone_at_any_period)
     horus_context_close(c);
 }
 
+/* A safe_state that the watchdog calls keeps it from others, which are judged at their ticks' ends. */
+static _Atomic int first_is_safe, second_is_safe;
+static void first_enters(void *user)
+{
+    ((probe *)user)->safes++;
+    atomic_store(&first_is_safe, 1);
+    while (!atomic_load(&second_is_safe))
+        test_sleep_us(500);
+    __atomic_store_n(&let_go, true, __ATOMIC_RELEASE);
+}
+static void second_enters(void *user)
+{
+    ((probe *)user)->safes++;
+    atomic_store(&second_is_safe, 1);
+}
+static horus_result is_slow_after_the_first(void *user, horus_tick *t)
+{
+    ((probe *)user)->ticks++;
+    if (atomic_load(&first_is_safe))
+        test_sleep_us(30000);
+    if (atomic_load(&first_is_safe) && atomic_load(&second_is_safe))
+        horus_scheduler_stop(t->scheduler);
+    return HORUS_OK;
+}
+TEST(a_safe_state_that_waits_for_another_node_keeps_nobody_from_being_judged)
+{
+    horus_context *c = join(8 * MiB);
+    static probe p, q;
+    let_go = false;
+    horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){.watchdog_ns = 1000000});
+    horus_node_desc d = {.name = "first",
+                         .tick = hangs,
+                         .safe_state = first_enters,
+                         .user = &p,
+                         .rate_num = 100,
+                         .budget_ns = 5000000,
+                         .compute = true,
+                         .on_miss = HORUS_MISS_SAFE_MODE};
+    REQUIRE_OK(horus_scheduler_add(s, &d));
+    d.name = "second";
+    d.tick = is_slow_after_the_first;
+    d.safe_state = second_enters;
+    d.user = &q;
+    d.budget_ns = 10000000;
+    d.compute = false;
+    REQUIRE_OK(horus_scheduler_add(s, &d));
+    CHECK_OK(horus_scheduler_run(s, (int64_t)(20 * second)));
+    CHECK(p.safes >= 1);
+    CHECK(q.safes >= 1);
+    CHECK(stats_at(s, 1).budget_misses >= 1);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
+static horus_result lowers_its_budget(void *user, horus_tick *t)
+{
+    ((probe *)user)->ticks++;
+    CHECK_OK(horus_scheduler_set_budget(t->scheduler, "n", 1));
+    test_sleep_us(20000); /* twenty of the watchdog's periods */
+    horus_scheduler_stop(t->scheduler);
+    return HORUS_OK;
+}
+TEST(a_budget_that_is_set_counts_from_the_next_tick_for_the_watchdog_too)
+{
+    horus_context *c = join(8 * MiB);
+    static probe p;
+    horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){.watchdog_ns = 1000000});
+    add_probe(s, &p,
+              (horus_node_desc){.name = "n",
+                                .tick = lowers_its_budget,
+                                .rate_num = 100,
+                                .budget_ns = 3600000000000,
+                                .on_miss = HORUS_MISS_SAFE_MODE});
+    CHECK_OK(horus_scheduler_run(s, (int64_t)(20 * second)));
+    CHECK_EQ(p.ticks, 1);
+    CHECK_EQ(stats_at(s, 0).watchdog_misses, 0);
+    CHECK_EQ(stats_at(s, 0).budget_misses, 0);
+    CHECK_EQ(p.safes, 0);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
+
 /* ---- failures */
 
 TEST(each_failure_policy_does_what_it_says)
@@ -1720,6 +1801,35 @@ TEST(a_node_that_pauses_after_failures_is_left_out_if_its_init_fails)
     CHECK_EQ(stats_at(s, 0).state, HORUS_NODE_FAILED);
     CHECK_EQ(stats_at(s, 0).skipped, 100);
     CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
+TEST(a_node_that_comes_back_after_the_end_of_the_run_ticks_once_more_at_most)
+{
+    horus_context *c = join(8 * MiB);
+    for (int overrun = 0; overrun < 3; overrun++) {
+        fake f = {.now = 7};
+        static probe p;
+        memset(&p, 0, sizeof p);
+        p.clock = &f;
+        p.result = HORUS_E_SYSTEM;
+        p.fail_at = 2;
+        p.fail_times = 1;
+        p.init_cost = 60 * ms; /* the second one begins at 50 ms, and the run ends at 100 */
+        horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){0});
+        add_probe(s, &p,
+                  (horus_node_desc){.name = "camera",
+                                    .rate_num = 100,
+                                    .overrun = (horus_overrun)overrun,
+                                    .on_failure = HORUS_FAILURE_RESTART,
+                                    .pause_ns = 25000000});
+        CHECK_OK(horus_scheduler_run(s, (int64_t)(100 * ms)));
+        CHECK_EQ(p.inits, 2);
+        CHECK_EQ(p.ticks, 4);
+        CHECK_EQ(p.phase[3], 9);
+        CHECK_EQ(stats_at(s, 0).skipped, 6);
+        CHECK_EQ(stats_at(s, 0).restarts, 1);
+        CHECK_OK(horus_scheduler_close(s));
+    }
     horus_context_close(c);
 }
 
@@ -2273,6 +2383,11 @@ TEST(a_late_node_on_a_topic_leaves_out_all_but_the_newest_message)
     CHECK_EQ(l.wrong, 0); /* 1 and 5 */
     CHECK_EQ(stats_at(s, 0).skipped, 3);
     CHECK_EQ(stats_at(s, 0).budget_misses, 2);
+    CHECK_OK(horus_topic_send(out, &n, sizeof n, HORUS_NO_WAIT)); /* a lone one is the newest */
+    CHECK_OK(horus_scheduler_step(s, (int64_t)ms));
+    CHECK_EQ(l.got, 3);
+    CHECK_EQ(l.wrong, 0);
+    CHECK_EQ(stats_at(s, 0).skipped, 3);
     CHECK_OK(horus_scheduler_close(s));
     horus_topic_close(out);
     horus_topic_close(l.topic);
@@ -2881,6 +2996,20 @@ TEST(budgets_are_added_up_for_the_next_run_and_for_each_processor)
     CHECK_TEXT(horus_last_error(), "105.0 % of a processor: a 60.0 %, c 30.0 %, b 15.0 %");
     CHECK(!strstr(horus_last_error(), "beside") && !strstr(horus_last_error(), "more"));
     CHECK_OK(horus_scheduler_close(s));
+    /* equal ones as they were added, whatever their order and their threads */
+    s = open_with(c, NULL, (horus_scheduler_desc){.cores = 1});
+    for (int i = 0; i < 4; i++)
+        add_probe(s, &p[i],
+                  (horus_node_desc){.name = (const char *const[]){"a", "b", "c", "d"}[i],
+                                    .order = -i,
+                                    .rate_num = 100,
+                                    .budget_ns = 3000000,
+                                    .compute = i < 2,
+                                    .core = i < 2});
+    CHECK_RESULT(horus_scheduler_admit(s, &load), HORUS_E_LIMIT);
+    CHECK_TEXT(horus_last_error(),
+               "120.0 % of a processor: a 30.0 %, b 30.0 %, c 30.0 %, d 30.0 %");
+    CHECK_OK(horus_scheduler_close(s));
     /* the worst are named, and whole */
     static probe many[40];
     s = open_with(c, NULL, (horus_scheduler_desc){0});
@@ -3393,6 +3522,136 @@ TEST(a_restart_that_ends_its_thread_is_a_failure_of_its_node_alone)
 /* ---- a child that comes back from a callback */
 
 enum { FORKS_IN_TICK, FORKS_IN_INIT, FORKS_IN_SHUTDOWN, FORKS_IN_EVENT, FORKS_IN_SAFE, FORKS };
+/* ---- a run whose caller's thread is cancelled */
+
+static _Atomic int beside_is_in, beside_may_go;
+static horus_result takes_until_told(void *user, horus_tick *t)
+{
+    probe *p = user;
+    p->ticks++;
+    atomic_store(&beside_is_in, 1);
+    while (!atomic_load(&beside_may_go))
+        test_sleep_us(500);
+    p->start = t->start_ns; /* the tick has ended */
+    return HORUS_OK;
+}
+static horus_result ends_after_its_tick(void *user)
+{
+    probe *p = user;
+    p->shutdowns++;
+    return p->start ? HORUS_OK : HORUS_E_SYSTEM;
+}
+static void *runs_shortly(void *arg)
+{
+    (void)horus_scheduler_run(arg, (int64_t)ms);
+    test_raise(5); /* not reached */
+    return NULL;
+}
+static void *goes_later(void *arg)
+{
+    test_sleep_us(30000);
+    atomic_store(&beside_may_go, 1);
+    return arg;
+}
+TEST(a_run_whose_thread_is_cancelled_ends_all_that_it_began)
+{
+    horus_context *c = join(8 * MiB);
+    for (int waiting = 0; waiting < 2;
+         waiting++) { /* while it sleeps; while it waits for a tick's end */
+        static probe p, q;
+        pthread_t thread, later;
+        void *how = NULL;
+        memset(&p, 0, sizeof p);
+        memset(&q, 0, sizeof q);
+        atomic_store(&beside_is_in, 0);
+        atomic_store(&beside_may_go, 0);
+        horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){.watchdog_ns = 1000000});
+        add_probe(s, &p, (horus_node_desc){.name = "ordered", .rate_num = 1});
+        REQUIRE_OK(horus_scheduler_add(s, &(horus_node_desc){.name = "beside",
+                                                             .tick = takes_until_told,
+                                                             .shutdown = ends_after_its_tick,
+                                                             .user = &q,
+                                                             .rate_num = 1,
+                                                             .compute = true}));
+        REQUIRE(pthread_create(&thread, NULL, waiting ? runs_shortly : run_for_long, s) == 0);
+        while (!atomic_load(&beside_is_in))
+            test_sleep_us(500);
+        test_sleep_us(30000);
+        CHECK_EQ(pthread_cancel(thread), 0);
+        REQUIRE(pthread_create(&later, NULL, goes_later, NULL) == 0);
+        (void)pthread_join(thread, &how);
+        (void)pthread_join(later, NULL);
+        CHECK(how == PTHREAD_CANCELED);
+        CHECK_EQ(p.shutdowns, 1);
+        CHECK_EQ(q.shutdowns, 1);
+        CHECK_EQ(stats_at(s, 0).failures, 0);
+        CHECK_EQ(stats_at(s, 1).failures, 0); /* its tick has ended when it is shut down */
+        CHECK_EQ(stats_at(s, 1).ticks, 1);
+        horus_scheduler_stats st;
+        CHECK_OK(horus_scheduler_get_stats(s, &st, NULL, 0, NULL));
+        CHECK(!st.running);
+        CHECK_EQ(st.end, HORUS_END_FAILURE);
+        CHECK_OK(horus_scheduler_run(s, 0)); /* not busy */
+        CHECK_OK(horus_scheduler_close(s));
+    }
+    CHECK_EQ(atomic_load(&board->flag[5]), 0);
+    horus_context_close(c);
+}
+
+/* ---- exit() in a tick */
+
+static horus_result tick_that_exits(void *user, horus_tick *t)
+{
+    (void)user;
+    if (t->count == 5)
+        exit(3);
+    return HORUS_OK;
+}
+static bool says_that_it_exits;
+static void before_it_is_gone(void)
+{
+    if (says_that_it_exits) {
+        test_raise(0);
+        test_await(1);
+    }
+}
+static void exits_beside_a_thread(void *arg)
+{
+    static probe p;
+    (void)arg;
+    says_that_it_exits = true;
+    horus_context *c = join(0);
+    horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){0});
+    add_probe(s, &p, (horus_node_desc){.name = "beside", .rate_num = 10000, .compute = true});
+    REQUIRE_OK(horus_scheduler_add(
+        s, &(horus_node_desc){.name = "exits", .tick = tick_that_exits, .rate_num = 100}));
+    (void)horus_scheduler_run(s, HORUS_FOREVER);
+}
+TEST(what_threads_still_write_to_while_a_tick_exits_is_nobody_elses)
+{
+    enum { MOST = 4096, BYTES = 2048 };
+    static horus_tensor m[MOST];
+    static const char none[BYTES];
+    (void)atexit(before_it_is_gone); /* before the library's own, and so it runs after that */
+    horus_context *c = join(4 * MiB);
+    size_t n = 0;
+    int64_t shape = BYTES;
+    pid_t child = test_fork(exits_beside_a_thread, NULL);
+    test_await(0);
+    while (n < MOST && horus_tensor_alloc(&m[n], c->pool, HORUS_U8, 1, &shape, 0) == HORUS_OK)
+        n++;
+    CHECK(n > 500 && n < MOST); /* all that there is */
+    test_sleep_us(50000);
+    for (size_t i = 0; i < n; i++)
+        CHECK(memcmp(m[i].data, none, BYTES) == 0);
+    test_raise(1);
+    CHECK_EQ(WEXITSTATUS(test_wait(child)), 3);
+    for (size_t i = 0; i < n; i++)
+        CHECK_OK(horus_tensor_release(&m[i]));
+    horus_context_close(c);
+}
+
+static int forks_in;    /* which callback forks, once */
 static int forks_in;    /* which callback forks, once */
 static pid_t its_child; /* 0: this is it */
 static int its_status;  /* what it exits with */
@@ -3794,21 +4053,34 @@ static horus_result tick_that_looks_at_its_mask(void *user, horus_tick *t)
     horus_scheduler_stop(t->scheduler);
     return pthread_sigmask(SIG_BLOCK, NULL, mask) == 0 ? HORUS_OK : HORUS_E_SYSTEM;
 }
-TEST(threads_take_no_signals_but_their_own_faults)
+/* Handlers are for the program's own threads; what has none may end what a tick starts. */
+TEST(threads_take_no_signals_that_the_program_handles_but_their_own_faults)
 {
     horus_context *c = join(8 * MiB);
     horus_scheduler *s;
-    sigset_t mask;
+    sigset_t mask, callers;
+    const int handled[] = {SIGPROF, SIGUSR1, SIGCHLD, SIGSEGV, SIGFPE, SIGTERM};
+    struct sigaction act = {.sa_handler = on_own}, ignored = {.sa_handler = SIG_IGN};
     (void)sigemptyset(&mask);
+    (void)sigemptyset(&callers);
+    for (size_t i = 0; i < sizeof handled / sizeof *handled; i++)
+        (void)sigaction(handled[i], &act, NULL);
+    (void)sigaction(SIGUSR2, &ignored, NULL);
+    (void)sigaddset(&callers, SIGHUP);
+    (void)pthread_sigmask(SIG_BLOCK, &callers, NULL);
     REQUIRE_OK(horus_scheduler_open(&s, &(horus_scheduler_desc){.context = c, .name = "s"}));
     REQUIRE_OK(horus_scheduler_add(s, &(horus_node_desc){.name = "beside",
                                                          .tick = tick_that_looks_at_its_mask,
                                                          .user = &mask,
                                                          .compute = true}));
     CHECK_OK(horus_scheduler_run(s, 30 * (int64_t)second)); /* until it has looked */
-    CHECK(sigismember(&mask, SIGINT) == 1 && sigismember(&mask, SIGPROF) == 1);
-    CHECK(sigismember(&mask, SIGSEGV) == 0 && sigismember(&mask, SIGBUS) == 0);
-    CHECK(sigismember(&mask, SIGILL) == 0 && sigismember(&mask, SIGFPE) == 0);
+    CHECK(sigismember(&mask, SIGPROF) == 1 && sigismember(&mask, SIGUSR1) == 1);
+    CHECK(sigismember(&mask, SIGCHLD) == 1 && sigismember(&mask, SIGHUP) == 1);
+    CHECK(sigismember(&mask, SIGINT) == 0 && sigismember(&mask, SIGTERM) == 0);
+    CHECK(sigismember(&mask, SIGQUIT) == 0 && sigismember(&mask, SIGUSR2) == 0);
+    CHECK(sigismember(&mask, SIGSEGV) == 0 && sigismember(&mask, SIGFPE) == 0);
+    (void)pthread_sigmask(SIG_BLOCK, NULL, &callers); /* the caller's is as it was */
+    CHECK(sigismember(&callers, SIGHUP) == 1 && sigismember(&callers, SIGPROF) == 0);
     CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);
 }
