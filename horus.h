@@ -9193,6 +9193,13 @@ static horus_result horusi_slice(horus_context *c, uint32_t seen, uint64_t deadl
     return HORUS_OK;
 }
 
+/* Sleeps no more. In a child that a signal handler forked it is the parent who still does. */
+static void horusi_awake(const horus_context *c)
+{
+    if (!horusi_is_detached(c))
+        (void)horusi_add32_rlx(W, &c->pool->rows[c->row].sleepers, UINT32_MAX);
+}
+
 static horus_result horusi_wait(horus_topic *const *topics, size_t count, int64_t timeout_ns,
                                 size_t *ready)
 {
@@ -9238,7 +9245,7 @@ static horus_result horusi_wait(horus_topic *const *topics, size_t count, int64_
         r = horusi_slice(c, seen, deadline, known ? HORUSI_SLICE_NS : HORUSI_FIRST_SLICE_NS,
                          &looked);
     }
-    (void)horusi_add32_rlx(W, &row->sleepers, UINT32_MAX);
+    horusi_awake(c);
     return r;
 }
 
@@ -9264,7 +9271,7 @@ static horus_result horusi_wait_room(horus_topic *t, horusi_out *o, uint64_t fra
             break;
         r = horusi_slice(c, seen, deadline, slice, &looked);
     }
-    (void)horusi_add32_rlx(W, &row->sleepers, UINT32_MAX);
+    horusi_awake(c);
     return r == HORUS_TIMEOUT ? horusi_fail(r, "topic %.96s: still full", t->shm->name) : r;
 }
 

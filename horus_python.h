@@ -9107,7 +9107,7 @@ static bool horusp_wait(horusp_topic *const *topics, size_t count, bool for_room
             break;
         }
     }
-    (void)horusi_add32_acqrel(W, &row->sleepers, UINT32_MAX);
+    horusi_awake(c);
     horusp_wait_over(topics, count);
     return !raised;
 }
