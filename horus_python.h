@@ -819,8 +819,10 @@ static PyTypeObject horusp_hold_type = {
 typedef struct horusp_frame {
     PyObject_HEAD PyObject *weak;
     horusp_hold *hold; /* NULL: released */
-    horus_tensor t;    /* its frame is the hold's */
-    double scale;      /* depth: metres per unit */
+    horusp_hold
+        *lent;      /* the same, once __array_interface__ was read: whoever did keeps this object */
+    horus_tensor t; /* its frame is the hold's */
+    double scale;   /* depth: metres per unit */
     uint8_t kind, encoding;
     int64_t strides[HORUS_MAX_DIMS]; /* those of t in elements, once DLPack's table asked */
 } horusp_frame;
@@ -913,6 +915,7 @@ static void horusp_frame_dealloc(PyObject *self)
     if (f->weak)
         PyObject_ClearWeakRefs(self);
     Py_CLEAR(f->hold);
+    Py_CLEAR(f->lent);
     Py_TYPE(self)->tp_free(self);
 }
 
@@ -2044,6 +2047,10 @@ static PyObject *horusp_get_interface(PyObject *self, void *unused)
                           horusp_is_read_only(f) ? Py_True : Py_False);
     Py_XDECREF(shape);
     Py_XDECREF(strides);
+    if (d && !horusp_live(f)) /* making it may set off a collection, whose code may release it */
+        Py_CLEAR(d);
+    if (d && !f->lent)
+        f->lent = (horusp_hold *)horusp_ref((PyObject *)f->hold);
     return d;
 }
 static horusp_sig horusp_sig_array = {"__array__", 2, 0, 2, {{"dtype", 0}, {"copy", 0}}};
@@ -2310,7 +2317,8 @@ static PyObject *horusp_cuda(PyObject *self, PyObject *const *args, Py_ssize_t n
         {"release", horusp_release, METH_NOARGS,                                                   \
          "release($self)\n--\n\nLets go of the memory now; arrays made from it keep theirs. "      \
          "Every "                                                                                  \
-         "later use is RuntimeError."},                                                            \
+         "later use is RuntimeError. Once __array_interface__ was read, the memory goes with the " \
+         "object."},                                                                               \
         {"as_tensor", horusp_as_tensor, METH_NOARGS,                                               \
          "as_tensor($self)\n--\n\nThe same memory as a Tensor."},                                  \
         {"to_numpy", HORUSP_FN(horusp_to_numpy), HORUSP_FAST,                                      \

@@ -684,6 +684,34 @@ class Lifetimes(unittest.TestCase):
         for view in views:
             self.assertFalse(np.asarray(view).any())
 
+    def test_release_with_an_array_made_by_its_interface(self):
+        """NumPy then keeps the object, which keeps the memory; nothing else is longer kept for that."""
+        class Wrapper:
+            def __init__(self, frame):
+                self.frame = frame
+
+            @property
+            def __array_interface__(self):
+                return self.frame.__array_interface__
+        before = self.slots()
+        frame = horus.Image(10, 10)
+        array = np.asarray(Wrapper(frame))
+        with frame:
+            pass
+        frame.release()
+        self.assertRaises(horus.ClosedError, frame.to_numpy)
+        for o in [horus.Image(10, 10) for _ in range(50)]:
+            o.fill(77)
+        self.assertFalse(array.any())
+        del frame, o
+        self.assertEqual(self.slots(), before + 1)
+        self.assertFalse(array.any())
+        del array
+        self.assertEqual(self.slots(), before)
+        frame = horus.Image(10, 10)  # whose interface nobody asked for
+        frame.release()
+        self.assertEqual(self.slots(), before)
+
     def test_the_last_view_dropped_on_another_thread(self):
         box = [horus.Image(100, 100).to_numpy()]
         before = self.slots()
