@@ -7154,7 +7154,7 @@ static const char *const horusp_methods[] = {
     "        return Vector3(b * z - c * y, c * x - a * z, a * y - b * x)\n"
     "    def magnitude(self, /):\n"
     "        \"Euclidean length.\"\n"
-    "        return math.sqrt(self.x ** 2 + self.y ** 2 + self.z ** 2)\n"
+    "        return math.hypot(self.x, self.y, self.z)\n"
     "    def normalize(self, /):\n"
     "        \"Scales it to length 1; a zero vector stays.\"\n"
     "        n = self.magnitude()\n"
@@ -7195,7 +7195,7 @@ static const char *const horusp_methods[] = {
     "        return _finite(self, \"x y z w\")\n"
     "    def normalize(self, /):\n"
     "        \"Scales it to length 1; a zero quaternion stays.\"\n"
-    "        n = math.sqrt(self.x ** 2 + self.y ** 2 + self.z ** 2 + self.w ** 2)\n"
+    "        n = math.hypot(self.x, self.y, self.z, self.w)\n"
     "        if n > 0:\n"
     "            self.x, self.y, self.z, self.w = self.x / n, self.y / n, self.z / n, self.w / n\n",
 
@@ -7278,11 +7278,11 @@ static const char *const horusp_methods[] = {
     "        return TransformStamped(timestamp_ns=_now())\n"
     "    def is_valid(self, /):\n"
     "        \"Whether all values are finite and the quaternion's length is 1, within 1e-6.\"\n"
-    "        n = self.rx ** 2 + self.ry ** 2 + self.rz ** 2 + self.rw ** 2\n"
-    "        return _finite(self, \"tx ty tz rx ry rz rw\") and abs(n - 1) < 2e-6\n"
+    "        n = math.hypot(self.rx, self.ry, self.rz, self.rw)\n"
+    "        return _finite(self, \"tx ty tz rx ry rz rw\") and abs(n - 1) < 1e-6\n"
     "    def normalize_rotation(self, /):\n"
     "        \"Scales the quaternion to length 1; a zero one stays.\"\n"
-    "        n = math.sqrt(self.rx ** 2 + self.ry ** 2 + self.rz ** 2 + self.rw ** 2)\n"
+    "        n = math.hypot(self.rx, self.ry, self.rz, self.rw)\n"
     "        if n > 0:\n"
     "            self.rx, self.ry, self.rz, self.rw = self.rx / n, self.ry / n, self.rz / n, self.rw / n\n",
 
@@ -7370,7 +7370,7 @@ static const char *const horusp_methods[] = {
     "        a, b = math.radians(self.latitude), math.radians(other.latitude)\n"
     "        h = (math.sin((b - a) / 2) ** 2 + math.cos(a) * math.cos(b) *\n"
     "             math.sin(math.radians(other.longitude - self.longitude) / 2) ** 2)\n"
-    "        return 2 * 6371000 * math.atan2(math.sqrt(h), math.sqrt(1 - h))\n",
+    "        return 2 * 6371000 * math.atan2(math.sqrt(h), math.sqrt(max(1 - h, 0)))\n",
 
     "class AudioFrame:\n"
     "    @staticmethod\n"
@@ -7810,10 +7810,10 @@ static const char *const horusp_methods[] = {
     "        return WrenchStamped(tx=torque.x, ty=torque.y, tz=torque.z, timestamp_ns=_now())\n"
     "    def force_magnitude(self, /):\n"
     "        \"In N.\"\n"
-    "        return math.sqrt(self.fx ** 2 + self.fy ** 2 + self.fz ** 2)\n"
+    "        return math.hypot(self.fx, self.fy, self.fz)\n"
     "    def torque_magnitude(self, /):\n"
     "        \"In N m.\"\n"
-    "        return math.sqrt(self.tx ** 2 + self.ty ** 2 + self.tz ** 2)\n"
+    "        return math.hypot(self.tx, self.ty, self.tz)\n"
     "    def exceeds_limits(self, /, max_force, max_torque):\n"
     "        \"Whether either is above its limit.\"\n"
     "        return self.force_magnitude() > max_force or self.torque_magnitude() > max_torque\n"
@@ -8197,7 +8197,7 @@ static const char *const horusp_methods[] = {
     "    def distance_to_point(self, /, px, py, pz):\n"
     "        \"Distance in m of a point, on either side; inf if the plane has no direction.\"\n"
     "        a, b, c, d = self.coefficients\n"
-    "        n = math.sqrt(a * a + b * b + c * c)\n"
+    "        n = math.hypot(a, b, c)\n"
     "        return abs(a * px + b * py + c * pz + d) / n if n > 0 else math.inf\n"
     "    def contains_point(self, /, px, py, pz, tolerance):\n"
     "        \"Whether a point is at most so many m away.\"\n"
