@@ -151,6 +151,9 @@ def packaging(python):
                                      log) == 0, log):
         return
     step("the installed module", run([venv, "-I", "-c", "import horus; horus.Image(2, 2)"], log) == 0, log)
+    where = subprocess.check_output([venv, "-I", "-c", "import horus; print(horus.__file__)"], text=True).strip()
+    there = sorted(f for _, _, files in os.walk(os.path.join(os.path.dirname(where), "horus-stubs")) for f in files)
+    step(f"nothing but the stubs lies beside the module: {there}", there == ["__init__.pyi"], log)
     step("the stubs are those of the module",
          run([venv, os.path.join(ROOT, "horus-stubs", "generate.py"), "--check"], log) == 0, log)
     place = os.path.join(BUILD, "types")  # where there is no horus-stubs but the installed one
