@@ -121,7 +121,7 @@
  *                                ValueError, what the pool can never hold too: there RuntimeError
  *     sizes                      0 rows, columns or fields are ValueError for images, depth and clouds;
  *                                Tensor() may have none, and dimensions of 0
- *     Tensor                     has all of NumPy's operators, compares element by element and is hashed
+ *     Tensor                     has NumPy's operators, compares element by element and is hashed
  *                                as an object; astype() always copies; refcount counts holds, not views
  *     stats()                    have more keys; max_slots of a pool is what fits into it
  *     send_blocking()            returns True, there None
@@ -2416,7 +2416,12 @@ static PyObject *horusp_in_place(const char *name, PyObject *a, PyObject *b)
     X(true_divide, inplace_true_divide, "true_divide")                                             \
     X(floor_divide, inplace_floor_divide, "floor_divide")                                          \
     X(remainder, inplace_remainder, "remainder")                                                   \
-    X(matrix_multiply, inplace_matrix_multiply, "matmul")
+    X(matrix_multiply, inplace_matrix_multiply, "matmul")                                          \
+    X(and, inplace_and, "bitwise_and")                                                             \
+    X(or, inplace_or, "bitwise_or")                                                                \
+    X(xor, inplace_xor, "bitwise_xor")                                                             \
+    X(lshift, inplace_lshift, "left_shift")                                                        \
+    X(rshift, inplace_rshift, "right_shift")
 #define HORUSP_X(slot, in_place, name)                                                             \
     static PyObject *horusp_##slot(PyObject *a, PyObject *b) { return horusp_binary(name, a, b); } \
     static PyObject *horusp_##in_place(PyObject *a, PyObject *b)                                   \
@@ -2446,6 +2451,7 @@ static PyObject *horusp_unary(const char *name, PyObject *a)
 static PyObject *horusp_negative(PyObject *a) { return horusp_unary("negative", a); }
 static PyObject *horusp_positive(PyObject *a) { return horusp_frame_copy(a, NULL); }
 static PyObject *horusp_absolute(PyObject *a) { return horusp_unary("absolute", a); }
+static PyObject *horusp_invert(PyObject *a) { return horusp_unary("invert", a); }
 /* Messages are true, empty ones too: `if img:` asks whether there is one. */
 static int horusp_bool(PyObject *a) { return horusp_live((horusp_frame *)a) ? 1 : -1; }
 static PyObject *horusp_item(PyObject *a)
@@ -2478,6 +2484,7 @@ static PyNumberMethods horusp_tensor_number = {
     .nb_negative = horusp_negative,
     .nb_positive = horusp_positive,
     .nb_absolute = horusp_absolute,
+    .nb_invert = horusp_invert,
     .nb_float = horusp_float,
     .nb_int = horusp_long,
 };

@@ -507,6 +507,33 @@ class Tensors(unittest.TestCase):
         with self.assertRaises(TypeError):
             x + "text"
 
+    def test_masks_and_bits_follow_numpy(self):
+        import operator as op
+        a, b = np.arange(12, dtype="u1").reshape(4, 3), np.array([1, 2, 3], "u1")
+        x, y = horus.Tensor.from_numpy(a), horus.Tensor.from_numpy(b)
+        for f in (op.and_, op.or_, op.xor, op.lshift, op.rshift):
+            for left, right, want in ((x, y, f(a, b)), (x, b, f(a, b)), (a, y, f(a, b)), (x, 2, f(a, 2)), (2, y, f(2, b))):
+                got = f(left, right)
+                self.assertIs(type(got), horus.Tensor)
+                np.testing.assert_array_equal(got.to_numpy(), want)
+                self.assertEqual(got.to_numpy().dtype, want.dtype)
+        near = (x > 2) & (x < 9) | ~(x != 0)
+        np.testing.assert_array_equal(near.to_numpy(), (a > 2) & (a < 9) | ~(a != 0))
+        self.assertEqual(near.dtype, "bool")
+        same = x
+        x &= 6
+        x |= 1
+        x ^= 3
+        x <<= 1
+        x >>= 1
+        self.assertIs(x, same)
+        np.testing.assert_array_equal(x.to_numpy(), ((a & 6) | 1) ^ 3)
+        image = horus.Image(2, 2)
+        image.fill(12)
+        np.testing.assert_array_equal((image & 4).to_numpy(), np.full((2, 2, 3), 4))
+        with self.assertRaises(TypeError):
+            horus.Tensor([2]) & 1  # floats have no bits
+
     def test_in_place(self):
         x = horus.Tensor.from_numpy(np.arange(12, dtype="u1").reshape(4, 3))
         same, where = x, address(x.to_numpy())
