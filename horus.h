@@ -326,7 +326,8 @@ enum {
     HORUS_MLOCK = 1 << 2,      /* lock pages in memory as they are first used */
     HORUS_PREFAULT = 1 << 3,   /* commit and touch the whole pool now: no first-use cost later */
     HORUS_PROTECT = 1 << 4     /* debug: published memory is mapped read-only, a stray write faults;
-                              where pages have 4096 bytes and granules are whole pages */
+                              where pages have 4096 bytes and granules are whole pages. The default
+                              context: HORUS_PROTECT=1 in the environment */
 };
 
 /* Everything is a wish that yields to what is there; zero picks the default. */
@@ -361,7 +362,8 @@ HORUS_API horus_result horus_context_open(horus_context **out, const horus_conte
  *   threads   nothing else may use the context, its pools, topics or frames, now or later */
 HORUS_API void horus_context_close(horus_context *context);
 
-/* The context that NULL stands for, opened on first use with all defaults, closed at exit.
+/* The context that NULL stands for, opened on first use with all defaults (and HORUS_PROTECT if the
+ * environment says so), closed at exit.
  *   returns   as horus_context_open */
 HORUS_API horus_result horus_context_default(horus_context **out);
 
@@ -6099,7 +6101,11 @@ horus_result horus_context_default(horus_context **out)
     horusi_lock(&horusi_default_lock);
     *out = horusi_ldp_acq(N2, &horusi_default);
     if (!*out) {
-        r = horus_context_open(out, NULL);
+        const char *protect = getenv("HORUS_PROTECT");
+        horus_context_desc d = {0};
+        if (protect && *protect && strcmp(protect, "0") != 0)
+            d.flags = HORUS_PROTECT;
+        r = horus_context_open(out, &d);
         horusi_stp_rel(N1, &horusi_default, *out);
     }
     horusi_unlock(&horusi_default_lock);

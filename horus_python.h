@@ -34,7 +34,8 @@
  * views are read-only, and so are the views of what recv() returned; copy() gives a private one. A
  * NumPy array or a tensor that was made before send() stays writable, and writes through it reach
  * every reader: make them anew, or let them go. torch, ONNX Runtime and OpenCV before 4.9 ignore the
- * flag and write straight through.
+ * flag and write straight through. To find who does, run with HORUS_PROTECT=1 in the environment: such
+ * a write is a SIGSEGV where it happens (python -X faulthandler shows the line).
  *
  * Traps. `a += frame`, where `a` is an ndarray, does not write into `a`: NumPy leaves the operator to the
  * frame, and `a` becomes a new Tensor; np.add(a, frame, out=a) and a += frame.to_numpy() write into it.

@@ -747,6 +747,26 @@ class Lifetimes(unittest.TestCase):
         thread.join()
         self.assertEqual(self.slots(), before - 1)
 
+    def test_the_last_view_dropped_on_a_raw_thread_without_the_gil(self):
+        """One that Python has never seen, while this one keeps the lock."""
+        start = ctypes.PyDLL(None).pthread_create  # the lock stays taken
+        start.argtypes = [ctypes.c_void_p] * 4
+        join = ctypes.PyDLL(None).pthread_join
+        join.argtypes = [ctypes.c_void_p] * 2
+        frame = horus.Tensor([1000])
+        managed = x.export(frame)
+        deleter = ctypes.cast(managed.contents.deleter, ctypes.c_void_p).value
+        frame.release()
+        before, thread = self.slots(), ctypes.c_ulong()
+        self.assertEqual(start(ctypes.addressof(thread), None, deleter, ctypes.addressof(managed.contents)), 0)
+        self.assertEqual(join(thread.value, None), 0)
+        self.assertEqual(self.slots(), before - 1)
+
+    def test_a_view_in_a_global(self):
+        self.run_python("import horus, builtins\nglobal_view = horus.Image(100, 100).to_numpy()\n"
+                        "builtins.other_view = memoryview(horus.Image(100, 100))\n"
+                        "horus.kept = horus.Image(100, 100)  # in the module itself\n")
+
     def test_a_view_in_a_cycle(self):
         before = self.slots()
         holder = {"view": horus.Image(100, 100).to_numpy()}
@@ -887,6 +907,26 @@ class ReadOnly(unittest.TestCase):
         copied = np.from_dlpack(image, copy=True)
         self.assertNotEqual(address(copied), address(image.to_numpy()))
 
+    def test_a_stray_write_faults_where_memory_is_protected(self):
+        """HORUS_PROTECT=1: what flags cannot hinder, the processor does. The rest works as ever."""
+        def run(code, **env):
+            return subprocess.run([sys.executable, "-c", "import horus, ctypes\n"
+                                   "topic = horus.Topic('protected')\n"
+                                   "frame = horus.Tensor([1000], 'uint8'); frame[:] = 7\n"
+                                   "where = frame.__array_interface__['data'][0]; early = frame.to_numpy()\n"
+                                   "topic.send(frame); received = topic.recv()\n" + code],
+                                  env={**os.environ, **env}, capture_output=True, text=True, timeout=120)
+        quiet = "import resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
+        for write in ("ctypes.memset(where, 1, 4)", "early[0] = 1", "received.copy(); early += 1"):
+            self.assertEqual(run(quiet + write, HORUS_PROTECT="1").returncode, -signal.SIGSEGV, write)
+            self.assertEqual(run(quiet + write, HORUS_PROTECT="0").returncode, 0, write)
+        fine = ("assert received.tolist() == [7] * 1000\nmine = received.copy(); mine += 1; topic.send({'a': [1] * 9999})\n"
+                "del frame, received, early\nfor i in range(50):\n"
+                " f = horus.Image(30, 30); f.fill(i); topic.send(f); assert topic.recv() is not None\n"
+                "assert mine.tolist() == [8] * 1000 and horus.audit()['balanced']\n")
+        done = run(fine, HORUS_PROTECT="1")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_sending_again(self):
         topic = horus.Topic("again")
         image = horus.Image(2, 2)
@@ -954,6 +994,20 @@ class Protocol(unittest.TestCase):
             horus.Tensor.from_dlpack(Broken())
         with self.assertRaises(ValueError):
             horus.Tensor.from_dlpack(NoCapsule())
+
+    def test_producers_with_null_strides_or_deleter(self):
+        """ONNX Runtime exports no strides; who has nothing to free may have no deleter."""
+        new = ctypes.pythonapi.PyCapsule_New
+        new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+        data = np.arange(6, dtype="f4")
+        for strides in (None, (ctypes.c_int64 * 2)(3, 1)):
+            managed = x.foreign([], x.prototype([2, 3], data=address(data)))
+            managed.contents.tensor.strides = strides
+            managed.contents.deleter = x.DELETER()
+            for _ in range(3):
+                capsule = new(ctypes.cast(managed, ctypes.c_void_p), b"dltensor_versioned", None)
+                self.assertEqual(horus.Tensor.from_dlpack(capsule).tolist(), [[0, 1, 2], [3, 4, 5]])
+                self.assertIn('"dltensor_versioned"', repr(capsule))
 
     def test_a_gpu_producer(self):
         new = ctypes.pythonapi.PyCapsule_New
