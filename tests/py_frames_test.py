@@ -918,7 +918,8 @@ class ReadOnly(unittest.TestCase):
                                   env={**os.environ, **env}, capture_output=True, text=True, timeout=120)
         quiet = "import resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
         for write in ("ctypes.memset(where, 1, 4)", "early[0] = 1", "received.copy(); early += 1"):
-            self.assertEqual(run(quiet + write, HORUS_PROTECT="1").returncode, -signal.SIGSEGV, write)
+            done = run(quiet + write, HORUS_PROTECT="1")  # a sanitizer says so, and ends with 1
+            self.assertTrue(done.returncode == -signal.SIGSEGV or "SEGV" in done.stderr, (write, done))
             self.assertEqual(run(quiet + write, HORUS_PROTECT="0").returncode, 0, write)
         fine = ("assert received.tolist() == [7] * 1000\nmine = received.copy(); mine += 1; topic.send({'a': [1] * 9999})\n"
                 "del frame, received, early\nfor i in range(50):\n"
