@@ -218,7 +218,7 @@ class Killed(unittest.TestCase):
                 strays += not there
                 self.look((operation, n, "SEED", SEED))
             self.values.recv_all()
-        print(f"\nkills: SEED={SEED}: {len(counts)} operations, {sum(counts.values())} instructions, {deaths} deaths, "
+        print(f"kills: SEED={SEED}: {len(counts)} operations, {sum(counts.values())} instructions, {deaths} deaths, "
               f"{strays} places not reached: {counts}",
               file=sys.stderr)
         self.assertLess(strays, 10 + deaths // 50)

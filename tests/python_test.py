@@ -125,7 +125,7 @@ def tests(label, python, module, names, env=None, options=()):
         print(f"{time.time() - begin:7.1f} s  {label:22} {name:18} {n - bad - len(skipped)} passed, {bad} failed")
         for why in sorted(set(skipped)):
             print(f"skipped: {label} {name}: {why}")
-        for line in re.findall(r"^(?:python fuzzing: seed|frames checked|leaks:|kills:) .*", text, re.M):
+        for line in re.findall(r"^(?:test_.* \.\.\. )?((?:python fuzzing: seed|frames checked|leaks:|kills:) .*)", text, re.M):
             print("    " + line)
         for line in re.findall(r"^not run here: .*", text, re.M):
             print(f"skipped: {label} {name}: {line}")
