@@ -326,7 +326,8 @@ enum {
     HORUS_MLOCK = 1 << 2,      /* lock pages in memory as they are first used */
     HORUS_PREFAULT = 1 << 3,   /* commit and touch the whole pool now: no first-use cost later */
     HORUS_PROTECT = 1 << 4     /* debug: published memory is mapped read-only, a stray write faults;
-                              where pages have 4096 bytes and granules are whole pages */
+                              where pages have 4096 bytes and granules are whole pages. The default
+                              context: HORUS_PROTECT=1 in the environment */
 };
 
 /* Everything is a wish that yields to what is there; zero picks the default. */
@@ -361,7 +362,8 @@ HORUS_API horus_result horus_context_open(horus_context **out, const horus_conte
  *   threads   nothing else may use the context, its pools, topics or frames, now or later */
 HORUS_API void horus_context_close(horus_context *context);
 
-/* The context that NULL stands for, opened on first use with all defaults, closed at exit.
+/* The context that NULL stands for, opened on first use with all defaults (and HORUS_PROTECT if the
+ * environment says so), closed at exit.
  *   returns   as horus_context_open */
 HORUS_API horus_result horus_context_default(horus_context **out);
 
@@ -6102,7 +6104,11 @@ horus_result horus_context_default(horus_context **out)
     horusi_lock(&horusi_default_lock);
     *out = horusi_ldp_acq(N2, &horusi_default);
     if (!*out) {
-        r = horus_context_open(out, NULL);
+        const char *protect = getenv("HORUS_PROTECT");
+        horus_context_desc d = {0};
+        if (protect && *protect && strcmp(protect, "0") != 0)
+            d.flags = HORUS_PROTECT;
+        r = horus_context_open(out, &d);
         horusi_stp_rel(N1, &horusi_default, *out);
     }
     horusi_unlock(&horusi_default_lock);
@@ -9197,6 +9203,13 @@ static horus_result horusi_slice(horus_context *c, uint32_t seen, uint64_t deadl
     return HORUS_OK;
 }
 
+/* Sleeps no more. In a child that a signal handler forked it is the parent who still does. */
+static void horusi_awake(const horus_context *c)
+{
+    if (!horusi_is_detached(c))
+        (void)horusi_add32_rlx(W, &c->pool->rows[c->row].sleepers, UINT32_MAX);
+}
+
 static horus_result horusi_wait(horus_topic *const *topics, size_t count, int64_t timeout_ns,
                                 size_t *ready)
 {
@@ -9242,7 +9255,7 @@ static horus_result horusi_wait(horus_topic *const *topics, size_t count, int64_
         r = horusi_slice(c, seen, deadline, known ? HORUSI_SLICE_NS : HORUSI_FIRST_SLICE_NS,
                          &looked);
     }
-    (void)horusi_add32_rlx(W, &row->sleepers, UINT32_MAX);
+    horusi_awake(c);
     return r;
 }
 
@@ -9268,7 +9281,7 @@ static horus_result horusi_wait_room(horus_topic *t, horusi_out *o, uint64_t fra
             break;
         r = horusi_slice(c, seen, deadline, slice, &looked);
     }
-    (void)horusi_add32_rlx(W, &row->sleepers, UINT32_MAX);
+    horusi_awake(c);
     return r == HORUS_TIMEOUT ? horusi_fail(r, "topic %.96s: still full", t->shm->name) : r;
 }
 

@@ -34,7 +34,8 @@
  * views are read-only, and so are the views of what recv() returned; copy() gives a private one. A
  * NumPy array or a tensor that was made before send() stays writable, and writes through it reach
  * every reader: make them anew, or let them go. torch, ONNX Runtime and OpenCV before 4.9 ignore the
- * flag and write straight through.
+ * flag and write straight through. To find who does, run with HORUS_PROTECT=1 in the environment: such
+ * a write is a SIGSEGV where it happens (python -X faulthandler shows the line).
  *
  * Traps. `a += frame`, where `a` is an ndarray, does not write into `a`: NumPy leaves the operator to the
  * frame, and `a` becomes a new Tensor; np.add(a, frame, out=a) and a += frame.to_numpy() write into it.
@@ -121,7 +122,7 @@
  *                                ValueError, what the pool can never hold too: there RuntimeError
  *     sizes                      0 rows, columns or fields are ValueError for images, depth and clouds;
  *                                Tensor() may have none, and dimensions of 0
- *     Tensor                     has all of NumPy's operators, compares element by element and is hashed
+ *     Tensor                     has NumPy's operators, compares element by element and is hashed
  *                                as an object; astype() always copies; refcount counts holds, not views
  *     stats()                    have more keys; max_slots of a pool is what fits into it
  *     send_blocking()            returns True, there None
@@ -819,8 +820,10 @@ static PyTypeObject horusp_hold_type = {
 typedef struct horusp_frame {
     PyObject_HEAD PyObject *weak;
     horusp_hold *hold; /* NULL: released */
-    horus_tensor t;    /* its frame is the hold's */
-    double scale;      /* depth: metres per unit */
+    horusp_hold
+        *lent;      /* the same, once __array_interface__ was read: whoever did keeps this object */
+    horus_tensor t; /* its frame is the hold's */
+    double scale;   /* depth: metres per unit */
     uint8_t kind, encoding;
     int64_t strides[HORUS_MAX_DIMS]; /* those of t in elements, once DLPack's table asked */
 } horusp_frame;
@@ -913,6 +916,7 @@ static void horusp_frame_dealloc(PyObject *self)
     if (f->weak)
         PyObject_ClearWeakRefs(self);
     Py_CLEAR(f->hold);
+    Py_CLEAR(f->lent);
     Py_TYPE(self)->tp_free(self);
 }
 
@@ -2044,6 +2048,10 @@ static PyObject *horusp_get_interface(PyObject *self, void *unused)
                           horusp_is_read_only(f) ? Py_True : Py_False);
     Py_XDECREF(shape);
     Py_XDECREF(strides);
+    if (d && !horusp_live(f)) /* making it may set off a collection, whose code may release it */
+        Py_CLEAR(d);
+    if (d && !f->lent)
+        f->lent = (horusp_hold *)horusp_ref((PyObject *)f->hold);
     return d;
 }
 static horusp_sig horusp_sig_array = {"__array__", 2, 0, 2, {{"dtype", 0}, {"copy", 0}}};
@@ -2310,7 +2318,8 @@ static PyObject *horusp_cuda(PyObject *self, PyObject *const *args, Py_ssize_t n
         {"release", horusp_release, METH_NOARGS,                                                   \
          "release($self)\n--\n\nLets go of the memory now; arrays made from it keep theirs. "      \
          "Every "                                                                                  \
-         "later use is RuntimeError."},                                                            \
+         "later use is RuntimeError. Once __array_interface__ was read, the memory goes with the " \
+         "object."},                                                                               \
         {"as_tensor", horusp_as_tensor, METH_NOARGS,                                               \
          "as_tensor($self)\n--\n\nThe same memory as a Tensor."},                                  \
         {"to_numpy", HORUSP_FN(horusp_to_numpy), HORUSP_FAST,                                      \
@@ -2408,7 +2417,12 @@ static PyObject *horusp_in_place(const char *name, PyObject *a, PyObject *b)
     X(true_divide, inplace_true_divide, "true_divide")                                             \
     X(floor_divide, inplace_floor_divide, "floor_divide")                                          \
     X(remainder, inplace_remainder, "remainder")                                                   \
-    X(matrix_multiply, inplace_matrix_multiply, "matmul")
+    X(matrix_multiply, inplace_matrix_multiply, "matmul")                                          \
+    X(and, inplace_and, "bitwise_and")                                                             \
+    X(or, inplace_or, "bitwise_or")                                                                \
+    X(xor, inplace_xor, "bitwise_xor")                                                             \
+    X(lshift, inplace_lshift, "left_shift")                                                        \
+    X(rshift, inplace_rshift, "right_shift")
 #define HORUSP_X(slot, in_place, name)                                                             \
     static PyObject *horusp_##slot(PyObject *a, PyObject *b) { return horusp_binary(name, a, b); } \
     static PyObject *horusp_##in_place(PyObject *a, PyObject *b)                                   \
@@ -2438,6 +2452,7 @@ static PyObject *horusp_unary(const char *name, PyObject *a)
 static PyObject *horusp_negative(PyObject *a) { return horusp_unary("negative", a); }
 static PyObject *horusp_positive(PyObject *a) { return horusp_frame_copy(a, NULL); }
 static PyObject *horusp_absolute(PyObject *a) { return horusp_unary("absolute", a); }
+static PyObject *horusp_invert(PyObject *a) { return horusp_unary("invert", a); }
 /* Messages are true, empty ones too: `if img:` asks whether there is one. */
 static int horusp_bool(PyObject *a) { return horusp_live((horusp_frame *)a) ? 1 : -1; }
 static PyObject *horusp_item(PyObject *a)
@@ -2470,6 +2485,7 @@ static PyNumberMethods horusp_tensor_number = {
     .nb_negative = horusp_negative,
     .nb_positive = horusp_positive,
     .nb_absolute = horusp_absolute,
+    .nb_invert = horusp_invert,
     .nb_float = horusp_float,
     .nb_int = horusp_long,
 };
@@ -7146,7 +7162,7 @@ static const char *const horusp_methods[] = {
     "        return Vector3(b * z - c * y, c * x - a * z, a * y - b * x)\n"
     "    def magnitude(self, /):\n"
     "        \"Euclidean length.\"\n"
-    "        return math.sqrt(self.x ** 2 + self.y ** 2 + self.z ** 2)\n"
+    "        return math.hypot(self.x, self.y, self.z)\n"
     "    def normalize(self, /):\n"
     "        \"Scales it to length 1; a zero vector stays.\"\n"
     "        n = self.magnitude()\n"
@@ -7187,7 +7203,7 @@ static const char *const horusp_methods[] = {
     "        return _finite(self, \"x y z w\")\n"
     "    def normalize(self, /):\n"
     "        \"Scales it to length 1; a zero quaternion stays.\"\n"
-    "        n = math.sqrt(self.x ** 2 + self.y ** 2 + self.z ** 2 + self.w ** 2)\n"
+    "        n = math.hypot(self.x, self.y, self.z, self.w)\n"
     "        if n > 0:\n"
     "            self.x, self.y, self.z, self.w = self.x / n, self.y / n, self.z / n, self.w / n\n",
 
@@ -7270,11 +7286,11 @@ static const char *const horusp_methods[] = {
     "        return TransformStamped(timestamp_ns=_now())\n"
     "    def is_valid(self, /):\n"
     "        \"Whether all values are finite and the quaternion's length is 1, within 1e-6.\"\n"
-    "        n = self.rx ** 2 + self.ry ** 2 + self.rz ** 2 + self.rw ** 2\n"
-    "        return _finite(self, \"tx ty tz rx ry rz rw\") and abs(n - 1) < 2e-6\n"
+    "        n = math.hypot(self.rx, self.ry, self.rz, self.rw)\n"
+    "        return _finite(self, \"tx ty tz rx ry rz rw\") and abs(n - 1) < 1e-6\n"
     "    def normalize_rotation(self, /):\n"
     "        \"Scales the quaternion to length 1; a zero one stays.\"\n"
-    "        n = math.sqrt(self.rx ** 2 + self.ry ** 2 + self.rz ** 2 + self.rw ** 2)\n"
+    "        n = math.hypot(self.rx, self.ry, self.rz, self.rw)\n"
     "        if n > 0:\n"
     "            self.rx, self.ry, self.rz, self.rw = self.rx / n, self.ry / n, self.rz / n, self.rw / n\n",
 
@@ -7362,7 +7378,7 @@ static const char *const horusp_methods[] = {
     "        a, b = math.radians(self.latitude), math.radians(other.latitude)\n"
     "        h = (math.sin((b - a) / 2) ** 2 + math.cos(a) * math.cos(b) *\n"
     "             math.sin(math.radians(other.longitude - self.longitude) / 2) ** 2)\n"
-    "        return 2 * 6371000 * math.atan2(math.sqrt(h), math.sqrt(1 - h))\n",
+    "        return 2 * 6371000 * math.atan2(math.sqrt(h), math.sqrt(max(1 - h, 0)))\n",
 
     "class AudioFrame:\n"
     "    @staticmethod\n"
@@ -7802,10 +7818,10 @@ static const char *const horusp_methods[] = {
     "        return WrenchStamped(tx=torque.x, ty=torque.y, tz=torque.z, timestamp_ns=_now())\n"
     "    def force_magnitude(self, /):\n"
     "        \"In N.\"\n"
-    "        return math.sqrt(self.fx ** 2 + self.fy ** 2 + self.fz ** 2)\n"
+    "        return math.hypot(self.fx, self.fy, self.fz)\n"
     "    def torque_magnitude(self, /):\n"
     "        \"In N m.\"\n"
-    "        return math.sqrt(self.tx ** 2 + self.ty ** 2 + self.tz ** 2)\n"
+    "        return math.hypot(self.tx, self.ty, self.tz)\n"
     "    def exceeds_limits(self, /, max_force, max_torque):\n"
     "        \"Whether either is above its limit.\"\n"
     "        return self.force_magnitude() > max_force or self.torque_magnitude() > max_torque\n"
@@ -8189,7 +8205,7 @@ static const char *const horusp_methods[] = {
     "    def distance_to_point(self, /, px, py, pz):\n"
     "        \"Distance in m of a point, on either side; inf if the plane has no direction.\"\n"
     "        a, b, c, d = self.coefficients\n"
-    "        n = math.sqrt(a * a + b * b + c * c)\n"
+    "        n = math.hypot(a, b, c)\n"
     "        return abs(a * px + b * py + c * pz + d) / n if n > 0 else math.inf\n"
     "    def contains_point(self, /, px, py, pz, tolerance):\n"
     "        \"Whether a point is at most so many m away.\"\n"
@@ -9107,7 +9123,7 @@ static bool horusp_wait(horusp_topic *const *topics, size_t count, bool for_room
             break;
         }
     }
-    (void)horusi_add32_acqrel(W, &row->sleepers, UINT32_MAX);
+    horusi_awake(c);
     horusp_wait_over(topics, count);
     return !raised;
 }

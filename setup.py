@@ -3,6 +3,13 @@ import os
 import re
 
 from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
+
+
+class Types(build_py):
+    def find_package_modules(self, package, folder):
+        return []  # what makes the stubs is no part of them
+
 
 with open("horus.h") as file:
     version = ".".join(re.findall(r"#define HORUS_VERSION_\w+ (\d+)", file.read()))
@@ -13,4 +20,4 @@ with open(source, "w") as file:
 setup(version=version,
       ext_modules=[Extension("horus", [source], include_dirs=["."], depends=["horus.h", "horus_python.h"],
                              extra_compile_args=["-O2"])],
-      packages=["horus-stubs"], package_data={"horus-stubs": ["*.pyi"]}, py_modules=[])
+      cmdclass={"build_py": Types}, packages=["horus-stubs"], package_data={"horus-stubs": ["*.pyi"]}, py_modules=[])

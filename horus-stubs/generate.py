@@ -1,6 +1,7 @@
 """Writes __init__.pyi: what is below, and the message classes as the module shows them.
 
     PYTHONPATH=folder-of-the-module python3 horus-stubs/generate.py [--check]"""
+import ast
 import inspect
 import os
 import sys
@@ -66,18 +67,7 @@ class _Frame:
     def __iter__(self) -> Iterator[Any]: ...
     def __getitem__(self, key: Any, /) -> Any: ...
     def __setitem__(self, key: Any, value: Any, /) -> None: ...
-    def __add__(self, other: Any, /) -> "Tensor": ...
-    def __radd__(self, other: Any, /) -> "Tensor": ...
-    def __sub__(self, other: Any, /) -> "Tensor": ...
-    def __rsub__(self, other: Any, /) -> "Tensor": ...
-    def __mul__(self, other: Any, /) -> "Tensor": ...
-    def __rmul__(self, other: Any, /) -> "Tensor": ...
-    def __iadd__(self: _F, other: Any, /) -> _F: ...
-    def __isub__(self: _F, other: Any, /) -> _F: ...
-    def __imul__(self: _F, other: Any, /) -> _F: ...
-    def __itruediv__(self: _F, other: Any, /) -> _F: ...
-    def __truediv__(self, other: Any, /) -> "Tensor": ...
-    def __rtruediv__(self, other: Any, /) -> "Tensor": ...
+OPERATORS
 
 class Image(_Frame):
     def __init__(self, height: int, width: int, encoding: str = "rgb8") -> None: ...
@@ -198,7 +188,15 @@ class Tensor(_Frame):
     def cuda(self, device: str = "cuda:0") -> "Tensor": ...
     def __eq__(self, other: Any, /) -> "Tensor": ...  # type: ignore[override]
     def __ne__(self, other: Any, /) -> "Tensor": ...  # type: ignore[override]
+    def __lt__(self, other: Any, /) -> "Tensor": ...
+    def __le__(self, other: Any, /) -> "Tensor": ...
+    def __gt__(self, other: Any, /) -> "Tensor": ...
+    def __ge__(self, other: Any, /) -> "Tensor": ...
     def __hash__(self) -> int: ...
+    def __pow__(self, other: Any, modulus: None = None, /) -> "Tensor": ...
+    def __rpow__(self, other: Any, modulus: None = None, /) -> "Tensor": ...
+    def __ipow__(self, other: Any, /) -> "Tensor": ...
+    def __invert__(self) -> "Tensor": ...
     def __neg__(self) -> "Tensor": ...
     def __pos__(self) -> "Tensor": ...
     def __abs__(self) -> "Tensor": ...
@@ -414,6 +412,13 @@ def rng_float() -> float: ...
 '''
 
 
+def operators():
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "matmul", "and", "or", "xor", "lshift", "rshift"):
+        yield f'    def __{name}__(self, other: Any, /) -> "Tensor": ...'
+        yield f'    def __r{name}__(self, other: Any, /) -> "Tensor": ...'
+        yield f"    def __i{name}__(self: _F, other: Any, /) -> _F: ..."
+
+
 def kind_of(value):
     if isinstance(value, bool):
         return "_builtins.bool"
@@ -454,6 +459,11 @@ def messages():
         shown = [f"{p.name}: Any" + ("" if p.default is p.empty else " = ...") for p in parameters]
         shown = ", ".join(shown[:star] + (["*"] if star < len(shown) else []) + shown[star:])
         yield f"    def __init__(self, {shown}) -> None: ..." if shown else "    def __init__(self) -> None: ..."
+        yield "    __topic_name__: ClassVar[_builtins.str]\n    __type_tag__: ClassVar[_builtins.int]"
+        for method, rest in (("__len__", ") -> _builtins.int"), ("__getitem__", ", index: _builtins.int, /) -> Any"),
+                             ("__iter__", ") -> Iterator[Any]")):
+            if method in vars(cls):
+                yield f"    def {method}(self{rest}: ..."
         try:
             made = cls(*[0 for p in parameters if p.default is p.empty])
         except Exception:
@@ -477,15 +487,34 @@ def messages():
                 yield f"    {attribute}: {kind_of(value)}"
 
 
+def missing(text):
+    """Names of the module's types that no class in the stubs has."""
+    tree, names = ast.parse(text), {}
+    for c in (n for n in tree.body if isinstance(n, ast.ClassDef)):
+        own = [getattr(t, "id", "") for n in c.body for t in getattr(n, "targets", [getattr(n, "target", None)])]
+        names[c.name] = {*own, *(getattr(n, "name", "") for n in c.body)}.union(
+            *(names[b.id] for b in c.bases if getattr(b, "id", "") in names))
+    unasked = {*vars(object), "__new__", "__copy__", "__deepcopy__", "__bool__", "__del__", "__delitem__", "__dict__",
+               "__array_priority__", "__module__", "__weakref__"} - {"__lt__", "__le__", "__gt__", "__ge__"}
+    for name, cls in sorted(vars(horus).items()):
+        if isinstance(cls, type) and cls.__module__ == "horus" and not issubclass(cls, (Exception, str)):
+            yield from (f"{name}.{n}" for n in vars(cls) if (n[0] != "_" or n[:2] == "__") and n not in unasked and
+                        n not in names[cls.__name__] and not (n in ("__lt__", "__le__", "__gt__", "__ge__") and
+                                                              cls is not horus.Tensor))
+
+
 def main():
     text = HEAD.replace("import numpy", "import builtins as _builtins\nimport enum as _enum\nfrom os import PathLike as _PathLike\n\nimport numpy", 1) + \
-        "\n".join(exceptions()) + "\n" + FRAMES + TOPIC + SCHEDULER + "\n".join(messages()) + "\n"
+        "\n".join(exceptions()) + "\n" + FRAMES.replace("OPERATORS", "\n".join(operators())) + TOPIC + SCHEDULER + "\n".join(messages()) + "\n"
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__init__.pyi")
     if "--check" in sys.argv:
         with open(path) as file:
             same = file.read() == text
         print("the stubs are" + ("" if same else " not") + " those of the module")
-        return not same
+        left = list(missing(text))
+        if left:
+            print("not in the stubs:", *left)
+        return not same or left != []
     with open(path, "w") as file:
         file.write(text)
 

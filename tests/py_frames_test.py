@@ -507,6 +507,33 @@ class Tensors(unittest.TestCase):
         with self.assertRaises(TypeError):
             x + "text"
 
+    def test_masks_and_bits_follow_numpy(self):
+        import operator as op
+        a, b = np.arange(12, dtype="u1").reshape(4, 3), np.array([1, 2, 3], "u1")
+        x, y = horus.Tensor.from_numpy(a), horus.Tensor.from_numpy(b)
+        for f in (op.and_, op.or_, op.xor, op.lshift, op.rshift):
+            for left, right, want in ((x, y, f(a, b)), (x, b, f(a, b)), (a, y, f(a, b)), (x, 2, f(a, 2)), (2, y, f(2, b))):
+                got = f(left, right)
+                self.assertIs(type(got), horus.Tensor)
+                np.testing.assert_array_equal(got.to_numpy(), want)
+                self.assertEqual(got.to_numpy().dtype, want.dtype)
+        near = (x > 2) & (x < 9) | ~(x != 0)
+        np.testing.assert_array_equal(near.to_numpy(), (a > 2) & (a < 9) | ~(a != 0))
+        self.assertEqual(near.dtype, "bool")
+        same = x
+        x &= 6
+        x |= 1
+        x ^= 3
+        x <<= 1
+        x >>= 1
+        self.assertIs(x, same)
+        np.testing.assert_array_equal(x.to_numpy(), ((a & 6) | 1) ^ 3)
+        image = horus.Image(2, 2)
+        image.fill(12)
+        np.testing.assert_array_equal((image & 4).to_numpy(), np.full((2, 2, 3), 4))
+        with self.assertRaises(TypeError):
+            horus.Tensor([2]) & 1  # floats have no bits
+
     def test_in_place(self):
         x = horus.Tensor.from_numpy(np.arange(12, dtype="u1").reshape(4, 3))
         same, where = x, address(x.to_numpy())
@@ -684,6 +711,34 @@ class Lifetimes(unittest.TestCase):
         for view in views:
             self.assertFalse(np.asarray(view).any())
 
+    def test_release_with_an_array_made_by_its_interface(self):
+        """NumPy then keeps the object, which keeps the memory; nothing else is longer kept for that."""
+        class Wrapper:
+            def __init__(self, frame):
+                self.frame = frame
+
+            @property
+            def __array_interface__(self):
+                return self.frame.__array_interface__
+        before = self.slots()
+        frame = horus.Image(10, 10)
+        array = np.asarray(Wrapper(frame))
+        with frame:
+            pass
+        frame.release()
+        self.assertRaises(horus.ClosedError, frame.to_numpy)
+        for o in [horus.Image(10, 10) for _ in range(50)]:
+            o.fill(77)
+        self.assertFalse(array.any())
+        del frame, o
+        self.assertEqual(self.slots(), before + 1)
+        self.assertFalse(array.any())
+        del array
+        self.assertEqual(self.slots(), before)
+        frame = horus.Image(10, 10)  # whose interface nobody asked for
+        frame.release()
+        self.assertEqual(self.slots(), before)
+
     def test_the_last_view_dropped_on_another_thread(self):
         box = [horus.Image(100, 100).to_numpy()]
         before = self.slots()
@@ -691,6 +746,26 @@ class Lifetimes(unittest.TestCase):
         thread.start()
         thread.join()
         self.assertEqual(self.slots(), before - 1)
+
+    def test_the_last_view_dropped_on_a_raw_thread_without_the_gil(self):
+        """One that Python has never seen, while this one keeps the lock."""
+        start = ctypes.PyDLL(None).pthread_create  # the lock stays taken
+        start.argtypes = [ctypes.c_void_p] * 4
+        join = ctypes.PyDLL(None).pthread_join
+        join.argtypes = [ctypes.c_void_p] * 2
+        frame = horus.Tensor([1000])
+        managed = x.export(frame)
+        deleter = ctypes.cast(managed.contents.deleter, ctypes.c_void_p).value
+        frame.release()
+        before, thread = self.slots(), ctypes.c_ulong()
+        self.assertEqual(start(ctypes.addressof(thread), None, deleter, ctypes.addressof(managed.contents)), 0)
+        self.assertEqual(join(thread.value, None), 0)
+        self.assertEqual(self.slots(), before - 1)
+
+    def test_a_view_in_a_global(self):
+        self.run_python("import horus, builtins\nglobal_view = horus.Image(100, 100).to_numpy()\n"
+                        "builtins.other_view = memoryview(horus.Image(100, 100))\n"
+                        "horus.kept = horus.Image(100, 100)  # in the module itself\n")
 
     def test_a_view_in_a_cycle(self):
         before = self.slots()
@@ -832,6 +907,27 @@ class ReadOnly(unittest.TestCase):
         copied = np.from_dlpack(image, copy=True)
         self.assertNotEqual(address(copied), address(image.to_numpy()))
 
+    def test_a_stray_write_faults_where_memory_is_protected(self):
+        """HORUS_PROTECT=1: what flags cannot hinder, the processor does. The rest works as ever."""
+        def run(code, **env):
+            return subprocess.run([sys.executable, "-c", "import horus, ctypes\n"
+                                   "topic = horus.Topic('protected')\n"
+                                   "frame = horus.Tensor([1000], 'uint8'); frame[:] = 7\n"
+                                   "where = frame.__array_interface__['data'][0]; early = frame.to_numpy()\n"
+                                   "topic.send(frame); received = topic.recv()\n" + code],
+                                  env={**os.environ, **env}, capture_output=True, text=True, timeout=120)
+        quiet = "import resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
+        for write in ("ctypes.memset(where, 1, 4)", "early[0] = 1", "received.copy(); early += 1"):
+            done = run(quiet + write, HORUS_PROTECT="1")  # a sanitizer says so, and ends with 1
+            self.assertTrue(done.returncode == -signal.SIGSEGV or "SEGV" in done.stderr, (write, done))
+            self.assertEqual(run(quiet + write, HORUS_PROTECT="0").returncode, 0, write)
+        fine = ("assert received.tolist() == [7] * 1000\nmine = received.copy(); mine += 1; topic.send({'a': [1] * 9999})\n"
+                "del frame, received, early\nfor i in range(50):\n"
+                " f = horus.Image(30, 30); f.fill(i); topic.send(f); assert topic.recv() is not None\n"
+                "assert mine.tolist() == [8] * 1000 and horus.audit()['balanced']\n")
+        done = run(fine, HORUS_PROTECT="1")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_sending_again(self):
         topic = horus.Topic("again")
         image = horus.Image(2, 2)
@@ -899,6 +995,20 @@ class Protocol(unittest.TestCase):
             horus.Tensor.from_dlpack(Broken())
         with self.assertRaises(ValueError):
             horus.Tensor.from_dlpack(NoCapsule())
+
+    def test_producers_with_null_strides_or_deleter(self):
+        """ONNX Runtime exports no strides; who has nothing to free may have no deleter."""
+        new = ctypes.pythonapi.PyCapsule_New
+        new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+        data = np.arange(6, dtype="f4")
+        for strides in (None, (ctypes.c_int64 * 2)(3, 1)):
+            managed = x.foreign([], x.prototype([2, 3], data=address(data)))
+            managed.contents.tensor.strides = strides
+            managed.contents.deleter = x.DELETER()
+            for _ in range(3):
+                capsule = new(ctypes.cast(managed, ctypes.c_void_p), b"dltensor_versioned", None)
+                self.assertEqual(horus.Tensor.from_dlpack(capsule).tolist(), [[0, 1, 2], [3, 4, 5]])
+                self.assertIn('"dltensor_versioned"', repr(capsule))
 
     def test_a_gpu_producer(self):
         new = ctypes.pythonapi.PyCapsule_New

@@ -587,6 +587,24 @@ class Cases(unittest.TestCase):
                 self.assertEqual(torch.from_dlpack(frame).tolist(), source.tolist())
                 self.assertEqual(frame.to_torch().tolist(), source.tolist())
 
+    @unittest.skipUnless(ort and onnx, "ONNX Runtime or onnx is not installed")
+    def test_bool_in_onnx_runtime(self):
+        """It takes one by DLPack only as uint8 that calls itself bool."""
+        from onnx import TensorProto, helper
+        kind = helper.make_tensor_value_info
+        graph = helper.make_graph([helper.make_node("Not", ["x"], ["y"])], "not",
+                                  [kind("x", TensorProto.BOOL, [4])], [kind("y", TensorProto.BOOL, [4])])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        topic = horus.Topic("cases.bool")
+        topic.send(horus.Tensor.from_numpy(np.array([True, False, True, True])))
+        frame = topic.recv()
+        for value in (ort.OrtValue.from_dlpack(frame), ort.OrtValue.ortvalue_from_numpy(frame.to_numpy())):
+            self.assertEqual((value.element_type(), value.data_ptr()), (TensorProto.BOOL, place(frame)))
+            result = session.run_with_ort_values(None, {"x": value})[0]
+            self.assertEqual(result.numpy().tolist(), [False, True, False, False])
+        topic.close()
+
     @unittest.skipUnless(tf, "TensorFlow is not installed")
     def test_slices_whose_alignment_is_lost(self):
         """TensorFlow ends with SIGABRT at one in its first operation; a copy is aligned again."""

@@ -320,6 +320,31 @@ class Objects(unittest.TestCase):
         self.assertEqual(horus.Detection(class_id=3, class_name="cat", confidence=0.5, bbox=b),
                          horus.Detection("cat", 0.5, 15, 20, 15, 40, 3))
 
+    def test_lengths_of_any_size(self):
+        """Squares would be infinite, or 0, long before the length is: a limit is exceeded then too."""
+        for k in (1e-300, 1e-160, 1.0, 1e160, 1e300):
+            v = horus.Vector3(3 * k, 0, 4 * k)
+            self.assertAlmostEqual(v.magnitude() / k, 5)
+            self.assertAlmostEqual(v.normalized().z, 0.8)
+            q = horus.Quaternion(3 * k, 0, 0, 4 * k)
+            q.normalize()
+            self.assertAlmostEqual(q.w, 0.8)
+            t = horus.TransformStamped(rx=3 * k, rw=4 * k)
+            self.assertFalse(t.is_valid())
+            t.normalize_rotation()
+            self.assertTrue(t.is_valid())
+            w = horus.WrenchStamped(3 * k, 0, 4 * k, 3 * k, 0, 4 * k)
+            self.assertEqual(w.exceeds_limits(1, math.inf), k >= 1)
+            self.assertEqual(w.exceeds_limits(math.inf, 1), k >= 1)
+        self.assertEqual(horus.Vector3().normalized(), horus.Vector3())
+
+    def test_half_a_globe_away(self):
+        half = math.pi * 6371000
+        for i in range(2000):
+            a, b = i * 0.045 - 45, i * 0.09 - 180
+            here, there = horus.NavSatFix(a, b), horus.NavSatFix(-a, b + 180)
+            self.assertAlmostEqual(here.distance_to(there) / half, 1)
+
     def test_stamps(self):
         now = horus.timestamp_ns()
         for cls in (horus.EmergencyStop, horus.Heartbeat, horus.KeyboardInput):

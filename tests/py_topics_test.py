@@ -725,6 +725,36 @@ class Processes(unittest.TestCase):
         closing.close()
         topic.close()
 
+    def test_a_child_that_a_handler_forks_leaves_its_parents_wait_alone(self):
+        """Else nobody rang its parent any more: each wait would last until its slice of 100 ms ends."""
+        topic = horus.Topic("fork.handler")
+
+        def handler(*_):
+            pid = os.fork()
+            if pid:
+                self.assertEqual(os.waitpid(pid, 0)[1] >> 8, 0)
+        old, me = signal.signal(signal.SIGALRM, handler), os.getpid()
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            try:
+                self.assertIsNone(topic.recv(timeout=0.3))
+            except horus.DetachedError:
+                if os.getpid() != me:
+                    os._exit(0)
+                raise
+            finally:
+                if os.getpid() != me:
+                    os._exit(1)
+        finally:
+            signal.signal(signal.SIGALRM, old)
+        late = []
+        for _ in range(10):
+            thread = threading.Thread(target=lambda: (time.sleep(0.02), topic.send(time.monotonic())))
+            thread.start()
+            late.append(-topic.recv(timeout=60) + time.monotonic())
+            thread.join()
+        self.assertLess(min(late), 0.05)
+
     def test_no_resource_tracker_noise(self):
         done = subprocess.run([sys.executable, "-X", "dev", "-c",
                                "import horus, multiprocessing as m\n"

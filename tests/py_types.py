@@ -10,6 +10,11 @@ sent: bool = topic.send(image, timeout=0.5)
 pixels = image.to_numpy()[0:2]
 sums: horus.Tensor = image.as_tensor().sum(dim=0) + 1
 sums += 1
+mask: horus.Tensor = (sums > 1) & ~(sums // 2 >= 3) | (sums % 2 == 0) ^ (sums**2 < 9)
+dense: horus.Tensor = sums @ np.ones((2, 2)) << 1
+found = horus.DetectionList()
+first: str = found[0].class_name if len(found) else horus.Detection.__topic_name__
+names = [detection.class_name for detection in found]
 image += 1
 whole: horus.Tensor = sums.max(axis=(0, 1), keepdims=True)
 near: horus.RangeSensor = horus.Range(range=0.5)

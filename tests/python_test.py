@@ -125,7 +125,7 @@ def tests(label, python, module, names, env=None, options=()):
         print(f"{time.time() - begin:7.1f} s  {label:22} {name:18} {n - bad - len(skipped)} passed, {bad} failed")
         for why in sorted(set(skipped)):
             print(f"skipped: {label} {name}: {why}")
-        for line in re.findall(r"^(?:python fuzzing: seed|frames checked|leaks:|kills:) .*", text, re.M):
+        for line in re.findall(r"^(?:test_.* \.\.\. )?((?:python fuzzing: seed|frames checked|leaks:|kills:) .*)", text, re.M):
             print("    " + line)
         for line in re.findall(r"^not run here: .*", text, re.M):
             print(f"skipped: {label} {name}: {line}")
@@ -151,6 +151,9 @@ def packaging(python):
                                      log) == 0, log):
         return
     step("the installed module", run([venv, "-I", "-c", "import horus; horus.Image(2, 2)"], log) == 0, log)
+    where = subprocess.check_output([venv, "-I", "-c", "import horus; print(horus.__file__)"], text=True).strip()
+    there = sorted(f for _, _, files in os.walk(os.path.join(os.path.dirname(where), "horus-stubs")) for f in files)
+    step(f"nothing but the stubs lies beside the module: {there}", there == ["__init__.pyi"], log)
     step("the stubs are those of the module",
          run([venv, os.path.join(ROOT, "horus-stubs", "generate.py"), "--check"], log) == 0, log)
     place = os.path.join(BUILD, "types")  # where there is no horus-stubs but the installed one

@@ -89,6 +89,19 @@ TEST(the_default_context_can_be_closed_and_comes_anew)
     CHECK(exists(space_path("horus")));
 }
 
+TEST(the_environment_protects_what_the_default_context_publishes)
+{
+    static const char *const values[] = {"", "0", "1"};
+    for (int i = 0; i < 3; i++) {
+        horus_context *c;
+        REQUIRE(setenv("HORUS_PROTECT", values[i], 1) == 0);
+        REQUIRE_OK(horus_context_default(&c));
+        CHECK_EQ(c->pool->flags & HORUS_PROTECT,
+                 i == 2 && sysconf(_SC_PAGESIZE) == 4096 ? HORUS_PROTECT : 0);
+        horus_context_close(c);
+    }
+}
+
 TEST(files_are_private_to_the_user)
 {
     struct stat s;

@@ -2849,6 +2849,39 @@ TEST(a_signal_interrupts_a_wait_whatever_its_flags)
     horus_context_close(c);
 }
 
+static volatile sig_atomic_t is_child;
+static void fork_in_handler(int signal)
+{
+    (void)signal;
+    pid_t pid = fork();
+    is_child = pid == 0;
+    if (pid > 0)
+        CHECK_JOIN(pid);
+}
+TEST(a_child_that_a_handler_forks_leaves_its_parents_wait_alone)
+{
+    horus_context *c = join(4 * MiB);
+    horus_topic *t = open_in(c, "t", (horus_topic_desc){0}),
+                *r = open_in(c, "r", (horus_topic_desc){.policy = HORUS_RELIABLE, .capacity = 1}),
+                *s = open_in(c, "r", (horus_topic_desc){.policy = HORUS_RELIABLE, .capacity = 1});
+    uint64_t n = 0;
+    CHECK_OK(send(s, 1));
+    for (int k = 0; k < 2; k++) {
+        catch_alarms(fork_in_handler, 0, 20000);
+        horus_result result = k ? horus_topic_send(s, &n, sizeof n, HORUS_FOREVER)
+                                : horus_topic_receive(t, &n, sizeof n, NULL, HORUS_FOREVER);
+        if (is_child) /* its return is its parent's business no more */
+            _exit(result != HORUS_INTERRUPTED);
+        stop_alarms();
+        CHECK_RESULT(result, HORUS_INTERRUPTED);
+        CHECK_EQ(horusi_ld32_rlx(own, &c->pool->rows[c->row].sleepers), 0);
+    }
+    horus_topic_close(t);
+    horus_topic_close(r);
+    horus_topic_close(s);
+    horus_context_close(c);
+}
+
 static void *remove_file(void *arg)
 {
     test_sleep_us(30000);
