@@ -1372,39 +1372,83 @@ static bool recording(void)
     return worked;
 }
 TEST(a_run_is_recorded_and_replayed) { play(&(scene){"recording", recording, NULL, false, false}); }
-/* Three models at once, with a thread that watches over their budgets. */
-static bool inferring(void)
+static void count_held(void *user, const horus_holder *h)
 {
-    static const char *const takes[] = {"x", NULL};
+    if (!h->ring && !h->internal)
+        ++*(unsigned *)user;
+}
+/* Three models at once, from and to topics, with a thread that watches over their budgets. */
+static bool inferring_in(horus_context *c)
+{
+    static const char *const takes[] = {"x", NULL}, *const both[] = {"x", "y", NULL};
     static const char *const gives[3][2] = {{"a", NULL}, {"b", NULL}, {"c", NULL}};
     static const horus_infer_entry paths[] = {{"eyes", "tests/faults.c"},
                                               {"eyes2", "tests/faults.c"},
                                               {"eyes3", "tests/faults.c"},
                                               {NULL, NULL}};
     static const horus_infer_list in[] = {
-        {"eyes", takes}, {"eyes2", takes}, {"eyes3", takes}, {NULL, NULL}};
+        {"eyes", takes}, {"eyes2", takes}, {"eyes3", both}, {NULL, NULL}};
     static const horus_infer_list out[] = {
         {"eyes", gives[0]}, {"eyes2", gives[1]}, {"eyes3", gives[2]}, {NULL, NULL}};
-    horus_infer *op;
-    horus_context *c = join(MiB);
-    float v = 1;
-    horus_tensor t = {.data = &v};
-    bool worked = TRY(horus_infer_open(&op,
-                                       &(horus_infer_desc){.name = "eyes",
-                                                           .backend = "identity",
-                                                           .model_path_map = paths,
-                                                           .pre_processor_map = in,
-                                                           .inference_map = out,
-                                                           .budget_ns = 3600000000000,
-                                                           .pool = pool_of(c)},
-                                       NULL, 0),
-                      "eyes");
+    static const char *const names[4] = {"eyes.in", "eyes.out", "eyes.status", "eyes.switch"};
+    const horus_infer_activation on = {.model = "eyes2", .active = 1};
+    horus_infer *op = NULL;
+    horus_topic *t[4] = {NULL, NULL, NULL, NULL};
+    float v[6] = {1, 2, 3, 4, 5, 6};
+    horus_tensor y = {
+        .data = v, .ndim = 2, .shape = {2, 2}, .strides_bytes = {12, 4}}; /* of three columns */
+    bool worked = true;
+    for (int i = 0; i < 4 && worked; i++)
+        worked =
+            TRY(horus_topic_open(&t[i], names[i], &(horus_topic_desc){.context = c}), names[i]);
+    horus_infer_input from[] = {{t[0], "x", false}, {NULL, NULL, false}};
+    worked = worked && TRY(horus_infer_open(&op,
+                                            &(horus_infer_desc){.name = "eyes",
+                                                                .backend = "add",
+                                                                .model_path_map = paths,
+                                                                .pre_processor_map = in,
+                                                                .inference_map = out,
+                                                                .inputs = from,
+                                                                .output = t[1],
+                                                                .status = t[2],
+                                                                .activation = t[3],
+                                                                .parallel_inference = HORUS_YES,
+                                                                .wait_ns = 1000000,
+                                                                .budget_ns = 3600000000000,
+                                                                .pool = pool_of(c)},
+                                            NULL, 0),
+                           "eyes");
     CHECK(worked || !op);
     for (int i = 0; i < 3 && worked; i++) {
-        CHECK_OK(horus_infer_set(op, "x", &t, 0));
-        worked = TRY(horus_infer_run(op), "eyes");
+        horus_tensor x;
+        CHECK_OK(horus_infer_set(op, "y", &y, 0));
+        worked = TRY(horus_tensor_alloc(&x, pool_of(c), HORUS_F32, 2, y.shape, 0), "");
+        if (!worked)
+            break;
+        worked = TRY(horus_topic_send_tensor(t[0], &x, HORUS_NO_WAIT), names[0]) &&
+                 TRY(horus_topic_send(t[3], &on, sizeof on, HORUS_NO_WAIT), names[3]) &&
+                 TRY(horus_infer_run(op), "eyes");
+        QUIETLY((void)horus_tensor_release(&x));
+        for (int k = 0; k < 3 && worked; k++) { /* whole, in their order */
+            CHECK_OK(horus_topic_receive_tensor(t[1], &x, NULL, HORUS_NO_WAIT));
+            CHECK(x.data && ((float *)x.data)[3] == (k < 2 ? 0 : 5));
+            CHECK_OK(horus_tensor_release(&x));
+        }
     }
     QUIETLY(horus_infer_close(op));
+    horus_audit a;
+    unsigned held = 0;
+    CHECK_OK(horus_pool_audit(pool_of(c), &a, count_held, &held));
+    if (!CHECK(a.balanced && held == 0))
+        test_failed(__FILE__, __LINE__, "%u frames are held (%s): %s", held, about, a.first);
+    for (int i = 0; i < 4; i++)
+        QUIETLY(horus_topic_close(t[i]));
+    return worked;
+}
+static bool inferring(void)
+{
+    horus_context *c = join(MiB);
+    bool worked = inferring_in(c);
     QUIETLY(horus_context_close(c));
     return worked;
 }

@@ -237,7 +237,10 @@ enum {
     FILLS = 4096,   /* takes all memory: while it is stopped nobody else has any */
     READS = 512,    /* the survivor has read all before it begins */
     FIGURES = 8192, /* has a scheduler, whose figures and black box outlive it */
-    SWEEPS = 1024   /* reads nothing itself, and sweeps a reader that is dead */
+    INFERS = 16384, /* topics "status" and "activation" are there, and may be half made */
+    THREADS =
+        32768,    /* other threads run while one is stepped through: no breakpoints in their code */
+    SWEEPS = 1024 /* reads nothing itself, and sweeps a reader that is dead */
 };
 
 /* Arguments and results of run(). */
@@ -630,6 +633,77 @@ static void will_stop(void)
 static void do_run(void) { it.r = horus_scheduler_run(node.s, HORUS_FOREVER); }
 static void do_close_scheduler(void) { it.r = horus_scheduler_close(node.s); }
 
+/* An inference operator: `same` gives what came on "tensors", and `sum` the sum of that and of a tensor
+ * that was set by hand: 5, whatever comes. */
+static struct {
+    horus_infer *op;
+    horus_topic *status, *activation;
+    horus_tensor by_hand;
+} infer;
+static void open_infer(bool parallel)
+{
+    static const horus_infer_entry backends[] = {
+        {"same", "identity"}, {"sum", "add"}, {NULL, NULL}};
+    static const horus_infer_entry files[] = {
+        {"same", "/proc/self/exe"}, {"sum", "/proc/self/exe"}, {NULL, NULL}};
+    static const char *const x[] = {"x", NULL}, *const x_and_y[] = {"x", "y", NULL};
+    static const char *const same[] = {"same", NULL}, *const sum[] = {"sum", NULL};
+    static const horus_infer_list takes[] = {{"same", x}, {"sum", x_and_y}, {NULL, NULL}};
+    static const horus_infer_list gives[] = {{"same", same}, {"sum", sum}, {NULL, NULL}};
+    static const horus_infer_entry seldom[] = {{"sum", "10"}, {NULL, NULL}};
+    static const horus_infer_entry off[] = {{"sum", "0"}, {NULL, NULL}};
+    const horus_infer_activation on = {.model = "sum", .active = 1};
+    static horus_infer_input from[] = {{NULL, "x", false}, {NULL, NULL, false}};
+    ready();
+    from[0].topic = open_topic(&them, "tensors", HORUS_OVERWRITE);
+    infer.status = open_topic(&them, "status", HORUS_OVERWRITE);
+    infer.activation = open_topic(&them, "activation", HORUS_OVERWRITE);
+    MUST_OK(horus_topic_send(infer.activation, &on, sizeof on, HORUS_NO_WAIT));
+    MUST_OK(
+        horus_infer_open(&infer.op,
+                         &(horus_infer_desc){.backend_map = backends,
+                                             .model_path_map = files,
+                                             .pre_processor_map = takes,
+                                             .inference_map = gives,
+                                             .temporal_map = seldom,
+                                             .activation_map = off,
+                                             .parallel_inference = parallel ? HORUS_YES : HORUS_NO,
+                                             .inputs = from,
+                                             .output = them.tensors,
+                                             .status = infer.status,
+                                             .activation = infer.activation,
+                                             .pool = them.p},
+                         NULL, 0));
+    MUST_OK(horus_tensor_alloc(&infer.by_hand, them.p, HORUS_U64, 1, (int64_t[]){COUNT}, 0));
+    for (uint64_t i = 0; i < COUNT; i++)
+        ((uint64_t *)infer.by_hand.data)[i] = 5 - (uint64_t)OURS;
+    MUST_OK(horus_infer_set(infer.op, "y", &infer.by_hand, 1));
+}
+static void will_infer(void) { open_infer(false); }
+static void will_infer_at_once(void) { open_infer(true); } /* `sum` on a thread of its own */
+static void have_inferred(void)                            /* and sent nothing yet */
+{
+    horus_tensor t;
+    open_infer(false);
+    alloc_tensor(&them, &t, OURS);
+    MUST_OK(horus_infer_set(infer.op, "x", &t, 1));
+    MUST_OK(horus_tensor_release(&t));
+    MUST_OK(horus_infer_extract(infer.op));
+    MUST_OK(horus_infer_execute(infer.op));
+}
+static void do_infer(void) { it.r = horus_infer_run(infer.op); }
+static void check_infer(void)
+{
+    horus_infer_stats s[2];
+    if (!(board->squeezed && (it.r == HORUS_E_NOT_FOUND || it.r == HORUS_EMPTY)))
+        fine(); /* else its input had to go */
+    MUST_OK(horus_infer_get_stats(infer.op, s, 2, NULL));
+    MUST(s[0].frames == s[0].runs + s[0].failures && s[1].active);
+    horus_infer_close(infer.op);
+    MUST_OK(horus_tensor_release(&infer.by_hand));
+}
+static void do_close_infer(void) { horus_infer_close(infer.op); }
+
 static const operation operations[] = {
     {"join", will_join, nothing, do_join, check_join, 0},
     {"join, sweeping", will_join, nothing, do_join, check_join, CORPSE | SWEEPS},
@@ -683,6 +757,12 @@ static const operation operations[] = {
     {"log", will_log, nothing, do_log, check_log, FIGURES},
     {"run until stop", will_stop, nothing, do_run, fine, FIGURES},
     {"close a scheduler", have_ticked, nothing, do_close_scheduler, fine, FIGURES},
+    {"infer", will_infer, nothing, do_infer, check_infer, INFERS | ALLOCS | SENDS},
+    {"infer, sending again", have_inferred, nothing, do_infer, check_infer,
+     INFERS | ALLOCS | SENDS},
+    {"infer, two at once", will_infer_at_once, nothing, do_infer, check_infer,
+     INFERS | ALLOCS | SENDS | THREADS},
+    {"close an operator", have_inferred, nothing, do_close_infer, nothing, INFERS},
     {"leave", have_sent_tensors, have_claimed, do_leave, nothing, ACKS | SENT | TENSORS},
     {"leave as the last", have_founded, nothing, do_leave, nothing, SECOND},
 };
@@ -965,6 +1045,30 @@ static void check_figures(bool ended)
     check_records(s.start_ns, seen_ticks, ended);
 }
 
+/* What an operator has told of its frames is whole. */
+static void check_status(bool was_stopped)
+{
+    static struct {
+        horus_infer_status s;
+        horus_infer_output o[2];
+    } told;
+    horus_topic *t;
+    horus_info info;
+    horus_topic_desc d = topic_desc(&us, HORUS_OVERWRITE);
+    d.history = CAPACITY;
+    MUST_OK(horus_topic_open(&t, "status", &d));
+    while (horus_topic_receive(t, &told, sizeof told, &info, HORUS_NO_WAIT) == HORUS_OK) {
+        MUST(info.size == sizeof told && told.s.outputs.count == 2 && told.s.frame <= 2);
+        MUST(strcmp(told.o[0].tensor, "same") == 0 && strcmp(told.o[1].tensor, "sum") == 0);
+        MUST(told.o[1].active);
+        if (told.o[0].result == HORUS_OK && told.o[1].result == HORUS_OK)
+            MUST(told.o[0].age_frames == 0 && told.o[1].age_frames == told.s.frame - 1);
+        else /* without memory */
+            MUST(was_stopped);
+    }
+    horus_topic_close(t);
+    horus_topic_close(open_topic(&us, "activation", HORUS_OVERWRITE));
+}
 static void survive(const operation *op, bool ended, bool was_stopped)
 {
     (void)alarm(SECONDS);
@@ -972,6 +1076,8 @@ static void survive(const operation *op, bool ended, bool was_stopped)
     check_books(us.p);
     if (op->flags & FIGURES)
         check_figures(ended && !was_stopped);
+    if (op->flags & INFERS)
+        check_status(was_stopped);
     drain();
     check_got(op, ended && !was_stopped);
     take_runs();
@@ -1065,12 +1171,12 @@ static long own_pid;
 extern const char stopping[]; /* where the call below returns to */
 __attribute__((noinline)) static void stop_here(void)
 {
-    long r; /* a bare call: nothing else is between it and what follows */
+    long r; /* a bare call: nothing is between it and what follows, and no other thread takes it */
     __asm__ volatile("syscall\n"
                      ".globl stopping\n"
                      "stopping:"
                      : "=a"(r)
-                     : "a"(SYS_kill), "D"(own_pid), "S"((long)SIGSTOP)
+                     : "a"(SYS_tkill), "D"(own_pid), "S"((long)SIGSTOP)
                      : "rcx", "r11", "memory");
 }
 __attribute__((noinline)) static void the_end(void) { stop_here(); }
@@ -1151,9 +1257,12 @@ static void leave_corpse(void)
     }
     MUST(WIFSIGNALED(status));
 }
+static bool watching = true; /* there are debug registers */
+static bool in_threads; /* it has other threads, which would trip over what is set in the code */
 static void bring_to_start(const operation *op)
 {
     (void)alarm(SECONDS);
+    in_threads = op->flags & THREADS;
     now.step = 0;
     memset(&got, 0, sizeof got);
     redelivered = 0;
@@ -1191,9 +1300,24 @@ static void set_code(uint64_t pc, uint64_t word)
     if (ptrace(PTRACE_POKETEXT, victim, pc & ~7ull, word) != 0)
         die("ptrace: cannot set a breakpoint at %llx: %s", (unsigned long long)pc, strerror(errno));
 }
+static void set_debug(unsigned number, uint64_t value)
+{
+    if (ptrace(PTRACE_POKEUSER, victim,
+               offsetof(struct user, u_debugreg) + number * sizeof(uint64_t), value) != 0)
+        watching = false;
+}
 /* Runs to the next time that it comes to pc. False: it ended first. */
 static bool run_to(uint64_t pc)
 {
+    if (in_threads) {
+        set_debug(0, pc);
+        set_debug(7, 1);
+        MUST(watching);
+        int signal = go(PTRACE_CONT);
+        set_debug(7, 0);
+        MUST(signal == SIGSTOP || (signal == SIGTRAP && place() == pc));
+        return signal == SIGTRAP;
+    }
     unsigned shift = (unsigned)(pc & 7) * 8;
     uint64_t word = code_at(pc);
     set_code(pc, (word & ~(0xffull << shift)) | 0xccull << shift);
@@ -1207,19 +1331,12 @@ static bool run_to(uint64_t pc)
     return true;
 }
 static void step(void);
-/* Runs to the hops-th time from here that it comes to pc. */
-static bool watching = true; /* there are debug registers */
 static bool can_watch(uint64_t pc, size_t hops)
 {
     uint8_t code = *(const uint8_t *)(uintptr_t)pc; /* "rep": not once for each repetition */
     return watching && hops >= 3 && code != 0xf2 && code != 0xf3;
 }
-static void set_debug(unsigned number, uint64_t value)
-{
-    if (ptrace(PTRACE_POKEUSER, victim,
-               offsetof(struct user, u_debugreg) + number * sizeof(uint64_t), value) != 0)
-        watching = false;
-}
+/* Runs to the hops-th time from here that it comes to pc. */
 static bool hop_to(uint64_t pc, size_t hops)
 {
     if (can_watch(pc, hops)) {
@@ -1713,6 +1830,20 @@ static struct plan {
     size_t length, places; /* steps, and places that no operation before it has */
 } plans[OPERATIONS];
 
+/* Other threads can be let run only where there are debug registers. */
+static bool can_follow(const operation *op)
+{
+    if (!(op->flags & THREADS))
+        return true;
+    now.operation = op->name;
+    bring_to_start(op);
+    set_debug(0, place());
+    finish();
+    survive(op, false, false);
+    if (!watching)
+        printf("skipped: %s: there are no debug registers here\n", op->name);
+    return watching;
+}
 static void take_trace(const operation *op)
 {
     now.operation = op->name;
@@ -1852,6 +1983,7 @@ int main(int argc, char **argv)
         plans[i].wanted = all;
         for (int k = optind; k < argc; k++)
             plans[i].wanted |= strcmp(argv[k], operations[i].name) == 0;
+        plans[i].wanted = plans[i].wanted && can_follow(&operations[i]);
         if (!plans[i].wanted)
             continue;
         take_trace(&operations[i]);
