@@ -124,17 +124,17 @@ def rows_of(found):
                     np.float32).reshape(-1, 6)
 
 
-def subjects(horus):
-    """What is compared: {what: {who: call}}, horus first. Ends the program if they do not agree."""
+def subjects(horus, frames=tuple(FRAMES)):
+    """What is compared: {what: {who: call}}, horus first. AssertionError if they do not agree."""
     rng, all_of = np.random.default_rng(1), {}
-    for label, (w, h) in FRAMES.items():
+    for label in frames:
+        w, h = FRAMES[label]
         image = picture(rng, w, h)
         frame = horus.Image.from_numpy(image, "bgr8")
         ours = horus.preprocess(frame, SIZE).to_numpy()[0]
         for other in (by_opencv, by_both, by_numpy):
             off = np.abs(ours - other(image, SIZE, SIZE)).max() * 255
-            if off > 1:
-                sys.exit("%s is %.2f levels off" % (other.__name__, off))
+            assert off <= 1, "%s is %.2f levels off" % (other.__name__, off)
         all_of[f"preprocess() of {label}"] = {
             "horus": lambda frame=frame: horus.preprocess(frame, SIZE),
             "OpenCV": lambda image=image: by_opencv(image, SIZE, SIZE),
@@ -142,8 +142,7 @@ def subjects(horus):
             "NumPy": lambda image=image: by_numpy(image, SIZE, SIZE)}
     output = some_output(rng)
     ours, theirs = rows_of(horus.yolo_decode(output)), boxes_by_both(output, 0.25, 0.45)
-    if ours.shape != theirs.shape or not np.allclose(ours, theirs, atol=1e-3):
-        sys.exit("the detections differ: %d and %d" % (len(ours), len(theirs)))
+    assert ours.shape == theirs.shape and np.allclose(ours, theirs, atol=1e-3), "the detections differ"
     all_of["yolo_decode() of (1, 84, 8400)"] = {
         "horus": lambda: horus.yolo_decode(output), "OpenCV and NumPy": lambda: boxes_by_both(output, 0.25, 0.45)}
     return all_of
@@ -175,6 +174,7 @@ def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
     if cv2 is None:
         sys.exit("bench/vision.py: pip install opencv-python-headless")
+    os.environ.setdefault("HORUS_NAMESPACE", "vision.%d" % os.getpid())
     all_of = subjects(module())
     print("OpenCV %s, NumPy %s; time, and how many times that of horus" % (cv2.__version__, np.__version__))
     for name, these in all_of.items():
