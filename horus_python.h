@@ -9,6 +9,7 @@
  *     memory       >>holds >>numpy >>dlpack >>frames >>sources >>arithmetic
  *     types        >>image >>cloud >>depth >>tensor >>pool
  *     messages     >>codec >>messages >>topic
+ *     vision       >>vision
  *     scheduler    >>node >>scheduler >>clock
  *     module       >>module
  *
@@ -61,7 +62,8 @@
  *
  * Threads. Every object may be used by any thread. Waits let other threads run, and so does whatever
  * copies more than 64 KB in one go: copy(), copy_from(), fill(), roi(), from_numpy() and the like, DLPack,
- * pickling, statistics, a bytes, bytearray or str in a message, and messages into the pool and out of it.
+ * pickling, statistics, a bytes, bytearray or str in a message, messages into the pool and out of it,
+ * preprocess(), softmax(), topk(), argmax() and yolo_decode().
  * What is made of many small objects (a long list, the arrays of a message class as they are gathered
  * into one) does not. A frame that one thread writes to through its object (fill, copy_from, []=, in-place
  * operators) cannot be sent by another at the same time: BusyError. Deleters of exported tensors need no
@@ -170,6 +172,7 @@ static struct {
     PyObject *torch_from, *jax_from; /* from_dlpack of the frameworks, or NULL */
     PyObject *bfloat16;              /* NumPy's dtype of ml_dtypes, or NULL */
     PyObject *pools;                 /* dict: pool_id -> TensorPool */
+    PyObject *pixel_map;             /* horus.PixelMap */
     void **np;                       /* NumPy's C table, or NULL */
     bool np_tried;
     PyTypeObject *torch_type; /* torch.Tensor, or NULL, and its table, or NULL */
@@ -1715,11 +1718,11 @@ static bool horusp_find_format(const char *format, Py_ssize_t itemsize, uint8_t 
     return false;
 }
 /* `o` through the buffer protocol. 0: it has none that can be used as it is; -1: exception. */
-static int horusp_source_buffer(horusp_source *s, PyObject *o)
+static int horusp_source_buffer(horusp_source *s, PyObject *o, bool writable)
 {
     if (!PyObject_CheckBuffer(o))
         return 0;
-    if (PyObject_GetBuffer(o, &s->view, PyBUF_RECORDS_RO) < 0) {
+    if (PyObject_GetBuffer(o, &s->view, writable ? PyBUF_RECORDS : PyBUF_RECORDS_RO) < 0) {
         if (PyErr_ExceptionMatches(PyExc_MemoryError))
             return -1;
         PyErr_Clear(); /* bfloat16, datetime: NumPy has no format for them */
@@ -1727,6 +1730,10 @@ static int horusp_source_buffer(horusp_source *s, PyObject *o)
     }
     s->open = true;
     memset(&s->t, 0, sizeof s->t);
+    if (writable && s->view.readonly) { /* an exporter that does not look at flags */
+        horusp_source_end(s);
+        return 0;
+    }
     if (s->view.ndim > HORUS_MAX_DIMS) {
         PyErr_Format(horusp.by_code[-HORUS_E_ARG], "%d dimensions; at most %d are possible",
                      s->view.ndim, HORUS_MAX_DIMS);
@@ -1739,7 +1746,7 @@ static int horusp_source_buffer(horusp_source *s, PyObject *o)
     }
     s->t.data = s->view.buf;
     s->t.ndim = (uint32_t)s->view.ndim;
-    s->t.readonly = true;
+    s->t.readonly = !writable;
     Py_ssize_t stride =
         s->view.itemsize; /* exporters may leave out strides, and a flat one its shape */
     for (int i = s->view.ndim; i-- > 0;) {
@@ -1783,13 +1790,13 @@ static bool horusp_source_begin(horusp_source *s, PyObject *o, PyObject **keep)
     *keep = NULL;
     int r = horusp_check_array(o);
     if (r == 0)
-        r = horusp_source_buffer(s, o);
+        r = horusp_source_buffer(s, o, false);
     if (r != 0)
         return r > 0;
     PyObject *a = horusp_np_call("asarray", o, NULL), *d = NULL, *name = NULL;
     if (!a)
         return false;
-    r = horusp_source_buffer(s, a);
+    r = horusp_source_buffer(s, a, false);
     if (r == 0) {
         d = PyObject_GetAttrString(a, "dtype");
         name = d ? PyObject_GetAttrString(d, "name") : NULL;
@@ -1803,7 +1810,7 @@ static bool horusp_source_begin(horusp_source *s, PyObject *o, PyObject **keep)
             Py_XDECREF(native);
         }
         if (other) {
-            r = horusp_source_buffer(s, other);
+            r = horusp_source_buffer(s, other, false);
             if (r > 0 && strcmp(text, "bfloat16") == 0)
                 s->t.dtype = HORUS_BF16;
         }
@@ -10246,6 +10253,704 @@ static PyTypeObject horusp_topic_type = {
     .tp_methods = horusp_topic_methods,
 };
 
+/* ------------------------------------------------------------------------------------ >>vision
+ *
+ * What comes before and after a network. Arguments are frames, or whatever is an array: what lies in
+ * memory as C takes it is read there, else from a copy. Other threads run where 64 KB are gone through. */
+enum { HORUSP_SIDE = 1 << 20 }; /* px, at most */
+typedef struct horusp_input {
+    horus_tensor t;
+    horusp_source source;
+    PyObject *keep;   /* what the memory needs; may be NULL */
+    horus_frame copy; /* in the pool, of what could not be read in place; a pool of NULL: none */
+} horusp_input;
+static void horusp_input_end(horusp_input *in)
+{
+    horusp_source_end(&in->source);
+    Py_CLEAR(in->keep);
+    if (in->copy.pool)
+        (void)horus_frame_release(&in->copy);
+    in->copy.pool = NULL;
+}
+static bool horusp_input_copy(horusp_input *in)
+{
+    horus_tensor t;
+    horus_result r = horusp_copy_tensor(&t, &in->t, NULL);
+    if (r != HORUS_OK)
+        return horusp_error(r) != NULL;
+    in->t = t;
+    in->copy = t.frame;
+    return true;
+}
+/* What has no buffer but DLPack, a torch.Tensor for one, is copied: it may be on a GPU. */
+static bool horusp_input_begin(horusp_input *in, PyObject *o)
+{
+    memset(in, 0, sizeof *in);
+    if (horusp_is_frame(o)) {
+        horusp_frame *f = (horusp_frame *)o;
+        if (!horusp_live(f))
+            return false;
+        in->t = f->t;
+        in->keep = horusp_ref((PyObject *)f->hold); /* release() may come meanwhile */
+        return true;
+    }
+    if (PyObject_CheckBuffer(o) || !PyObject_HasAttrString(o, "__dlpack__")) {
+        if (!horusp_source_begin(&in->source, o, &in->keep))
+            return false;
+        in->t = in->source.t;
+        return true;
+    }
+    PyObject *plain = horusp_plain_torch(o);
+    bool ok = plain && horusp_from_dlpack(plain, NULL, &in->t);
+    Py_XDECREF(plain);
+    if (ok)
+        in->copy = in->t.frame;
+    return ok;
+}
+/* The same for C functions that read contiguous tensors. */
+static bool horusp_input_dense(horusp_input *in, PyObject *o)
+{
+    if (!horusp_input_begin(in, o))
+        return false;
+    if (horus_tensor_is_contiguous(&in->t) || horusp_input_copy(in))
+        return true;
+    horusp_input_end(in);
+    return false;
+}
+static PyThreadState *horusp_let_go(uint64_t bytes)
+{
+    return bytes < 65536 ? NULL : PyEval_SaveThread();
+}
+static uint64_t horusp_bytes_of(const horus_tensor *t)
+{
+    return horus_tensor_numel(t) * horus_dtype_bytes((horus_dtype)t->dtype);
+}
+static bool horusp_is_given(PyObject *o) { return o && o != Py_None; }
+/* One of some words, in any case: its place. */
+static bool horusp_word_of(PyObject *o, const char *what, const char *const *words, uint32_t count,
+                           const char *shown, uint32_t *out)
+{
+    Py_ssize_t bytes = 0;
+    const char *s = PyUnicode_Check(o) ? horusp_utf8(o, &bytes) : NULL;
+    for (uint32_t i = 0; s && i < count; i++)
+        if (strlen(s) == (size_t)bytes && horusi_same_text(s, words[i])) {
+            *out = i;
+            return true;
+        }
+    if (!PyErr_Occurred())
+        horusp_refuse(s ? HORUSP_VALUE_ERROR : HORUSP_TYPE_ERROR, "%s must be %s, not %R", what,
+                      shown, o);
+    return false;
+}
+static bool horusp_float32(PyObject *o, const char *what, float *out)
+{
+    double d;
+    if (!horusp_double(o, what, &d))
+        return false;
+    *out = (float)d;
+    if (horusi_is_finite(*out) || d != d || d == (double)INFINITY || d == -(double)INFINITY)
+        return true;
+    horusp_refuse(horusp.overflow_error, "%s must be a float32, not %R", what, o);
+    return false;
+}
+/* A sequence's items, which nobody changes meanwhile. */
+static PyObject *horusp_tuple(PyObject *o, const char *what)
+{
+    PyObject *list = horusp_items(o, what), *all = list ? PySequence_Tuple(list) : NULL;
+    Py_XDECREF(list);
+    return all;
+}
+/* A number for all channels, or one for each. */
+static bool horusp_per_channel(PyObject *o, const char *what, float *out, uint32_t channels)
+{
+    if (horusp_is_number(o)) {
+        bool ok = horusp_float32(o, what, out);
+        for (uint32_t i = 1; i < 3; i++)
+            out[i] = out[0];
+        return ok;
+    }
+    PyObject *all = horusp_tuple(o, what);
+    bool ok = all != NULL;
+    if (ok && PyTuple_GET_SIZE(all) != (Py_ssize_t)channels) {
+        PyErr_Format(horusp.by_code[-HORUS_E_SIZE], "%s has %zd numbers for %u channel%s", what,
+                     PyTuple_GET_SIZE(all), (unsigned)channels, channels > 1 ? "s" : "");
+        ok = false;
+    }
+    for (uint32_t i = 0; ok && i < channels; i++)
+        ok = horusp_float32(PyTuple_GET_ITEM(all, i), what, &out[i]);
+    Py_XDECREF(all);
+    return ok;
+}
+
+/* ---- before the network */
+
+/* Memory to write into: of a frame that is nobody else's yet, or of a writable array. */
+typedef struct horusp_target {
+    horus_tensor t;
+    horusp_hold *hold;
+    horusp_source source;
+} horusp_target;
+static void horusp_target_end(horusp_target *to)
+{
+    horusp_source_end(&to->source);
+    if (to->hold)
+        horusp_write_end(to->hold);
+    to->hold = NULL;
+}
+static bool horusp_target_begin(horusp_target *to, PyObject *o)
+{
+    memset(to, 0, sizeof *to);
+    if (horusp_is_frame(o)) {
+        if (!(to->hold = horusp_write_begin((horusp_frame *)o)))
+            return false;
+        to->t = ((horusp_frame *)o)->t;
+        return true;
+    }
+    int r = horusp_check_array(o);
+    if (r == 0)
+        r = horusp_source_buffer(&to->source, o, true);
+    if (r == 0 && horusp_source_buffer(&to->source, o, false) > 0) {
+        horusp_source_end(&to->source);
+        PyErr_SetString(horusp.by_code[-HORUS_E_READONLY], "out is read-only");
+        r = -1;
+    }
+    if (r == 0 && !PyErr_Occurred())
+        horusp_refuse(HORUSP_TYPE_ERROR,
+                      "out must be a Tensor or a writable array of float32, float16 or uint8, not "
+                      "%.100s",
+                      Py_TYPE(o)->tp_name);
+    to->t = to->source.t;
+    return r > 0;
+}
+
+/* The image that an argument is. */
+static bool horusp_picture(horusp_input *in, PyObject *o, PyObject *encoding, horus_image *m)
+{
+    horusp_frame *f = horusp_is_frame(o) ? (horusp_frame *)o : NULL;
+    horus_encoding e = HORUS_RGB8, wanted;
+    bool ok = true;
+    if (f && f->kind == HORUS_KIND_CLOUD) {
+        PyErr_SetString(HORUSP_TYPE_ERROR, "a PointCloud is no image");
+        return false;
+    }
+    if (!horusp_input_begin(in, o))
+        return false;
+    if (!f || f->kind == HORUS_KIND_TENSOR) {
+        ok = horusp_image_fits(&in->t, encoding, &e);
+    } else {
+        e = f->kind == HORUS_KIND_IMAGE ? (horus_encoding)f->encoding
+            : in->t.dtype == HORUS_U16  ? HORUS_DEPTH16
+                                        : HORUS_MONO32F;
+        ok = !horusp_is_given(encoding) || horusp_encoding(encoding, &wanted);
+        if (ok && horusp_is_given(encoding) && wanted != e) {
+            PyErr_Format(HORUSP_VALUE_ERROR, "encoding is for arrays; this %s has %s",
+                         horusp_kind_name(f), horus_encoding_name(e));
+            ok = false;
+        }
+    }
+    uint64_t elem = horus_dtype_bytes((horus_dtype)in->t.dtype);
+    uint64_t channels = horus_encoding_channels(e), row = 0;
+    if (ok && (in->t.shape[0] > HORUSP_SIDE || in->t.shape[1] > HORUSP_SIDE)) {
+        PyErr_Format(horusp.by_code[-HORUS_E_SIZE], "an image of %lld x %lld px: at most %d a side",
+                     (long long)in->t.shape[1], (long long)in->t.shape[0], (int)HORUSP_SIDE);
+        ok = false;
+    }
+    if (ok) {
+        const int64_t *strides = in->t.strides_bytes;
+        row = (uint64_t)in->t.shape[1] * channels * elem;
+        bool rows = (in->t.shape[1] == 1 || strides[1] == (int64_t)(channels * elem)) &&
+                    (channels == 1 || strides[2] == (int64_t)elem) &&
+                    (in->t.shape[0] == 1 ||
+                     (strides[0] >= (int64_t)row && strides[0] <= (int64_t)UINT32_MAX));
+        ok = rows || horusp_input_copy(in);
+    }
+    if (!ok) {
+        horusp_input_end(in);
+        return false;
+    }
+    memset(m, 0, sizeof *m);
+    m->frame = in->t.frame;
+    m->data = in->t.data;
+    m->height_px = (uint32_t)in->t.shape[0];
+    m->width_px = (uint32_t)in->t.shape[1];
+    m->stride_bytes = (uint32_t)(m->height_px == 1 ? row : (uint64_t)in->t.strides_bytes[0]);
+    m->encoding = (uint8_t)e;
+    m->channels = (uint8_t)channels;
+    m->elem_bytes = (uint8_t)elem;
+    m->readonly = true;
+    return true;
+}
+/* An int, or (height, width). */
+static bool horusp_size(PyObject *o, horus_preprocess_desc *d)
+{
+    int64_t side[2] = {0, 0};
+    bool one = horusp_is_number(o), ok;
+    PyObject *all = one ? NULL : horusp_tuple(o, "size must be an int or (height, width)");
+    if (one)
+        ok = horusp_int(o, "size", 1, HORUSP_SIDE, &side[0]);
+    else if ((ok = all != NULL) && PyTuple_GET_SIZE(all) != 2)
+        ok = horusp_refuse(HORUSP_VALUE_ERROR, "size must be an int or (height, width), not %R",
+                           o) != NULL;
+    for (int i = 0; ok && !one && i < 2; i++)
+        ok = horusp_int(PyTuple_GET_ITEM(all, i), i ? "width" : "height", 1, HORUSP_SIDE, &side[i]);
+    Py_XDECREF(all);
+    d->height_px = (uint32_t)side[0];
+    d->width_px = (uint32_t)(one ? side[0] : side[1]);
+    return ok;
+}
+/* What was asked for, of a tensor that is there. `d` gets its channels and dtype. */
+static bool horusp_agrees(const horus_tensor *t, horus_preprocess_desc *d, bool typed)
+{
+    if (t->ndim < 3) /* C refuses it */
+        return true;
+    const int64_t *shape = t->shape + t->ndim - 3;
+    bool last = d->flags & HORUS_LAYOUT_NHWC;
+    int64_t channels = shape[last ? 2 : 0], height = shape[last ? 0 : 1],
+            width = shape[last ? 1 : 2];
+    if (d->width_px && (d->width_px != width || d->height_px != height))
+        PyErr_Format(horusp.by_code[-HORUS_E_SIZE],
+                     "size is (%u, %u), but out has %lld x %lld px: leave size out",
+                     (unsigned)d->height_px, (unsigned)d->width_px, (long long)height,
+                     (long long)width);
+    else if (d->channels && d->channels != channels)
+        PyErr_Format(horusp.by_code[-HORUS_E_SIZE], "channels is %u, but out has %lld",
+                     (unsigned)d->channels, (long long)channels);
+    else if (typed && d->dtype != t->dtype)
+        PyErr_Format(horusp.dtype_error, "dtype is %s, but out has %s", horus_dtype_name(d->dtype),
+                     horus_dtype_name((horus_dtype)t->dtype));
+    else {
+        d->channels = channels == 1 ? 1 : 3;
+        d->dtype = (horus_dtype)t->dtype;
+        return true;
+    }
+    return false;
+}
+static PyObject *horusp_map_object(const horus_pixel_map *m)
+{
+    return PyObject_CallFunction(horusp.pixel_map, "ffffII", m->scale_x, m->scale_y, m->offset_x,
+                                 m->offset_y, (unsigned)m->width_px, (unsigned)m->height_px);
+}
+enum {
+    HORUSP_PRE_IMAGE,
+    HORUSP_PRE_SIZE,
+    HORUSP_PRE_FIT,
+    HORUSP_PRE_LAYOUT,
+    HORUSP_PRE_ORDER,
+    HORUSP_PRE_CHANNELS,
+    HORUSP_PRE_DTYPE,
+    HORUSP_PRE_SCALE,
+    HORUSP_PRE_MEAN,
+    HORUSP_PRE_STD,
+    HORUSP_PRE_PAD,
+    HORUSP_PRE_ENCODING,
+    HORUSP_PRE_OUT,
+    HORUSP_PRE_MAP,
+    HORUSP_PRE_COUNT
+};
+static horusp_sig horusp_sig_preprocess = {"preprocess",
+                                           HORUSP_PRE_COUNT,
+                                           1,
+                                           2,
+                                           {{"image", 0},
+                                            {"size", 0},
+                                            {"fit", 0},
+                                            {"layout", 0},
+                                            {"order", 0},
+                                            {"channels", 0},
+                                            {"dtype", 0},
+                                            {"scale", 0},
+                                            {"mean", 0},
+                                            {"std", 0},
+                                            {"pad", 0},
+                                            {"encoding", 0},
+                                            {"out", 0},
+                                            {"return_map", 0}}};
+/* All arguments but the image, mean, std and out. A number that C takes for "the default" is said
+ * otherwise, or refused. */
+static bool horusp_preprocess_desc(PyObject **v, horus_preprocess_desc *d)
+{
+    static const char *const fits[] = {"letterbox", "stretch", "center_crop"};
+    static const char *const layouts[] = {"nchw", "nhwc"}, *const orders[] = {"rgb", "bgr"};
+    uint32_t fit = HORUS_LETTERBOX, last = 0, bgr = 0;
+    int64_t channels = 0;
+    memset(d, 0, sizeof *d);
+    for (int i = 1; i < HORUSP_PRE_COUNT; i++)
+        if (v[i] == Py_None)
+            v[i] = NULL;
+    if ((v[HORUSP_PRE_SIZE] && !horusp_size(v[HORUSP_PRE_SIZE], d)) ||
+        (v[HORUSP_PRE_FIT] &&
+         !horusp_word_of(v[HORUSP_PRE_FIT], "fit", fits, 3,
+                         "\"letterbox\", \"stretch\" or \"center_crop\"", &fit)) ||
+        (v[HORUSP_PRE_LAYOUT] && !horusp_word_of(v[HORUSP_PRE_LAYOUT], "layout", layouts, 2,
+                                                 "\"NCHW\" or \"NHWC\"", &last)) ||
+        (v[HORUSP_PRE_ORDER] &&
+         !horusp_word_of(v[HORUSP_PRE_ORDER], "order", orders, 2, "\"rgb\" or \"bgr\"", &bgr)) ||
+        (v[HORUSP_PRE_CHANNELS] &&
+         !horusp_int(v[HORUSP_PRE_CHANNELS], "channels", 1, 3, &channels)) ||
+        (v[HORUSP_PRE_DTYPE] && !horusp_dtype(v[HORUSP_PRE_DTYPE], &d->dtype)) ||
+        (v[HORUSP_PRE_SCALE] && !horusp_float32(v[HORUSP_PRE_SCALE], "scale", &d->scale)) ||
+        (v[HORUSP_PRE_PAD] && !horusp_float32(v[HORUSP_PRE_PAD], "pad", &d->pad)))
+        return false;
+    if (channels == 2)
+        horusp_refuse(HORUSP_VALUE_ERROR, "channels must be 1 or 3, not 2");
+    else if (v[HORUSP_PRE_SCALE] && !(d->scale < 0 || d->scale > 0))
+        horusp_refuse(HORUSP_VALUE_ERROR, "scale must not be %R", v[HORUSP_PRE_SCALE]);
+    else if (v[HORUSP_PRE_PAD] && !(d->pad >= 0))
+        horusp_refuse(HORUSP_VALUE_ERROR, "pad must be 0 or more, not %R", v[HORUSP_PRE_PAD]);
+    else {
+        if (v[HORUSP_PRE_PAD] && !(d->pad > 0))
+            d->pad = -1;
+        d->channels = (uint32_t)channels;
+        d->fit = (horus_fit)fit;
+        d->flags = (last ? HORUS_LAYOUT_NHWC : 0) | (bgr ? HORUS_ORDER_BGR : 0);
+        return true;
+    }
+    return false;
+}
+/* What depends on the image, and on the tensor if it is there. */
+static bool horusp_preprocess_values(PyObject **v, const horus_image *m, horus_preprocess_desc *d)
+{
+    uint32_t channels = d->channels ? d->channels : m->channels == 1 ? 1 : 3;
+    if (horusp_is_frame(v[HORUSP_PRE_IMAGE])) {
+        const horusp_frame *f = (const horusp_frame *)v[HORUSP_PRE_IMAGE];
+        if (f->kind == HORUS_KIND_DEPTH && !v[HORUSP_PRE_SCALE]) /* metres */
+            d->scale = (float)f->scale * (d->dtype == HORUS_U8 ? 255 : 1);
+        if (f->kind == HORUS_KIND_DEPTH && !v[HORUSP_PRE_PAD])
+            d->pad = -1; /* nothing was measured */
+    }
+    if ((v[HORUSP_PRE_MEAN] &&
+         !horusp_per_channel(v[HORUSP_PRE_MEAN], "mean", d->mean, channels)) ||
+        (v[HORUSP_PRE_STD] && !horusp_per_channel(v[HORUSP_PRE_STD], "std", d->std, channels)))
+        return false;
+    for (uint32_t i = 0; v[HORUSP_PRE_STD] && i < channels; i++)
+        if (!(d->std[i] < 0 || d->std[i] > 0)) {
+            horusp_refuse(HORUSP_VALUE_ERROR, "std must not be %R", v[HORUSP_PRE_STD]);
+            return false;
+        }
+    return true;
+}
+static PyObject *horusp_preprocess(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                                   PyObject *kw)
+{
+    PyObject *v[HORUSP_PRE_COUNT], *result = NULL;
+    horus_preprocess_desc d;
+    horusp_input in;
+    horusp_target to;
+    horus_image m;
+    horus_tensor t;
+    horus_pixel_map map;
+    (void)module;
+    if (!horusp_args(&horusp_sig_preprocess, args, nargs, kw, v) || !horusp_preprocess_desc(v, &d))
+        return NULL;
+    PyObject *out = v[HORUSP_PRE_OUT];
+    int mapped = v[HORUSP_PRE_MAP] ? PyObject_IsTrue(v[HORUSP_PRE_MAP]) : 0;
+    if (mapped < 0 || !horusp_picture(&in, v[HORUSP_PRE_IMAGE], v[HORUSP_PRE_ENCODING], &m))
+        return NULL;
+    memset(&to, 0, sizeof to);
+    if ((!out || (horusp_target_begin(&to, out) &&
+                  horusp_agrees(&to.t, &d, v[HORUSP_PRE_DTYPE] != NULL))) &&
+        horusp_preprocess_values(v, &m, &d)) {
+        uint64_t pixels = (uint64_t)d.width_px * d.height_px;
+        PyThreadState *thread =
+            horusp_let_go(horusp_bytes_of(&in.t) + horusp_bytes_of(&to.t) + pixels);
+        horus_result r = out ? horus_image_preprocess_into(&to.t, &m, &d, &map)
+                             : horus_image_preprocess(&t, &m, NULL, &d, &map);
+        if (thread)
+            PyEval_RestoreThread(thread);
+        if (r != HORUS_OK)
+            (void)horusp_error(r);
+        else
+            result = out ? horusp_ref(out) : horusp_frame_of(HORUS_KIND_TENSOR, &t, NULL);
+    }
+    horusp_target_end(&to);
+    horusp_input_end(&in);
+    PyObject *where = result && mapped ? horusp_map_object(&map) : NULL;
+    if (result && mapped) {
+        PyObject *both = where ? PyTuple_Pack(2, result, where) : NULL;
+        Py_DECREF(result);
+        Py_XDECREF(where);
+        return both;
+    }
+    return result;
+}
+
+/* ---- behind it */
+
+static PyObject *horusp_softmax(PyObject *module, PyObject *o)
+{
+    horusp_input in;
+    horus_tensor t;
+    (void)module;
+    if (!horusp_input_dense(&in, o))
+        return NULL;
+    PyThreadState *thread = horusp_let_go(horusp_bytes_of(&in.t));
+    horus_result r = horus_tensor_softmax(&t, &in.t, NULL);
+    if (thread)
+        PyEval_RestoreThread(thread);
+    PyObject *result =
+        r == HORUS_OK ? horusp_frame_of(HORUS_KIND_TENSOR, &t, NULL) : horusp_error(r);
+    horusp_input_end(&in);
+    return result;
+}
+HORUSP_ONE(horusp_softmax, "softmax", "logits")
+/* The k largest of each row: indices, and values of which the last dimension is k. */
+static bool horusp_largest(PyObject *o, uint32_t k, bool reduced, horusp_frame **index,
+                           horusp_frame **value)
+{
+    horusp_input in;
+    *index = *value = NULL;
+    if (!horusp_input_dense(&in, o))
+        return false;
+    uint32_t ndim = in.t.ndim;
+    int64_t shape[HORUS_MAX_DIMS], last = ndim ? in.t.shape[ndim - 1] : 0;
+    memcpy(shape, in.t.shape, sizeof shape);
+    bool ok = ndim > 0 && last > 0 && k <= last;
+    if (ndim == 0 || last == 0)
+        PyErr_SetString(HORUSP_VALUE_ERROR, "the last dimension has no elements");
+    else if (!ok)
+        PyErr_Format(HORUSP_VALUE_ERROR, "k must be 1 to %lld, not %u", (long long)last,
+                     (unsigned)k);
+    if (ok && reduced && ndim > 1)
+        ndim--;
+    else if (ok)
+        shape[ndim - 1] = k;
+    if (ok)
+        *index = horusp_frame_new(HORUS_KIND_TENSOR, NULL, HORUS_I64, ndim, shape, HORUS_UNINIT);
+    if (*index)
+        *value = horusp_frame_new(HORUS_KIND_TENSOR, NULL, HORUS_F32, ndim, shape, HORUS_UNINIT);
+    if (*value) {
+        PyThreadState *thread = horusp_let_go(horusp_bytes_of(&in.t));
+        horus_result r = horus_tensor_topk((*index)->t.data, (*value)->t.data,
+                                           (size_t)horus_tensor_numel(&(*index)->t), &in.t, k);
+        if (thread)
+            PyEval_RestoreThread(thread);
+        if (r != HORUS_OK) {
+            (void)horusp_error(r);
+            Py_CLEAR(*value);
+        }
+    }
+    if (!*value)
+        Py_CLEAR(*index);
+    horusp_input_end(&in);
+    return *value != NULL;
+}
+static PyObject *horusp_topk(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                             PyObject *kw)
+{
+    static horusp_sig sig = {"topk", 2, 2, 2, {{"scores", 0}, {"k", 0}}};
+    PyObject *v[2];
+    horusp_frame *index, *value;
+    int64_t k;
+    (void)module;
+    if (!horusp_args(&sig, args, nargs, kw, v) || !horusp_int(v[1], "k", 1, UINT32_MAX, &k) ||
+        !horusp_largest(v[0], (uint32_t)k, false, &index, &value))
+        return NULL;
+    PyObject *both = PyTuple_Pack(2, value, index);
+    Py_DECREF(value);
+    Py_DECREF(index);
+    return both;
+}
+static PyObject *horusp_argmax(PyObject *module, PyObject *o)
+{
+    horusp_frame *index, *value;
+    (void)module;
+    if (!horusp_largest(o, 1, true, &index, &value))
+        return NULL;
+    Py_DECREF(value);
+    return (PyObject *)index;
+}
+HORUSP_ONE(horusp_argmax, "argmax", "scores")
+
+/* A PixelMap, or six numbers in its order. */
+static bool horusp_map_of(PyObject *o, horus_pixel_map *m)
+{
+    static const char *const names[] = {"scale_x", "scale_y", "offset_x", "offset_y"};
+    float f[4];
+    int64_t side[2];
+    PyObject *all = horusp_tuple(o, "map must be a PixelMap");
+    bool ok = all != NULL;
+    if (ok && PyTuple_GET_SIZE(all) != 6)
+        ok = horusp_refuse(HORUSP_VALUE_ERROR, "map must be a PixelMap, not %R", o) != NULL;
+    for (int i = 0; ok && i < 4; i++)
+        ok = horusp_float32(PyTuple_GET_ITEM(all, i), names[i], &f[i]);
+    for (int i = 0; ok && i < 2; i++)
+        ok = horusp_int(PyTuple_GET_ITEM(all, 4 + i), i ? "height" : "width", 1, UINT32_MAX,
+                        &side[i]);
+    if (ok)
+        *m = (horus_pixel_map){f[0], f[1], f[2], f[3], (uint32_t)side[0], (uint32_t)side[1]};
+    Py_XDECREF(all);
+    return ok;
+}
+/* Names of classes: a sequence, or a dict by class. `keep` gets what their texts are part of. */
+static bool horusp_class_names(PyObject *o, const char ***names, uint32_t *count, PyObject **keep)
+{
+    enum { MOST = 65536 };
+    PyObject *key, *value;
+    Py_ssize_t at = 0, bytes;
+    int64_t n = 0, id = 0;
+    bool dict = PyDict_Check(o), ok = true;
+    *keep = dict ? PyDict_Copy(o)
+            : PyUnicode_Check(o) || PyBytes_Check(o)
+                ? NULL
+                : horusp_tuple(o, "class_names must be a list or a dict of str");
+    if (!*keep) {
+        if (!PyErr_Occurred())
+            horusp_refuse(HORUSP_TYPE_ERROR, "class_names must be a list or a dict of str, not %R",
+                          o);
+        return false;
+    }
+    while (ok && dict && PyDict_Next(*keep, &at, &key, &value)) {
+        ok = horusp_int(key, "a class", 0, MOST - 1, &id);
+        n = ok && id >= n ? id + 1 : n;
+    }
+    if (!dict)
+        n = PyTuple_GET_SIZE(*keep);
+    if (n > MOST) {
+        PyErr_Format(HORUSP_VALUE_ERROR, "%lld class names; at most %d are possible", (long long)n,
+                     (int)MOST);
+        ok = false;
+    }
+    if (ok && !(*names = PyMem_Calloc((size_t)n + 1, sizeof **names))) {
+        PyErr_NoMemory();
+        ok = false;
+    }
+    for (at = 0, id = 0; ok && (dict ? PyDict_Next(*keep, &at, &key, &value) : id < n); id++) {
+        int64_t place = id;
+        if (!dict)
+            value = PyTuple_GET_ITEM(*keep, id);
+        ok = !dict || horusp_int(key, "a class", 0, n - 1, &place);
+        if (ok && !PyUnicode_Check(value))
+            ok = horusp_refuse(HORUSP_TYPE_ERROR, "a class name must be a str, not %R", value) !=
+                 NULL;
+        ok = ok && ((*names)[place] = horusp_utf8(value, &bytes)) != NULL;
+        if (ok && strlen((*names)[place]) != (size_t)bytes)
+            ok = horusp_refuse(HORUSP_VALUE_ERROR, "a class name has no NUL: %R", value) != NULL;
+    }
+    *count = (uint32_t)n;
+    return ok;
+}
+/* 0 to 1. C takes 0 for the default. */
+static bool horusp_threshold(PyObject *o, const char *what, float *out)
+{
+    if (!horusp_float32(o, what, out))
+        return false;
+    if (!(*out >= 0 && *out <= 1)) {
+        horusp_refuse(HORUSP_VALUE_ERROR, "%s must be 0 to 1, not %R", what, o);
+        return false;
+    }
+    *out = *out > 0 ? *out : 1e-37f;
+    return true;
+}
+static PyObject *horusp_yolo(PyObject *output, horus_yolo_desc *d, bool counted)
+{
+    enum { MOST = 30000 }; /* candidates: what Ultralytics allows */
+    horusp_input in;
+    horus_yolo_stats stats;
+    horus_detections *list = NULL;
+    PyObject *found = NULL, *cls = horusp_message_class(horus_type_tag(&horus_detections_type));
+    if (!horusp_input_dense(&in, output))
+        return NULL;
+    uint32_t ndim = in.t.ndim, back = d->layout == HORUS_YOLO_V5 ? 2 : 1;
+    int64_t boxes = ndim >= back ? in.t.shape[ndim - back] : 0;
+    d->candidate_count = boxes < 1 ? 1 : boxes < MOST ? (uint32_t)boxes : MOST;
+    if (d->max_detections > d->candidate_count)
+        d->max_detections = d->candidate_count;
+    size_t bytes = sizeof *list, room = bytes + 8 + d->max_detections * sizeof(horus_detection);
+    list = PyMem_Malloc(room + d->candidate_count * sizeof *d->candidates);
+    if (!list) {
+        PyErr_NoMemory();
+    } else {
+        memset(list, 0, sizeof *list);
+        d->candidates = (horus_yolo_candidate *)(void *)((uint8_t *)list + room);
+        PyThreadState *thread = horusp_let_go(horusp_bytes_of(&in.t));
+        horus_result r = horus_yolo_decode_message(list, room, &bytes, &in.t, d, &stats);
+        if (thread)
+            PyEval_RestoreThread(thread);
+        found = r == HORUS_OK ? horusp_message_new(cls, list, bytes) : horusp_error(r);
+    }
+    PyMem_Free(list);
+    horusp_input_end(&in);
+    if (!found || !counted)
+        return found;
+    return Py_BuildValue("N{sIsIsIsIsI}", found, "candidates", (unsigned)stats.candidates,
+                         "invalid", (unsigned)stats.invalid, "outside", (unsigned)stats.outside,
+                         "dropped", (unsigned)stats.dropped, "suppressed",
+                         (unsigned)stats.suppressed);
+}
+static PyObject *horusp_yolo_decode(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                                    PyObject *kw)
+{
+    enum { OUTPUT, LAYOUT, CONFIDENCE, IOU, MOST, NAMES, AGNOSTIC, MAP, STATS, COUNT };
+    static horusp_sig sig = {"yolo_decode",
+                             COUNT,
+                             1,
+                             1,
+                             {{"output", 0},
+                              {"layout", 0},
+                              {"confidence", 0},
+                              {"iou", 0},
+                              {"max_detections", 0},
+                              {"class_names", 0},
+                              {"agnostic", 0},
+                              {"map", 0},
+                              {"return_stats", 0}}};
+    static const char *const layouts[] = {"v8", "v5"};
+    PyObject *v[COUNT], *keep = NULL, *result = NULL;
+    const char **names = NULL;
+    uint32_t layout = 0;
+    int64_t most = 300;
+    horus_pixel_map map;
+    horus_yolo_desc d;
+    (void)module;
+    if (!horusp_args(&sig, args, nargs, kw, v))
+        return NULL;
+    memset(&d, 0, sizeof d);
+    for (int i = 1; i < COUNT; i++)
+        if (v[i] == Py_None)
+            v[i] = NULL;
+    int agnostic = v[AGNOSTIC] ? PyObject_IsTrue(v[AGNOSTIC]) : 0;
+    int counted = v[STATS] ? PyObject_IsTrue(v[STATS]) : 0;
+    if (agnostic >= 0 && counted >= 0 &&
+        (!v[LAYOUT] ||
+         horusp_word_of(v[LAYOUT], "layout", layouts, 2, "\"v8\" or \"v5\"", &layout)) &&
+        (!v[CONFIDENCE] || horusp_threshold(v[CONFIDENCE], "confidence", &d.confidence)) &&
+        (!v[IOU] || horusp_threshold(v[IOU], "iou", &d.iou)) &&
+        (!v[MOST] || horusp_int(v[MOST], "max_detections", 1, UINT32_MAX, &most)) &&
+        (!v[MAP] || horusp_map_of(v[MAP], &map)) &&
+        (!v[NAMES] || horusp_class_names(v[NAMES], &names, &d.class_name_count, &keep))) {
+        d.layout = (horus_yolo_layout)layout;
+        d.flags = agnostic ? HORUS_NMS_AGNOSTIC : 0;
+        d.max_detections = (uint32_t)most;
+        d.map = v[MAP] ? &map : NULL;
+        d.class_names = names;
+        result = horusp_yolo(v[OUTPUT], &d, counted);
+    }
+    PyMem_Free((void *)names);
+    Py_XDECREF(keep);
+    return result;
+}
+static int horusp_vision_init(PyObject *module)
+{
+    static const char doc[] = "Where the pixels of an image went: x in the tensor = x in the image "
+                              "* scale_x + offset_x, y "
+                              "alike. width and height are the image's.";
+    PyObject *collections = PyImport_ImportModule("collections");
+    PyObject *make = collections ? PyObject_GetAttrString(collections, "namedtuple") : NULL;
+    PyObject *args =
+        Py_BuildValue("ss", "PixelMap", "scale_x scale_y offset_x offset_y width height");
+    PyObject *kw = Py_BuildValue("{ss}", "module", "horus");
+    PyObject *type = make && args && kw ? PyObject_Call(make, args, kw) : NULL;
+    PyObject *text = type ? PyUnicode_FromString(doc) : NULL;
+    int bad = text ? PyObject_SetAttrString(type, "__doc__", text) : -1;
+    Py_XDECREF(collections);
+    Py_XDECREF(make);
+    Py_XDECREF(args);
+    Py_XDECREF(kw);
+    Py_XDECREF(text);
+    horusp.pixel_map = type;
+    return bad < 0 ? -1 : PyModule_AddObject(module, "PixelMap", horusp_ref(type));
+}
+
 /* ------------------------------------------------------------------------------------ >>node
  *
  * A Node is a Python object whose arguments are its attributes. Scheduler.add() reads them; from then on
@@ -13123,6 +13828,66 @@ static PyMethodDef horusp_functions[] = {
      "rng_float()\n--\n\nA random number from 0 to below 1; in a tick it depends on the node and "
      "the "
      "tick alone."},
+    {"preprocess", HORUSP_FN(horusp_preprocess), HORUSP_FAST,
+     "preprocess(image, size=None, *, fit=\"letterbox\", layout=\"NCHW\", order=\"rgb\", "
+     "channels=None, "
+     "dtype=\"float32\", scale=None, mean=None, std=None, pad=None, encoding=None, out=None, "
+     "return_map=False)\n--\n\n"
+     "An image, depth image or array becomes the input of a network in one pass: a Tensor (1, "
+     "channels, "
+     "height, width), or with layout=\"NHWC\" (1, height, width, channels). element = (value * "
+     "scale - "
+     "mean) / std.\n\n"
+     "size: an int, or (height, width) as Image() has it; None: the image's. fit: \"letterbox\" "
+     "shows "
+     "all of it, the rest is pad; \"stretch\" loses the aspect; \"center_crop\" cuts. Pixels are "
+     "mixed "
+     "bilinearly, as by cv2.INTER_LINEAR. order: of the channels, \"rgb\" or \"bgr\". channels: 1 "
+     "or 3; "
+     "None: 1 for mono and depth, else 3. dtype: float32, float16 or uint8. scale: None is 1/255 "
+     "for 8 "
+     "bits, 1/65535 for 16, metres for depth, 1 for floats; for uint8 255 times that. mean, std: a "
+     "number, "
+     "or one for each channel of the tensor. pad: a value as in the image; None: 114/255 of white, "
+     "0 for "
+     "depth. encoding: of an array, as for Image.from_numpy(): \"bgr8\" for what OpenCV reads.\n\n"
+     "out: a Tensor, or a writable array, (channels, height, width) with or without a leading 1, "
+     "that is "
+     "written into and returned; its shape and dtype count. It must not overlap the image. "
+     "return_map=True: "
+     "(tensor, PixelMap), for yolo_decode()."},
+    {"softmax", HORUSP_FN(horusp_softmax_), HORUSP_FAST,
+     "softmax(logits)\n--\n\nSoftmax over the last dimension, a Tensor of float32. A row with NaN "
+     "is NaN."},
+    {"topk", HORUSP_FN(horusp_topk), HORUSP_FAST,
+     "topk(scores, k)\n--\n\nThe k largest of each row of the last dimension, largest first: "
+     "(values, "
+     "indices), Tensors of float32 and int64. Of equals the lower index; NaN is never among them: "
+     "where a "
+     "row has too few others, the index is -1."},
+    {"argmax", HORUSP_FN(horusp_argmax_), HORUSP_FAST,
+     "argmax(scores)\n--\n\nThe index of the largest of each row of the last dimension: a Tensor "
+     "of int64 "
+     "without that dimension, of one row of shape [1]. Of equals the lower; -1 where all are NaN."},
+    {"yolo_decode", HORUSP_FN(horusp_yolo_decode), HORUSP_FAST,
+     "yolo_decode(output, *, layout=\"v8\", confidence=0.25, iou=0.45, max_detections=300, "
+     "class_names=None, agnostic=False, map=None, return_stats=False)\n--\n\n"
+     "The boxes that a YOLO network found, as a DetectionList: those whose best class is above "
+     "confidence, "
+     "without those that overlap a better one of their class (agnostic: of any) by more than iou, "
+     "best "
+     "first.\n\n"
+     "output: floats, (1, 4 + classes, boxes) for \"v8\" and later, (1, boxes, 5 + classes) for "
+     "\"v5\" and "
+     "v7; the 1 may be absent. class_names: a list of str, or a dict by class. map: what "
+     "preprocess(..., "
+     "return_map=True) gave: boxes are in px of the image, cut to it; None: px of the input. "
+     "timestamp_ns "
+     "and frame_id are the output's, if it is a Tensor of a frame. At most 30000 boxes above "
+     "confidence "
+     "are looked at, the best. return_stats=True: (list, dict) with candidates, invalid, outside, "
+     "dropped, "
+     "suppressed."},
     {"_stop_all", horusp_stop_all, METH_NOARGS, "For the interpreter's end."},
     {"sweep", horusp_sweep, METH_NOARGS,
      "sweep()\n--\n\nTakes back what dead processes held, and counts them. Rarely needed."},
@@ -13204,7 +13969,7 @@ static int horusp_exec(PyObject *module)
         horusp_add_type(module, &horusp_info_type, "NodeInfo") < 0 ||
         horusp_add_type(module, &horusp_scheduler_type, "Scheduler") < 0 ||
         horusp_add_type(module, &horusp_rate_type, "Rate") < 0 ||
-        horusp_scheduler_init(module) < 0 ||
+        horusp_scheduler_init(module) < 0 || horusp_vision_init(module) < 0 ||
         PyModule_AddObject(module, "__version__", version) < 0 ||
         PyModule_AddObject(module, "us", PyFloat_FromDouble(1e-6)) < 0 ||
         PyModule_AddObject(module, "ms", PyFloat_FromDouble(1e-3)) < 0 ||

@@ -2,9 +2,10 @@
  *
  *     bench GROUP WINDOWS SCALE CPU0 CPU1
  *
- * GROUP is hop, image, iceoryx, stream, wake, alloc, open, idle, tick, late[_fifo] or
- * beside[_fifo]. Two processes (the last three: one), each pinned to a core, walk through the same windows: floor,
- * subject, floor, subject ... so that a machine that speeds up or slows down does so to both. Every
+ * GROUP is hop, image, iceoryx, stream, wake, alloc, open, idle, tick, late[_fifo], beside[_fifo] or
+ * infer_small, infer_image, infer_two (with ORT_DYLIB_PATH, and models.py's files in BENCH_MODELS). Two
+ * processes (from tick on: one), each pinned to a core, walk through the same windows: floor, subject,
+ * floor, subject ... so that a machine that speeds up or slows down does so to both. Every
  * window prints one JSON line that has all its samples, none left out, as [ticks, count] pairs; run.py
  * turns them into percentiles and ratios. Each window begins with a fiftieth of its rounds unmeasured.
  *
@@ -13,6 +14,7 @@
 #include "../horus.h"
 #include "bench.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -1176,22 +1178,234 @@ static void control_beside(int side, uint64_t first, uint64_t n, bench_result *r
     run_control(true, n, r);
 }
 
+static void use_both(void)
+{
+    cpu_set_t both;
+    CPU_ZERO(&both);
+    CPU_SET((size_t)cpus[0], &both);
+    CPU_SET((size_t)cpus[1], &both);
+    sched_setaffinity(0, sizeof both, &both);
+}
 static void group_beside(int n, double scale)
 {
     subject s[] = {
         {.name = "floor: C node alone", .run = control_alone},
         {.name = "beside: C node, compute node", .run = control_beside},
     };
-    cpu_set_t both;
-    CPU_ZERO(&both);
-    CPU_SET((size_t)cpus[0], &both);
-    CPU_SET((size_t)cpus[1], &both);
-    sched_setaffinity(0, sizeof both, &both);
+    use_both();
     for (size_t i = 0; i < 2; i++) {
         s[i].rounds = scaled(2000, scale);
         s[i].per = ns_per_tick;
     }
     windows_alone(s, 2, n);
+}
+
+/* ---- inference: an operator, and the runtime's own call with the same input and output, both with
+ * what they need made before. One thread of the runtime's each. */
+
+enum { /* places in the runtime's table, by its header of version 16 */
+       ORT_ENV = 3,
+       ORT_SESSION = 7,
+       ORT_RUN = 9,
+       ORT_OPTIONS = 10,
+       ORT_THREADS = 24,
+       ORT_TENSOR = 49,
+       ORT_MEMORY = 69
+};
+typedef void (*ort_function)(void);
+static const ort_function *ort;
+#define ORT(place, ...) ((void *(*)(__VA_ARGS__))ort[place])
+static void ort_check(void *status, const char *what)
+{
+    if (status != NULL) {
+        bench_die("%s failed", what);
+    }
+}
+
+static struct {
+    void *session, *values[2];
+    horus_infer *op, *over_topics;
+    horus_tensor input;
+    horus_topic *to, *from;
+} infer;
+static char infer_path[300];
+
+/* The runtime by itself: a session of the model, and values over the pool's memory. */
+static void bare_open(const horus_tensor *output)
+{
+    typedef struct ort_base {
+        const void *(*get)(uint32_t version);
+    } ort_base;
+    const char *path = getenv("ORT_DYLIB_PATH");
+    void *library = dlopen(path ? path : "libonnxruntime.so.1", RTLD_NOW | RTLD_LOCAL);
+    void *symbol = library ? dlsym(library, "OrtGetApiBase") : NULL, *env, *options, *memory;
+    const ort_base *(*base)(void);
+    if (symbol == NULL) {
+        bench_die("no ONNX Runtime: %s", dlerror());
+    }
+    memcpy(&base, &symbol, sizeof base);
+    ort = base()->get(16);
+    ort_check(ORT(ORT_ENV, int, const char *, void **)(4, "bench", &env), "CreateEnv");
+    ort_check(ORT(ORT_OPTIONS, void **)(&options), "CreateSessionOptions");
+    ort_check(ORT(ORT_THREADS, void *, int)(options, 1), "SetIntraOpNumThreads");
+    ort_check(ORT(ORT_SESSION, void *, const char *, void *, void **)(env, infer_path, options,
+                                                                      &infer.session),
+              "CreateSession");
+    ort_check(ORT(ORT_MEMORY, int, int, void **)(0, 0, &memory), "CreateCpuMemoryInfo");
+    for (int i = 0; i < 2; i++) {
+        const horus_tensor *t = i ? output : &infer.input;
+        ort_check(ORT(ORT_TENSOR, void *, void *, size_t, const int64_t *, size_t, int,
+                      void **)(memory, t->data, horus_tensor_numel(t) * 4, t->shape, t->ndim, 1,
+                               &infer.values[i]),
+                  "CreateTensor");
+    }
+}
+static void bare_run(int side, uint64_t first, uint64_t n, bench_result *r)
+{
+    static const char *const x[] = {"x"}, *const y[] = {"y"};
+    (void)side;
+    (void)first;
+    uint64_t then = bench_ticks();
+    for (uint64_t i = 0; i < n; i++) {
+        ort_check(ORT(ORT_RUN, void *, void *, const char *const *, void **, size_t,
+                      const char *const *, size_t,
+                      void **)(infer.session, NULL, x, infer.values, 1, y, 1, infer.values + 1),
+                  "Run");
+        uint64_t now = bench_ticks();
+        r->out[i] = now - then;
+        then = now;
+    }
+    r->samples = n;
+}
+/* By hand: set and execute. */
+static void infer_executes(int side, uint64_t first, uint64_t n, bench_result *r)
+{
+    (void)side;
+    (void)first;
+    uint64_t then = bench_ticks();
+    for (uint64_t i = 0; i < n; i++) {
+        if (horus_infer_set(infer.op, "x", &infer.input, 1) != HORUS_OK ||
+            horus_infer_execute(infer.op) != HORUS_OK) {
+            bench_die("%s", horus_last_error());
+        }
+        uint64_t now = bench_ticks();
+        r->out[i] = now - then;
+        then = now;
+    }
+    r->samples = n;
+}
+/* Over topics: what the operator's side of it takes, which is to receive, run and send. */
+static void infer_topics(int side, uint64_t first, uint64_t n, bench_result *r)
+{
+    (void)side;
+    (void)first;
+    for (uint64_t i = 0; i < n; i++) {
+        horus_tensor t;
+        check(horus_topic_send_tensor(infer.to, &infer.input, HORUS_NO_WAIT), "send_tensor");
+        uint64_t then = bench_ticks();
+        horus_result done = horus_infer_run(infer.over_topics);
+        r->out[i] = bench_ticks() - then;
+        check(done, "infer_run");
+        check(horus_topic_receive_tensor(infer.from, &t, NULL, HORUS_NO_WAIT), "receive_tensor");
+        check(horus_tensor_release(&t), "release");
+    }
+    r->samples = n;
+}
+
+/* What the description points to lives as long as the operators, which are alike. */
+static horus_infer *infer_open(uint32_t models, horus_choice parallel, horus_topic *from,
+                               horus_topic *to)
+{
+    static const char *const names[] = {"m", "n"}, *const takes[] = {"x", NULL};
+    static const char *const gives[2][2] = {{"y", NULL}, {"z", NULL}};
+    static horus_infer_entry paths[3];
+    static horus_infer_list in[3], out[3];
+    static horus_infer_input input[2];
+    horus_infer *op;
+    for (uint32_t i = 0; i < models; i++) {
+        paths[i] = (horus_infer_entry){names[i], infer_path};
+        in[i] = (horus_infer_list){names[i], takes};
+        out[i] = (horus_infer_list){names[i], gives[i]};
+    }
+    input[0] = (horus_infer_input){.topic = from, .tensor = "x"};
+    horus_infer_desc d = {.backend = "onnxrt",
+                          .model_path_map = paths,
+                          .pre_processor_map = in,
+                          .inference_map = out,
+                          .infer_on_cpu = true,
+                          .threads = 1,
+                          .parallel_inference = parallel,
+                          .inputs = from ? input : NULL,
+                          .output = to};
+    check(horus_infer_open(&op, &d, NULL, 0), "infer_open");
+    return op;
+}
+static void infer_input(const char *name, uint32_t ndim, const int64_t *shape)
+{
+    const char *folder = getenv("BENCH_MODELS");
+    snprintf(infer_path, sizeof infer_path, "%s/%s.onnx", folder ? folder : ".", name);
+    check(horus_tensor_alloc(&infer.input, NULL, HORUS_F32, ndim, shape, 0), "tensor_alloc");
+}
+static void group_infer(const char *name, int n, double scale)
+{
+    static const int64_t small[] = {1, 16}, image[] = {1, 3, 640, 640}, part[] = {1, 3, 1, 1};
+    const bool large = strcmp(name, "image") == 0;
+    const char *label = large ? "640x640x3" : "small";
+    static char text[3][64];
+    horus_topic *topic[2];
+    horus_tensor output;
+    subject s[] = {{.run = bare_run}, {.run = infer_executes}, {.run = infer_topics}};
+    infer_input(name, large ? 4 : 2, large ? image : small);
+    check(horus_tensor_alloc(&output, NULL, HORUS_F32, large ? 4 : 2, large ? part : small, 0),
+          "tensor_alloc");
+    check(horus_topic_open(&infer.to, "in", NULL), "topic_open");
+    check(horus_topic_open(&topic[0], "in", NULL), "topic_open");
+    check(horus_topic_open(&topic[1], "out", NULL), "topic_open");
+    check(horus_topic_open(&infer.from, "out", NULL), "topic_open");
+    infer.op = infer_open(1, HORUS_NO, NULL, NULL);
+    infer.over_topics = infer_open(1, HORUS_NO, topic[0], topic[1]);
+    bare_open(&output);
+    snprintf(text[0], sizeof text[0], "floor: session.run, %s", label);
+    snprintf(text[1], sizeof text[1], "infer: set and execute, %s", label);
+    snprintf(text[2], sizeof text[2], "infer: over topics, %s", label);
+    for (size_t i = 0; i < 3; i++) {
+        s[i].name = text[i];
+        s[i].rounds = scaled(20000, scale);
+        s[i].per = 1;
+    }
+    windows_alone(s, 3, n);
+    horus_infer_close(infer.op);
+    horus_infer_close(infer.over_topics);
+}
+
+/* Two equal models, one after the other and beside each other. */
+static horus_infer *two[2];
+static void infer_sequence(int side, uint64_t first, uint64_t n, bench_result *r)
+{
+    infer.op = two[0];
+    infer_executes(side, first, n, r);
+}
+static void infer_parallel(int side, uint64_t first, uint64_t n, bench_result *r)
+{
+    infer.op = two[1];
+    infer_executes(side, first, n, r);
+}
+static void group_infer_two(int n, double scale)
+{
+    static const int64_t shape[] = {256, 256};
+    subject s[] = {{.name = "floor: two models, in sequence", .run = infer_sequence},
+                   {.name = "infer: two models, parallel", .run = infer_parallel}};
+    use_both();
+    infer_input("heavy", 2, shape);
+    two[0] = infer_open(2, HORUS_NO, NULL, NULL);
+    two[1] = infer_open(2, HORUS_YES, NULL, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        s[i].rounds = scaled(100, scale);
+        s[i].per = 1;
+    }
+    windows_alone(s, 2, n);
+    horus_infer_close(two[0]);
+    horus_infer_close(two[1]);
 }
 
 /* Resident memory of a process that has opened a namespace and two topics, and of one that has not:
@@ -1265,6 +1479,10 @@ int main(int argc, char **argv)
     } else if (strcmp(group, "beside") == 0 || strcmp(group, "beside_fifo") == 0) {
         fifo = strcmp(group, "beside_fifo") == 0;
         group_beside(n, scale);
+    } else if (strcmp(group, "infer_small") == 0 || strcmp(group, "infer_image") == 0) {
+        group_infer(group + 6, n, scale);
+    } else if (strcmp(group, "infer_two") == 0) {
+        group_infer_two(n, scale);
 #ifdef WITH_ICEORYX
     } else if (strcmp(group, "iceoryx") == 0) {
         group_iceoryx(n, scale);

@@ -1,8 +1,8 @@
 """The Python rows of the benchmark: the module against NumPy, PyTorch, JAX, msgpack, pickle, shared memory with a
 queue, and the package whose programs run on it.
 
-Each of ours and the package's has a process of its own, both pinned to one core; their calls take turns, window by
-window. A figure is the median over the windows of a window's best repetition, an empty call taken off; a ratio is the
+Each of ours and the package's has a process of its own, both pinned to one core (OpenCV, NumPy and the session have that
+one, too); their calls take turns, window by window. A figure is the median over the windows of a window's best repetition, an empty call taken off; a ratio is the
 median over the windows of the ratio within a window. A hop is half of a round trip between two pinned processes that
 look without a pause; a tick at 1000 Hz is processor time. What is not installed is named, and its rows left out."""
 import math
@@ -48,7 +48,11 @@ FASTER = [  # how many times as fast: a call of ours, the other (PACKAGE: its sa
     ("send + recv: CmdVel", PACKAGE, "ratio >= 2"),
     *((f"send + recv: {what}", PACKAGE, "ratio >= 5") for what in DICTS),
     ("hop: CmdVel", PACKAGE, "ratio >= 1.5"), ("hop: 640x480 image", PACKAGE, "ratio >= 1.5"),
-    *((f"tick, 1000 Hz: of {n}", PACKAGE, "ratio >= 2") for n in (1, 10, 100))]
+    *((f"tick, 1000 Hz: of {n}", PACKAGE, "ratio >= 2") for n in (1, 10, 100)),
+    *((f"preprocess() of {size}", who + f": preprocess() of {size}", None)
+      for size in ("1920x1080", "640x480") for who in ("OpenCV", "OpenCV and NumPy", "NumPy")),
+    ("yolo_decode() of (1, 84, 8400)", "OpenCV and NumPy: yolo_decode() of (1, 84, 8400)", None)]
+OVER = [(f"infer(): {what}", f"session.run(): {what}", "value <= 2000 slow") for what in ("small", "640x640x3")]
 PAGES = [  # what the reference pages say, on an i9-14900K, and our call: ns
     ("to_numpy(), 640x480", 3000, "to_numpy()"), ("to_numpy(), 1920x1080", 3000, "to_numpy() of 1920x1080"),
     ("to_torch()", 3000, "to_torch()"), ("to_jax()", 3000, "to_jax()"), ("as_tensor()", 3000, "as_tensor()"),
@@ -114,7 +118,7 @@ class Python:
 
     def measure(self, windows):
         """Each call of both, that often: {name: [(ours, theirs)]}."""
-        wanted = [name for row in ROWS + FASTER for name in row[:2] if name not in (None, PACKAGE)]
+        wanted = [name for row in ROWS + FASTER + OVER for name in row[:2] if name not in (None, PACKAGE)]
         both = {name for name, other, _ in FASTER if other == PACKAGE}
         seen, workers = {}, []
         try:
@@ -174,7 +178,17 @@ class Python:
                 self.unmeasured.append(label)
                 continue
             faster = middle([b / a for a, b in zip(mine, against)])
+            once(name)
             row(label, faster, "x", once(name if whose else other, whose), faster, budget)
+        for name, other, budget in OVER:
+            mine, against = values(name, 0), values(other, 0)
+            label = f"Python: {name}, over {other.split(': ')[0]}"
+            if not mine or not against:
+                self.unmeasured.append(label)
+                continue
+            once(name)
+            row(label, middle([a - b for a, b in zip(mine, against)]), "ns", once(other), middle(
+                [a / b for a, b in zip(mine, against)]), f"value <= {float(budget.split()[2]) * slow:.0f}")
         for name, ns, ours in PAGES:
             label, mine = "the reference pages say: " + name, values(ours, 0)
             if mine:

@@ -13,6 +13,8 @@ from multiprocessing import shared_memory
 import horus
 import numpy as np
 
+import models
+
 OURS = hasattr(horus, "audit")
 CORE, SCALE = int(sys.argv[1]), float(sys.argv[2])
 OTHER = min(os.sched_getaffinity(0) - {CORE}, default=CORE)
@@ -95,6 +97,43 @@ def make_calls():
         calls["to_jax()"] = image.to_jax
     except ImportError:
         pass
+    make_vision_calls()
+    make_inference_calls()
+
+
+def make_vision_calls():
+    """Before and behind a network, as OpenCV and NumPy do it too."""
+    try:
+        import vision
+        vision.cv2.setNumThreads(1)  # as many as horus has
+    except (ImportError, AttributeError):
+        return
+    for what, subjects in vision.subjects(horus, ("1920x1080", "640x480")).items():
+        for who, call in subjects.items():
+            calls[what if who == "horus" else f"{who}: {what}"] = call
+
+
+def make_inference_calls():
+    """The operator, and the session by itself."""
+    folder = os.environ.get("BENCH_MODELS", "")
+    try:
+        import onnxruntime
+    except ImportError:
+        return
+    for name in ("small", "image"):
+        path, label = os.path.join(folder, name + ".onnx"), "640x640x3" if name == "image" else name
+        if not os.path.exists(path):
+            return
+        x, options = {"x": np.zeros(models.SHAPES[name], np.float32)}, onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        calls["session.run(): " + label] = lambda session=session, x=x: session.run(None, x)
+        if not hasattr(horus, "InferenceOp"):
+            continue
+        op = horus.InferenceOp({"backend": "onnxrt", "model_path_map": {"m": path}, "pre_processor_map": {"m": ["x"]},
+                                "inference_map": {"m": ["y"]}, "infer_on_cpu": True})
+        op.infer(x)
+        calls["infer(): " + label] = lambda op=op, x=x: op.infer(x)
 
 
 def echo(kind, name):
@@ -225,7 +264,8 @@ def per_call(f, n):
 
 def repeated(f):
     same = empty_pair if f in pairs else (lambda: None) if type(f).__name__ == "function" else nothing
-    n, most = 20, int(20000 * SCALE)
+    f()
+    n, most = 1, int(20000 * SCALE)
     while per_call(f, n) * n < 2e6 * SCALE and n < most:
         n *= 2
     empty = min(per_call(same, most) for _ in range(3))

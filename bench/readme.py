@@ -14,6 +14,7 @@ ROWS = [("one-line message, process to process", "hop: 8 bytes"),
         ("bare futex ping-pong", "floor: futex"),
         ("alloc + release", "alloc+release: 4 KB"),
         ("scheduler, per tick of 100 nodes, processor time", "tick: 100 nodes, processor time"),
+        ("inference operator, more than ONNX Runtime's own call", "infer: set and execute, 640x640x3, over session.run"),
         ("1 kHz node, SCHED_FIFO, begins late by", "late: 1 kHz node, FIFO, idle"),
         ("bare clock_nanosleep loop, the same", "floor: sleep, FIFO, idle")]
 PYTHON = [("`to_numpy()`, any size", "Python: to_numpy()", "`ndarray.view()`", "Python: ndarray.view()"),

@@ -15,8 +15,10 @@ A tick's cost is measured twice. In a deterministic run: the time of a pass over
 read, less what their empty callbacks take. In a run that sleeps from tick to tick at 1 kHz: the processor
 time of its thread, less that of a bare loop that sleeps as often; each divided by the number of nodes.
 "late" is how late a 1 kHz loop begins; loaded: while stress-ng runs (LOAD). "beside" is that of a node
-beside a detector that computes 60 ms at a time, compared with that of the node alone. The rows that begin
-with "Python" are python.py's, which says how they come about.
+beside a detector that computes 60 ms at a time, compared with that of the node alone. The inference
+operator runs models.py's models, beside ONNX Runtime's own call with the same tensors; "over session.run"
+is the median over all windows of the difference. The rows that begin with "Python" are python.py's, which
+says how they come about.
 
 A row of results.json is
 
@@ -40,6 +42,7 @@ import sys
 import time
 from collections import Counter
 
+import models
 import plot
 import python
 
@@ -172,7 +175,7 @@ def build(peers):
         subprocess.run(c + [path("peers_iceoryx.o"), os.path.join(HERE, "peers_iceoryx.c"),
                             "-isystem", iceoryx_include()], check=True)
         objects += [path("peers_iceoryx.o"), "-liceoryx_binding_c"]
-    subprocess.run(CXX + ["-o", path("bench")] + objects + ["-pthread"], check=True)
+    subprocess.run(CXX + ["-o", path("bench")] + objects + ["-pthread", "-ldl"], check=True)
     return times
 
 
@@ -187,6 +190,27 @@ def build_module():
         return None
     os.environ["PYTHONPATH"] = folder
     return interpreter
+
+
+def find_runtime():
+    """Points ORT_DYLIB_PATH to ONNX Runtime's library, as tests/run.sh does. False: there is none."""
+    if os.environ.get("ORT_DYLIB_PATH"):
+        return True
+    root = os.path.dirname(HERE)
+    places = ["build/python/frameworks", "build/onnxrt", ".venv"]
+
+    def found():
+        return [f for place in places for f in sorted(glob.glob(os.path.join(
+            root, place, "lib/python*/site-packages/onnxruntime/capi/libonnxruntime.so.1*")))]
+    if not found() and INSTALL:
+        venv, quiet = os.path.join(root, "build", "onnxrt"), {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.run([sys.executable, "-m", "venv", venv], **quiet)
+        subprocess.run([os.path.join(venv, "bin", "pip"), "install", "-q", "--no-deps", "onnxruntime"], **quiet)
+    if not found():
+        say("skipped, not installed: ONNX Runtime   (ORT_DYLIB_PATH, or pip install onnxruntime into .venv)")
+        return False
+    os.environ["ORT_DYLIB_PATH"] = found()[0]
+    return True
 
 
 def may_be_realtime():
@@ -270,6 +294,7 @@ class Samples:
     def __init__(self):
         self.counts, self.windows, self.ratios, self.received = Counter(), [], [], []
         self.tails, self.tail_ratios = [], []  # p99
+        self.over = []  # more than the floor
 
     @staticmethod
     def percentile(pairs, p):
@@ -352,6 +377,7 @@ class Bench:
                 around = bisect.bisect(floors, i)
                 floor = [values[k] for k in floors[max(0, around - 1):around + 1]]
                 self.samples[x["name"]].ratios.append(values[i] / statistics.mean(floor))
+                self.samples[x["name"]].over.append(values[i] - statistics.mean(floor))
                 floor = [tails[k] for k in floors[max(0, around - 1):around + 1]]
                 self.samples[x["name"]].tail_ratios.append(tails[i] / statistics.mean(floor))
         if group == "stream":  # every stream against every other of the same round
@@ -473,6 +499,22 @@ def rows_of(b, times, machine, module):
                          ("compute node without the GIL", "ratio <= 1.2"),
                          ("compute node in pure Python", None)):
         late("beside: Python node, " + name, "floor: Python node alone", budget)
+
+    for size in ("small", "640x640x3"):
+        bare = "floor: session.run, " + size
+        timed(bare)
+        for how, budget in (("set and execute", "value <= %.0f" % (2000 * slow)), ("over topics", None)):
+            name = "infer: %s, %s" % (how, size)
+            timed(name, bare)
+            if get(name):
+                row(name + ", over session.run", statistics.median(get(name).over), "ns", budget=budget,
+                    more={"samples": len(get(name).over)})
+    if get("infer: two models, parallel"):
+        timed("floor: two models, in sequence", unit="us", divide=1e3)
+        timed("infer: two models, parallel", "floor: two models, in sequence", unit="us", divide=1e3)
+        faster = 1 / statistics.median(get("infer: two models, parallel").ratios)
+        row("infer: two models, parallel, times as fast as in sequence", faster, "x",
+            "floor: two models, in sequence", faster)
 
     if floor:
         for size in ("4 KB", "900 KB"):
@@ -622,7 +664,9 @@ def main():
     say("flags     %s; horus.h in a file of its own, no link-time optimisation" % " ".join(FLAGS))
     os.sched_setaffinity(0, cpus)
     times = build(peers)
-    interpreter, realtime = build_module(), may_be_realtime()
+    interpreter, realtime, runtime = build_module(), may_be_realtime(), find_runtime()
+    os.environ["BENCH_MODELS"] = BUILD
+    models.write(BUILD)
     b = Bench(cpus)
     module = python.Python(interpreter, cpus[1], QUICK)
     scale, n = (0.1, 2) if QUICK else (1, 7)
@@ -636,6 +680,8 @@ def main():
         if module.ours:
             module.take(b.quietly("python", lambda: module.measure(1 if QUICK else 3)))
     b.measure("tick", n, scale)
+    for group in ("infer_small", "infer_image", "infer_two") if runtime else ():
+        b.measure(group, n, scale)
     for fifo in ("", "_fifo") if realtime else ("",):
         label = ", FIFO" if fifo else ""
         b.measure("late" + fifo, n, scale, label + ", idle")

@@ -5,70 +5,41 @@ and NumPy, by NumPy alone.
     bench/vision.py [ROUNDS]        needs numpy and opencv-python-headless; one line for each subject
 
 In each round every subject runs five times and its fastest run counts; a ratio is the median over all rounds of
-(subject / horus, in the same round). OpenCV may use all processors, horus uses one. Before that the results of all
-are compared: who is fast because he does something else is not fast."""
-import ctypes
+(subject / horus, in the same round). OpenCV may use all processors, horus uses one; in `make bench` (python_worker.py)
+all have the same one. Before that the results of all are compared: who is fast because he does something else is not
+fast."""
 import os
 import statistics
-import subprocess
 import sys
 import time
 
-import cv2
 import numpy as np
 
+try:
+    import cv2
+except ImportError:  # for tests that compare with NumPy alone
+    cv2 = None
+
 HERE = os.path.dirname(os.path.abspath(__file__))
-BUILD = os.path.join(os.path.dirname(HERE), "build", "vision")
-LETTERBOX, STRETCH, CROP = range(3)
-RGB8, BGR8, RGBA8, BGRA8, MONO8, MONO16, MONO32F, RGB32F, YUV422 = range(9)
-BGR, NHWC = 1, 2
-V8, V5 = range(2)
+ROOT = os.path.dirname(HERE)
 TIMES = 5
+FRAMES = {"1920x1080": (1920, 1080), "1280x720": (1280, 720), "1920x1200": (1920, 1200), "640x480": (640, 480)}
+SIZE = 640  # of the tensor, px
 
 
-class Desc(ctypes.Structure):
-    """horus_preprocess_desc"""
-    _fields_ = [("width_px", ctypes.c_uint32), ("height_px", ctypes.c_uint32), ("channels", ctypes.c_uint32),
-                ("fit", ctypes.c_int), ("dtype", ctypes.c_int), ("flags", ctypes.c_uint32),
-                ("scale", ctypes.c_float), ("mean", ctypes.c_float * 3), ("std", ctypes.c_float * 3),
-                ("pad", ctypes.c_float)]
-
-
-def library(flags=("-O2",)):
-    os.makedirs(BUILD, exist_ok=True)
-    path = os.path.join(BUILD, "vision.%d.so" % os.getpid())
-    subprocess.check_call(["gcc", "-shared", "-fPIC", "-std=gnu11", *flags, os.path.join(HERE, "vision.c"), "-o", path])
-    lib = ctypes.CDLL(path)
-    os.unlink(path)
-    lib.vision_preprocess.restype = ctypes.c_uint64
-    return lib
-
-
-def preprocess(lib, image, encoding, width, height, times=1, **desc):
-    """The tensor, (scale_x, scale_y, offset_x, offset_y), and ns."""
-    mean, std = tuple(desc.pop("mean", (0, 0, 0))), tuple(desc.pop("std", (0, 0, 0)))
-    d = Desc(width_px=width, height_px=height, mean=mean, std=std, **desc)
-    channels = d.channels or (1 if encoding in (MONO8, MONO16, MONO32F) else 3)
-    out = np.empty((height, width, channels) if d.flags & NHWC else (channels, height, width), np.float32)
-    where = np.empty(4, np.float32)
-    image = np.ascontiguousarray(image)
-    ns = lib.vision_preprocess(image.ctypes.data_as(ctypes.c_void_p), image.shape[1], image.shape[0], encoding,
-                               ctypes.byref(d), out.ctypes.data_as(ctypes.c_void_p),
-                               where.ctypes.data_as(ctypes.c_void_p), times)
-    if ns == 0:
-        raise RuntimeError("horus_image_preprocess failed")
-    return out, tuple(where), ns
-
-
-def decode(lib, output, layout, confidence, iou, most=300, times=1):
-    out, ns = np.empty((most, 6), np.float32), ctypes.c_uint64()
-    output = np.ascontiguousarray(output, np.float32)
-    n = lib.vision_decode(output.ctypes.data_as(ctypes.c_void_p), ctypes.c_int64(output.shape[0]),
-                          ctypes.c_int64(output.shape[1]), layout, ctypes.c_float(confidence), ctypes.c_float(iou),
-                          out.ctypes.data_as(ctypes.c_void_p), most, times, ctypes.byref(ns))
-    if n < 0:
-        raise RuntimeError("horus_yolo_decode failed")
-    return out[:n], ns.value
+def module():
+    """The module horus: the one that is there, else made for this interpreter."""
+    try:
+        import horus
+    except ImportError:
+        sys.path.insert(0, os.path.join(ROOT, "tests"))
+        import python_test
+        folder = os.path.join(ROOT, "build", "vision")
+        if python_test.build(sys.executable, folder) != 0:
+            sys.exit(f"the module was not built: see {folder}.build.log")
+        sys.path.insert(0, folder)
+        import horus
+    return horus
 
 
 def sides(image, width, height):
@@ -143,6 +114,40 @@ def some_output(rng, boxes=8400, classes=80, objects=40):
     return out
 
 
+def picture(rng, w, h):
+    return cv2.GaussianBlur(rng.integers(0, 256, (h, w, 3), np.uint8), (0, 0), 2)
+
+
+def rows_of(found):
+    """A DetectionList as boxes_by_both() gives it."""
+    return np.array([[d.bbox.x, d.bbox.y, d.bbox.width, d.bbox.height, d.confidence, d.class_id] for d in found.items],
+                    np.float32).reshape(-1, 6)
+
+
+def subjects(horus, frames=tuple(FRAMES)):
+    """What is compared: {what: {who: call}}, horus first. AssertionError if they do not agree."""
+    rng, all_of = np.random.default_rng(1), {}
+    for label in frames:
+        w, h = FRAMES[label]
+        image = picture(rng, w, h)
+        frame = horus.Image.from_numpy(image, "bgr8")
+        ours = horus.preprocess(frame, SIZE).to_numpy()[0]
+        for other in (by_opencv, by_both, by_numpy):
+            off = np.abs(ours - other(image, SIZE, SIZE)).max() * 255
+            assert off <= 1, "%s is %.2f levels off" % (other.__name__, off)
+        all_of[f"preprocess() of {label}"] = {
+            "horus": lambda frame=frame: horus.preprocess(frame, SIZE),
+            "OpenCV": lambda image=image: by_opencv(image, SIZE, SIZE),
+            "OpenCV and NumPy": lambda image=image: by_both(image, SIZE, SIZE),
+            "NumPy": lambda image=image: by_numpy(image, SIZE, SIZE)}
+    output = some_output(rng)
+    ours, theirs = rows_of(horus.yolo_decode(output)), boxes_by_both(output, 0.25, 0.45)
+    assert ours.shape == theirs.shape and np.allclose(ours, theirs, atol=1e-3), "the detections differ"
+    all_of["yolo_decode() of (1, 84, 8400)"] = {
+        "horus": lambda: horus.yolo_decode(output), "OpenCV and NumPy": lambda: boxes_by_both(output, 0.25, 0.45)}
+    return all_of
+
+
 def fastest(call):
     best = None
     for _ in range(TIMES):
@@ -154,11 +159,11 @@ def fastest(call):
 
 
 def race(name, subjects, rounds):
-    """subjects: {name: what gives ns}, horus first."""
+    """subjects: {who: call}, horus first."""
     seen = {k: [] for k in subjects}
     for _ in range(rounds):
-        for k, run in subjects.items():
-            seen[k].append(run())
+        for k, call in subjects.items():
+            seen[k].append(fastest(call))
     first = next(iter(subjects))
     for k, ns in seen.items():
         ratio = statistics.median(a / b for a, b in zip(ns, seen[first]))
@@ -167,27 +172,13 @@ def race(name, subjects, rounds):
 
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    lib, rng = library(), np.random.default_rng(1)
+    if cv2 is None:
+        sys.exit("bench/vision.py: pip install opencv-python-headless")
+    os.environ.setdefault("HORUS_NAMESPACE", "vision.%d" % os.getpid())
+    all_of = subjects(module())
     print("OpenCV %s, NumPy %s; time, and how many times that of horus" % (cv2.__version__, np.__version__))
-    for w, h, size in ((1920, 1080, 640), (1280, 720, 640), (1920, 1200, 640), (640, 480, 640)):
-        image = cv2.GaussianBlur(rng.integers(0, 256, (h, w, 3), np.uint8), (0, 0), 2)
-        ours = preprocess(lib, image, BGR8, size, size)[0]
-        for other in (by_opencv, by_both, by_numpy):
-            off = np.abs(ours - other(image, size, size)).max() * 255
-            if off > 1:
-                sys.exit("%s is %.2f levels off" % (other.__name__, off))
-        race("%d x %d bgr8 -> 3 x %d x %d" % (w, h, size, size), {
-            "horus": lambda: preprocess(lib, image, BGR8, size, size, TIMES)[2],
-            "OpenCV": lambda: fastest(lambda: by_opencv(image, size, size)),
-            "OpenCV and NumPy": lambda: fastest(lambda: by_both(image, size, size)),
-            "NumPy": lambda: fastest(lambda: by_numpy(image, size, size))}, rounds)
-    output = some_output(rng)
-    ours, theirs = decode(lib, output, V8, 0.25, 0.45)[0], boxes_by_both(output, 0.25, 0.45)
-    if ours.shape != theirs.shape or not np.allclose(ours, theirs, atol=1e-3):
-        sys.exit("the detections differ: %d and %d" % (len(ours), len(theirs)))
-    race("boxes of (1, 84, 8400)", {
-        "horus": lambda: decode(lib, output, V8, 0.25, 0.45, times=TIMES)[1],
-        "OpenCV and NumPy": lambda: fastest(lambda: boxes_by_both(output, 0.25, 0.45))}, rounds)
+    for name, these in all_of.items():
+        race(name, these, rounds)
 
 
 if __name__ == "__main__":

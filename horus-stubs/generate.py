@@ -10,7 +10,8 @@ import horus
 
 HEAD = '''"""Types of the module horus. Made by horus-stubs/generate.py: do not edit."""
 from types import TracebackType
-from typing import Any, Callable, ClassVar, Dict, Iterator, List, Optional, Sequence, Tuple, Type, TypeVar, Union
+from typing import (Any, Callable, ClassVar, Dict, Iterator, List, Literal, NamedTuple, Optional, Sequence, Tuple, Type,
+                    TypeVar, Union, overload)
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -262,6 +263,54 @@ def audit() -> Dict[str, Any]: ...
 def message(name: str, /, **fields: Any) -> Any: ...
 '''
 
+VISION = '''
+class PixelMap(NamedTuple):
+    scale_x: float
+    scale_y: float
+    offset_x: float
+    offset_y: float
+    width: int
+    height: int
+
+_Size = Union[None, int, Sequence[int]]
+_PerChannel = Union[None, float, Sequence[float], _Array]
+_Map = Union[None, PixelMap, Sequence[float]]
+_Names = Union[None, Sequence[str], Dict[int, str]]
+_Out = TypeVar("_Out")
+@overload
+def preprocess(image: Any, size: _Size = None, *, fit: str = "letterbox", layout: str = "NCHW", order: str = "rgb",
+               channels: Optional[int] = None, dtype: DTypeLike = "float32", scale: Optional[float] = None,
+               mean: _PerChannel = None, std: _PerChannel = None, pad: Optional[float] = None,
+               encoding: Optional[str] = None, out: None = None, return_map: Literal[False] = False) -> Tensor: ...
+@overload
+def preprocess(image: Any, size: _Size = None, *, fit: str = "letterbox", layout: str = "NCHW", order: str = "rgb",
+               channels: Optional[int] = None, dtype: DTypeLike = "float32", scale: Optional[float] = None,
+               mean: _PerChannel = None, std: _PerChannel = None, pad: Optional[float] = None,
+               encoding: Optional[str] = None, out: _Out, return_map: Literal[False] = False) -> _Out: ...
+@overload
+def preprocess(image: Any, size: _Size = None, *, fit: str = "letterbox", layout: str = "NCHW", order: str = "rgb",
+               channels: Optional[int] = None, dtype: DTypeLike = "float32", scale: Optional[float] = None,
+               mean: _PerChannel = None, std: _PerChannel = None, pad: Optional[float] = None,
+               encoding: Optional[str] = None, out: None = None,
+               return_map: Literal[True]) -> Tuple[Tensor, PixelMap]: ...
+@overload
+def preprocess(image: Any, size: _Size = None, *, fit: str = "letterbox", layout: str = "NCHW", order: str = "rgb",
+               channels: Optional[int] = None, dtype: DTypeLike = "float32", scale: Optional[float] = None,
+               mean: _PerChannel = None, std: _PerChannel = None, pad: Optional[float] = None,
+               encoding: Optional[str] = None, out: _Out, return_map: Literal[True]) -> Tuple[_Out, PixelMap]: ...
+def softmax(logits: Any) -> Tensor: ...
+def topk(scores: Any, k: int) -> Tuple[Tensor, Tensor]: ...
+def argmax(scores: Any) -> Tensor: ...
+@overload
+def yolo_decode(output: Any, *, layout: str = "v8", confidence: float = 0.25, iou: float = 0.45,
+                max_detections: int = 300, class_names: _Names = None, agnostic: bool = False, map: _Map = None,
+                return_stats: Literal[False] = False) -> "DetectionList": ...
+@overload
+def yolo_decode(output: Any, *, layout: str = "v8", confidence: float = 0.25, iou: float = 0.45,
+                max_detections: int = 300, class_names: _Names = None, agnostic: bool = False, map: _Map = None,
+                return_stats: Literal[True]) -> Tuple["DetectionList", Dict[str, int]]: ...
+'''
+
 
 SCHEDULER = '''
 class Miss:
@@ -446,7 +495,8 @@ def exceptions():
 
 def messages():
     frames = (horus.Image, horus.PointCloud, horus.DepthImage, horus.Tensor, horus.TensorPool, horus.Topic,
-              horus.Node, horus.NodeInfo, horus.Scheduler, horus.Rate, horus.Pub, horus.Sub, horus.Miss, horus.NodeState)
+              horus.Node, horus.NodeInfo, horus.Scheduler, horus.Rate, horus.Pub, horus.Sub, horus.Miss, horus.NodeState,
+              horus.PixelMap)
     for name, cls in sorted(vars(horus).items()):
         if not isinstance(cls, type) or issubclass(cls, Exception) or cls in frames or name.startswith("_"):
             continue
@@ -505,7 +555,7 @@ def missing(text):
 
 def main():
     text = HEAD.replace("import numpy", "import builtins as _builtins\nimport enum as _enum\nfrom os import PathLike as _PathLike\n\nimport numpy", 1) + \
-        "\n".join(exceptions()) + "\n" + FRAMES.replace("OPERATORS", "\n".join(operators())) + TOPIC + SCHEDULER + "\n".join(messages()) + "\n"
+        "\n".join(exceptions()) + "\n" + FRAMES.replace("OPERATORS", "\n".join(operators())) + TOPIC + VISION + SCHEDULER + "\n".join(messages()) + "\n"
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__init__.pyi")
     if "--check" in sys.argv:
         with open(path) as file:

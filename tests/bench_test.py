@@ -59,10 +59,20 @@ def main():
 
     def absent(what):
         return "skipped, not installed: %s " % what in said
+    for size in () if absent("ONNX Runtime") else ("small", "640x640x3"):
+        for name in ("floor: session.run, ", "infer: set and execute, ", "infer: over topics, "):
+            r = rows.get(name + size)
+            check(name + size, r and r["unit"] == "ns" and r["value"] > 0 and r["samples"] >= WINDOWS, r)
+        r = rows.get("infer: set and execute, %s, over session.run" % size)
+        check("infer: %s, over session.run" % size, r and r["samples"] == WINDOWS and
+              r["budget"].startswith("value <="), r)
+    r = rows.get("infer: two models, parallel, times as fast as in sequence")
+    check("infer: two models", absent("ONNX Runtime") or r and r["value"] > 0 and r["reference"] in rows, r)
     fifo = "skipped, not permitted: SCHED_FIFO" not in said
     for line in said.splitlines():
         if line.startswith(("skipped, not permitted", "skipped, not installed: cyclictest",
-                            "skipped, not installed: stress-ng", "skipped, not installed: Python")):
+                            "skipped, not installed: stress-ng", "skipped, not installed: Python",
+                            "skipped, not installed: ONNX Runtime")):
             print("skipped: " + line[len("skipped, "):])
     panels = 0
     for label in [p + w for p in ("", ", FIFO")[:1 + fifo] for w in (", idle", ", loaded")[:2 - absent("stress-ng")]]:
@@ -88,7 +98,7 @@ def main():
     if "the Python module" not in said and "skipped, not installed: Python rows:" not in said:
         module = python.Python(None, 0, True)
         module.rows(None, 1)
-        optional = ("torch", "jax", "msgpack", python.PACKAGE, "1000 Hz")
+        optional = ("torch", "jax", "msgpack", python.PACKAGE, "1000 Hz", "preprocess", "yolo_decode", "infer")
         for label in module.unmeasured:
             there = label in rows or label in said and any(word in label for word in optional)
             check("%s is there, or its absence is said" % label, there)

@@ -67,7 +67,10 @@ def seeds(folder, names):
         "Image.set_pixel": [1, 2, [3, 4, 5]], "Image.roi": [1, 1, 2, 2], "Image.copy_from": [bytes(105)],
         "Tensor.view": [[4, 6]], "Tensor.reshape": [[-1]], "Tensor.slice": [1, 2], "Tensor.astype": ["uint8"],
         "Tensor.__dlpack__": [{"copy": True}], "LaserScan._put": ["ranges", 0, 1.0], "NavPath._item": ["waypoints", 0],
-        "LaserScan._append": ["ranges", 1.0], "Topic.send_one": [{"x": [1, 2]}], "OccupancyGrid.set_occupancy": [1, 1, 50]}
+        "LaserScan._append": ["ranges", 1.0], "Topic.send_one": [{"x": [1, 2]}], "OccupancyGrid.set_occupancy": [1, 1, 50],
+        "preprocess": [b"abcdef", [3, 4], {"fit": "stretch", "mean": [0.5], "std": 2, "dtype": "uint8", "encoding": "mono8"}],
+        "yolo_decode": [[[9.0], [9.0], [4.0], [4.0], [0.5]], {"class_names": ["a"], "map": [1, 1, 0, 0, 9, 9], "iou": 0.5}],
+        "softmax": [[[1.0, 2.0]]], "topk": [[1.0, 2.0], 1], "argmax": [[1.0, 2.0]]}
     for i, name in enumerate(names):
         wanted["call" + name] = bytes([2, i]) + horus._pack(arguments.get(name, [1, 2]))
     for i in range(60):

@@ -114,9 +114,27 @@ class Leaks(unittest.TestCase):
             "bad type": lambda: failing(typed.send, image), "bad index": lambda: failing(tensor.__getitem__, 9),
             "bad shape": lambda: failing(tensor.view, [3, 3]), "bad array": lambda: failing(horus.Image.from_numpy, np.zeros(3)),
         }
+        boxes, into, turned = np.zeros((1, 6, 9), np.float32), np.zeros((3, 4, 4), np.float32), array[::-1]
+        small = horus.Image(4, 4)
+        boxes[0, :, 3] = 50, 50, 20, 10, 0, 0.9
+        names, where = {0: "cat", 1: "dog"}, horus.preprocess(array, 4, return_map=True)[1]
+        operations.update({
+            "preprocess": lambda: horus.preprocess(image, (4, 6), mean=[1, 2, 3], std=(1, 1, 2), return_map=True),
+            "preprocess array": lambda: horus.preprocess(array, encoding="bgr8", dtype="uint8"),
+            "preprocess copy": lambda: horus.preprocess(turned, 4),
+            "preprocess out": lambda: horus.preprocess(image, out=into),
+            "preprocess Tensor": lambda: horus.preprocess(image, out=small, layout="nhwc"),
+            "bad preprocess": lambda: failing(lambda: horus.preprocess(turned, out=into, mean=[1, 2, "x"])),
+            "bad out": lambda: failing(lambda: horus.preprocess(array, 5, out=image)),
+            "yolo_decode": lambda: horus.yolo_decode(boxes, class_names=names, map=where, return_stats=True),
+            "bad yolo_decode": lambda: failing(lambda: horus.yolo_decode(boxes, class_names=["a", 5])),
+            "softmax": lambda: horus.softmax(tensor), "softmax list": lambda: horus.softmax([[1.0, 2.0]]),
+            "bad softmax": lambda: failing(horus.softmax, array), "topk": lambda: horus.topk(tensor, 2),
+            "bad topk": lambda: failing(horus.topk, tensor, 9), "argmax": lambda: horus.argmax(boxes)})
         if NUMPY >= (1, 23):
             operations["from_dlpack by NumPy"] = lambda: np.from_dlpack(tensor)
-        watched = [image, tensor, row, array, data, topic, command, value, None, True, horus.Image, horus.CmdVel]
+        watched = [image, tensor, row, array, data, topic, command, value, boxes, into, turned, small, names, where,
+                   None, True, horus.Image, horus.CmdVel]
         for name, operation in operations.items():
             with self.subTest(name):
                 self.flat(name, operation, watched)

@@ -452,6 +452,7 @@ class Threads(unittest.TestCase):
         size = 32 << 20
         picture, whole = horus.Image(4096, 2048, "rgba8"), bytes(size)
         other, array = np.ones((4096, 2048, 4), "u1"), bytearray(size)
+        small, logits = np.ones((3, 64, 64), "f4"), np.zeros((512, 16384), "f4")
         rebuild, arguments = picture.__reduce__()
         with horus.Topic("much", capacity=4) as topic:
             def received():
@@ -461,7 +462,9 @@ class Threads(unittest.TestCase):
                      "from_numpy": lambda: horus.Image.from_numpy(other, "rgba8"), "reduce": picture.__reduce__,
                      "rebuild": lambda: rebuild(*arguments), "send bytes": lambda: topic.send(whole),
                      "send bytearray": lambda: topic.send(array), "send text": lambda: topic.send("x" * size),
-                     "recv": received}
+                     "recv": received, "preprocess": lambda: horus.preprocess(picture),
+                     "preprocess out": lambda: horus.preprocess(other, out=small), "softmax": lambda: horus.softmax(logits),
+                     "topk": lambda: horus.topk(logits, 1), "yolo_decode": lambda: horus.yolo_decode(logits)}
             for name, call in calls.items():
                 with self.subTest(name):
                     shares, end = [], time.monotonic() + 20  # one try suffices: a call that keeps the lock has none

@@ -41,3 +41,10 @@ misses: int = scheduler.safety_stats()["deadline_misses"]
 horus.run(horus.Node(tick=lambda node: node.send("x", 1), pubs=[horus.Pub("x", capacity=4)]), duration=0.0)
 horus.Scheduler(deterministic=True, recording="cell.recording", rt="deadline").run(duration=1)
 recording = horus.Scheduler(replay="cell.recording").get_recording()
+tensor: horus.Tensor = horus.preprocess(image, (480, 640), mean=[0.5, 0.5, 0.5], std=0.25)
+both, where = horus.preprocess(pixels, 640, encoding="bgr8", return_map=True)
+pixels = horus.preprocess(image, out=pixels)
+shift: float = where.offset_x
+boxes: horus.DetectionList = horus.yolo_decode(both, map=where, class_names={0: "cat"})
+boxes, counts = horus.yolo_decode(pixels, return_stats=True)
+best: horus.Tensor = horus.argmax(horus.softmax(horus.topk(tensor, 3)[0]))

@@ -19,12 +19,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 BUILD = os.path.join(ROOT, "build", "python")
 PLAIN = ["py_frames_test", "py_topics_test", "py_leaks_test", "py_codec_test",
-         "py_messages_test", "py_scheduler_test", "py_recording_test"]
-NUMPY_1 = ["py_frames_test", "py_codec_test", "py_messages_test", "py_topics_test", "py_interop_test Matrix.test_numpy"]
+         "py_messages_test", "py_scheduler_test", "py_recording_test", "py_vision_test"]
+NUMPY_1 = ["py_frames_test", "py_codec_test", "py_vision_test", "py_messages_test", "py_topics_test", "py_interop_test Matrix.test_numpy"]
 FRAMEWORKS = ["numpy", "ml_dtypes", "jax", "tensorflow-cpu", "opencv-python-headless", "onnxruntime", "onnx",
               "msgpack", "hypothesis", "apache-tvm-ffi"]
 WITH_FRAMEWORKS = ["py_interop_test", "py_leaks_test Leaks.test_frameworks", "py_together_test", "py_examples_test",
-                   "py_pages_test", "py_vision_test"]
+                   "py_pages_test", "py_vision_opencv_test"]
 TORCH = ["torch==2.13.0+cpu", "torch==2.13.0", "torch"]  # the first that can be had
 LIMIT = 14400 if os.environ.get("LARGE") else 900
 NAMESPACE = f"py.test.{os.getpid()}"

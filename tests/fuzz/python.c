@@ -174,7 +174,12 @@ static const char *const calls[] = {"Image",
                                     "LaserScan._put",
                                     "NavPath._item",
                                     "LaserScan._append",
-                                    "Topic.send_one"};
+                                    "Topic.send_one",
+                                    "preprocess",
+                                    "yolo_decode",
+                                    "softmax",
+                                    "topk",
+                                    "argmax"};
 
 static PyObject *target_of(const char *path)
 {
