@@ -19,12 +19,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 BUILD = os.path.join(ROOT, "build", "python")
 PLAIN = ["py_frames_test", "py_topics_test", "py_leaks_test", "py_codec_test",
-         "py_messages_test", "py_scheduler_test", "py_recording_test"]
+         "py_messages_test", "py_scheduler_test", "py_recording_test", "py_infer_test"]
 NUMPY_1 = ["py_frames_test", "py_codec_test", "py_messages_test", "py_topics_test", "py_interop_test Matrix.test_numpy"]
 FRAMEWORKS = ["numpy", "ml_dtypes", "jax", "tensorflow-cpu", "opencv-python-headless", "onnxruntime", "onnx",
-              "msgpack", "hypothesis", "apache-tvm-ffi"]
+              "msgpack", "hypothesis", "apache-tvm-ffi", "pyyaml", "scikit-learn"]
 WITH_FRAMEWORKS = ["py_interop_test", "py_leaks_test Leaks.test_frameworks", "py_together_test", "py_examples_test",
-                   "py_pages_test", "py_vision_test"]
+                   "py_pages_test", "py_vision_test", "py_infer_test"]
 TORCH = ["torch==2.13.0+cpu", "torch==2.13.0", "torch"]  # the first that can be had
 LIMIT = 14400 if os.environ.get("LARGE") else 900
 NAMESPACE = f"py.test.{os.getpid()}"
@@ -291,7 +291,7 @@ def main():
         if step("frameworks: installation", pip is None or pip.wait() == 0, whole + ".pip.log"):
             tests("frameworks", whole + "/bin/python", os.path.join(BUILD, f"{home[0]}.{home[1]}"),
                   WITH_FRAMEWORKS + [n for n in PLAIN if n not in  # seen above, with this Python
-                                     ("py_leaks_test", "py_scheduler_test", "py_recording_test")])
+                                     ("py_leaks_test", "py_scheduler_test", "py_recording_test", *WITH_FRAMEWORKS)])
             tests("frameworks -X dev", whole + "/bin/python", os.path.join(BUILD, f"{home[0]}.{home[1]}"),
                   ["py_interop_test"], options=["-X", "dev"])
     return end()
