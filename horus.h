@@ -2349,7 +2349,7 @@ typedef struct horus_infer_call {
  *             built at set-up, and cached beside the model. identity: gives what it takes. add: gives
  *             the sum of all that it takes, element by element. These two take any file.
  *             torch has no interface in C: register your own, or use the Python module. openvino is not
- *             built in */
+ *             built in. Yours of the same name stands in for a built-in one */
 typedef struct horus_infer_backend {
     const char *name;       /* 1 to 31 bytes */
     uint32_t can;           /* HORUS_INFER_GPU and so on */
@@ -2370,7 +2370,7 @@ typedef struct horus_infer_backend {
     void *user;
 } horus_infer_backend;
 /* Registers a back end for the process. OK | E_ARG (a name that is taken, no load, io_info, run or
- * unload) | E_LIMIT (16). Any thread. A name of a built-in one but for trt is taken. */
+ * unload) | E_LIMIT (16). Any thread. */
 HORUS_API horus_result horus_infer_register(const horus_infer_backend *backend);
 #endif
 
@@ -15765,16 +15765,12 @@ static const horus_infer_backend horusi_backends[] = {
      NULL, horusi_plain_unload, NULL, NULL},
     {"add", HORUS_INFER_CPU, NULL, NULL, horusi_plain_load, horusi_plain_io, horusi_plain_run, NULL,
      horusi_plain_unload, NULL, (void *)&horusi_ort}};
-enum {
-    HORUSI_TRT = 1, /* one's own may stand in for it */
-    HORUSI_BUILT_IN = sizeof horusi_backends / sizeof *horusi_backends,
-    HORUSI_REGISTERED = 16
-};
+enum { HORUSI_BUILT_IN = sizeof horusi_backends / sizeof *horusi_backends, HORUSI_REGISTERED = 16 };
 static const horus_infer_backend *horusi_registered[HORUSI_REGISTERED];
 static uint32_t horusi_registered_count;
 static horusi_a32 horusi_registered_lock;
 
-/* Those that are registered come first: so one may stand in for trt. */
+/* Those that are registered come first: so one may stand in for one that is built in. */
 static const horus_infer_backend *horusi_backend_at(uint32_t i)
 {
     const horus_infer_backend *b = NULL;
@@ -15802,7 +15798,10 @@ horus_result horus_infer_register(const horus_infer_backend *b)
         return horusi_fail(HORUS_E_ARG, "infer_register: a back end needs a name of 1 to 31 bytes, "
                                         "load, io_info, run and unload");
     const horus_infer_backend *there = horusi_backend_of(b->name);
-    if (there && there != &horusi_backends[HORUSI_TRT])
+    bool built_in = false;
+    for (int i = 0; i < HORUSI_BUILT_IN; i++)
+        built_in |= there == &horusi_backends[i];
+    if (there && !built_in)
         return horusi_fail(HORUS_E_ARG, "infer_register: there is a back end %s", b->name);
     horusi_lock(&horusi_registered_lock);
     if (horusi_registered_count == HORUSI_REGISTERED)
@@ -15820,6 +15819,8 @@ static void horusi_unknown_backend(horusi_problems *p, const char *where, const 
     const horus_infer_backend *b;
     horusi_nearest n = {name, NULL, 0};
     for (uint32_t i = 0; (b = horusi_backend_at(i)) != NULL; i++) {
+        if (horusi_backend_of(b->name) != b)
+            continue; /* another one stands in for it */
         horusi_is_it(&n, b->name);
         if (used < sizeof known)
             used +=
@@ -16024,6 +16025,7 @@ struct horus_infer {
     pthread_t watchdog;
     horus_result bad; /* of the activation topic; its words: */
     char bad_text[200];
+    void (*thread_ends)(void); /* called by each thread of ours at its end: for bindings */
 };
 
 static horusi_model *horusi_model_of(horus_infer *op, const char *name)
@@ -16227,7 +16229,7 @@ static void horusi_refuse_cuda(horusi_problems *p, const horusi_model *m, const 
     if (c == HORUS_YES && !(m->backend->can & HORUS_INFER_CUDA))
         horusi_problem(p, HORUS_E_UNSUPPORTED,
                        "%s: model %.63s: back end %s takes and gives tensors in the host's memory: "
-                       "HORUS_NO or HORUS_AUTO works",
+                       "false works, or leave it out",
                        name, m->name, m->backend->name);
 }
 static void horusi_refuse_model(horusi_problems *p, const horusi_model *m)
@@ -16458,6 +16460,12 @@ static void horusi_model_run(horusi_model *m)
         memset(made, 0, sizeof *made);
     }
 }
+static void *horusi_infer_thread_ends(const horus_infer *op)
+{
+    if (op->thread_ends)
+        op->thread_ends();
+    return NULL;
+}
 static void *horusi_model_thread(void *arg)
 {
     horusi_model *m = (horusi_model *)arg;
@@ -16467,7 +16475,7 @@ static void *horusi_model_thread(void *arg)
         while ((go = horusi_ld32_acq(I2, &m->go)) == done)
             (void)horusi_sleep_on(&m->go, done, HORUSI_LOOP_SLICE_NS);
         if (horusi_ld32_acq(I2, &op->quit))
-            return NULL;
+            return horusi_infer_thread_ends(op);
         horusi_model_run(m);
         if (horusi_add32_acqrel(I1, &op->left, UINT32_MAX) == 1)
             horusi_wake(&op->left);
@@ -16506,7 +16514,7 @@ static void *horusi_infer_watchdog(void *arg)
             horusi_sleep_until(next < now + HORUSI_WATCH_SLICE_NS ? next
                                                                   : now + HORUSI_WATCH_SLICE_NS);
     }
-    return NULL;
+    return horusi_infer_thread_ends(op);
 }
 
 /* ---- set-up and its end */

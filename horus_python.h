@@ -11,6 +11,7 @@
  *     messages     >>codec >>messages >>topic
  *     vision       >>vision
  *     scheduler    >>node >>scheduler >>clock
+ *     models       >>inference
  *     module       >>module
  *
  * ------------------------------------------------------------------------------------ >>manual
@@ -767,6 +768,7 @@ static PyObject *horusp_int_list(const int64_t *v, uint32_t n)
  * it: that is what keeps the memory after the frame object is released. */
 typedef struct horusp_hold {
     PyObject_HEAD horus_frame frame;
+    PyObject *owner;  /* of memory that is not the pool's, or NULL */
     uint32_t writers; /* calls that write into it, and may let other threads run: nobody sends it */
 } horusp_hold;
 static PyTypeObject horusp_hold_type;
@@ -780,12 +782,14 @@ static horusp_hold *horusp_hold_new(horus_frame f)
         return NULL;
     }
     h->frame = f;
+    h->owner = NULL;
     h->writers = 0;
     return h;
 }
 static void horusp_hold_dealloc(PyObject *self)
 {
     (void)horus_frame_release(&((horusp_hold *)self)->frame); /* nothing, in a forked child */
+    Py_XDECREF(((horusp_hold *)self)->owner);
     PyObject_Free(self);
 }
 /* NumPy asks here whether setflags(write=True) may be granted. */
@@ -8945,7 +8949,7 @@ static int horusp_messages_init(PyObject *module)
 {
     static const horus_type *const types[] = {
 #define HORUSP_X(snake, name, topic) &horus_##snake##_type,
-        HORUS_MESSAGES(HORUSP_X)
+        HORUS_MESSAGES(HORUSP_X) HORUS_INFER_MESSAGES(HORUSP_X)
 #undef HORUSP_X
     };
     bool again = horusp_classes != NULL;
@@ -11284,8 +11288,8 @@ static PyTypeObject horusp_sub_type = {
     .tp_members = horusp_end_members,
 };
 
-/* One item of pubs or subs: a name, a class, Pub or Sub; or a name with one of these. */
-static bool horusp_node_declare(horusp_node *n, PyObject *name, PyObject *item, PyObject *list)
+/* One item of pubs or subs: a name, a class, Pub or Sub; or a name with one of these. Borrowed. */
+static PyObject *horusp_node_declare(horusp_node *n, PyObject *name, PyObject *item, PyObject *list)
 {
     PyObject *t;
     if (horusp_is_end(item)) {
@@ -11300,7 +11304,7 @@ static bool horusp_node_declare(horusp_node *n, PyObject *name, PyObject *item, 
         t = horusp_node_open(n, name ? name : item, item == Py_None ? name : item, name, NULL, NULL,
                              NULL);
     }
-    return t && horusp_node_note(list, t);
+    return t && horusp_node_note(list, t) ? t : NULL;
 }
 static bool horusp_node_parse(horusp_node *n, PyObject *spec, PyObject *list)
 {
@@ -11308,7 +11312,7 @@ static bool horusp_node_parse(horusp_node *n, PyObject *spec, PyObject *list)
     if (spec == Py_None)
         return true;
     if (PyUnicode_Check(spec) || PyType_Check(spec) || horusp_is_end(spec))
-        return horusp_node_declare(n, NULL, spec, list);
+        return horusp_node_declare(n, NULL, spec, list) != NULL;
     if (!PyDict_Check(spec) && !PyList_Check(spec) && !PyTuple_Check(spec)) {
         PyErr_Format(HORUSP_TYPE_ERROR,
                      "pubs and subs are a name, a message class, horus.Pub, horus.Sub, a list of "
@@ -11321,9 +11325,8 @@ static bool horusp_node_parse(horusp_node *n, PyObject *spec, PyObject *list)
     PyObject *items = PyErr_Occurred() ? NULL : PySequence_Tuple(pairs ? pairs : spec);
     for (Py_ssize_t i = 0; items && ok && i < PyTuple_GET_SIZE(items); i++) {
         PyObject *item = PyTuple_GET_ITEM(items, i);
-        ok = pairs ? horusp_node_declare(n, PyTuple_GET_ITEM(item, 0), PyTuple_GET_ITEM(item, 1),
-                                         list)
-                   : horusp_node_declare(n, NULL, item, list);
+        ok = horusp_node_declare(n, pairs ? PyTuple_GET_ITEM(item, 0) : NULL,
+                                 pairs ? PyTuple_GET_ITEM(item, 1) : item, list) != NULL;
     }
     Py_XDECREF(items);
     Py_XDECREF(pairs);
@@ -13759,6 +13762,1771 @@ static int horusp_scheduler_init(PyObject *module)
     return ok ? 0 : -1;
 }
 
+/* ------------------------------------------------------------------------------------ >>inference
+ *
+ * InferenceOp is a Node over the C operator. What is said of parameters is the C library's; what is
+ * done in Python is to read them, and the back ends: a table of C that calls an object, with the
+ * interpreter's lock. While the C operator works nobody holds that lock. */
+/* In pieces: a compiler need not take a string of more than 4095 bytes. */
+static const char *const horusp_infer_source[] = {
+    "import collections.abc, difflib, numbers, os, reprlib, types, warnings\n"
+    "def how(on_load, **given):\n" /* it knows no operator, and may be kept */
+    "    announce = lambda text: on_load(given['model'], text) if on_load else None\n"
+    "    return types.SimpleNamespace(announce=announce, **given)\n"
+    /* ---- parameters: any value may be a str, a number or a bool */
+    "def show(v):\n"
+    "    try:\n"
+    "        return reprlib.repr(v)\n"
+    "    except Exception:\n" /* an int of thousands of digits */
+    "        return f'<{type(v).__name__}>'\n"
+    "def read(path, bad):\n"
+    "    try:\n"
+    "        import yaml\n"
+    "    except ImportError:\n"
+    "        raise ImportError('horus: a parameter file needs PyYAML, which is not installed: pip "
+    "'\n"
+    "                          'install pyyaml (a dict needs nothing)') from None\n"
+    "    try:\n"
+    "        with open(path, 'rb') as file:\n"
+    "            return yaml.safe_load(file)\n"
+    "    except OSError as e:\n"
+    "        bad(f'params: {os.fsdecode(path)!r} cannot be read: {e.strerror}')\n"
+    "    except Exception as e:\n" /* yaml.YAMLError, ValueError of a date, RecursionError */
+    "        bad(f'params: {os.fsdecode(path)!r} is no YAML: {\" \".join(str(e).split())[:300]}')\n"
+    "    return {}\n"
+    "def parameters(given, more, kinds):\n" /* ({name: what C takes}, problems) */
+    "    problems, bare, out = [], [], {}\n"
+    "    bad = problems.append\n"
+    "    def text(where, v):\n"
+    "        if isinstance(v, os.PathLike):\n"
+    "            v = os.fspath(v)\n"
+    "        if isinstance(v, bool):\n"
+    "            v = int(v)\n"
+    "        try:\n"
+    "            if v is None:\n"
+    "                return ''\n"
+    "            if isinstance(v, numbers.Integral):\n"
+    "                v = str(int(v))\n"
+    "            elif isinstance(v, numbers.Real):\n"
+    "                v = str(int(v) if v == int(v) else float(v))\n"
+    "            if isinstance(v, str) and '\\0' not in v:\n"
+    "                v.encode()\n"
+    "                return str(v)\n"
+    "        except (ValueError, OverflowError):\n"
+    "            pass\n"
+    "        bad(f'{where}: {show(v)} is no text or number')\n"
+    "    def flag(name, v):\n"
+    "        if isinstance(v, str):\n"
+    "            v = {'true': True, 'yes': True, 'on': True, '1': True, 'false': False, 'no': "
+    "False,\n"
+    "                 'off': False, '0': False}.get(v.lower(), v)\n"
+    "        if isinstance(v, (bool, numbers.Real)) and v in (0, 1):\n"
+    "            return bool(v)\n"
+    "        bad(f'{name}: {show(v)} is neither true nor false')\n",
+    "    def names(where, v):\n"
+    "        if isinstance(v, (str, numbers.Real)):\n"
+    "            bare.append(f'{where}: {show(v)} is taken as a list of one name')\n"
+    "            v = [v]\n"
+    "        if not isinstance(v, collections.abc.Sequence) or isinstance(v, (bytes, bytearray)):\n"
+    "            bad(f'{where}: {show(v)} is no list of names')\n"
+    "            return []\n"
+    "        return [t for t in (text(where, n) for n in v) if t is not None]\n"
+    "    def mapping(name, v, value):\n"
+    "        if not isinstance(v, collections.abc.Mapping):\n"
+    "            bad(f'{name}: {show(v)} is no map from models to values')\n"
+    "            return []\n"
+    "        pairs = []\n"
+    "        for k, x in v.items():\n"
+    "            key = text(name, k)\n"
+    "            x = None if key is None else value(f'{name}: model {key}', x)\n"
+    "            if x is not None:\n"
+    "                pairs.append((key, x))\n"
+    "        return pairs\n"
+    "    if isinstance(given, (str, bytes, os.PathLike)):\n"
+    "        given = read(given, bad)\n"
+    "    if not isinstance(given, collections.abc.Mapping):\n"
+    "        if given is not None or not more:\n"
+    "            bad(f'params: {show(given)} is no dict of parameters, nor the path of a "
+    "'\n"
+    "                'YAML file of them')\n"
+    "        given = {}\n"
+    "    inner = given.get('inference')\n"
+    "    if isinstance(inner, collections.abc.Mapping):\n" /* the page's block around it */
+    "        given = inner\n"
+    "    given = {**{str(k): v for k, v in given.items()}, **more}\n"
+    "    for name, v in given.items():\n"
+    "        kind = 'h' if name == 'transmit_on_host' else kinds.get(name)\n"
+    "        if kind is None:\n"
+    "            near = difflib.get_close_matches(name, [*kinds, 'transmit_on_host'], 1, 0)\n"
+    "            bad(f'{show(name)} is no parameter: did you mean {near[0]!r}?')\n"
+    "        elif v is None:\n" /* as if it were not there */
+    "            pass\n"
+    "        elif kind == 's':\n"
+    "            out[name] = text(name, v)\n"
+    "        elif kind == 'm':\n"
+    "            out[name] = mapping(name, v, text)\n"
+    "        elif kind == 'l':\n"
+    "            out[name] = mapping(name, v, names)\n"
+    "        elif kind == 'n':\n"
+    "            out[name] = names(name, v)\n"
+    "        elif kind != 'h':\n"
+    "            out[name] = flag(name, v)\n"
+    "    host = given.get('transmit_on_host')\n"
+    "    host = None if host is None else flag('transmit_on_host', host)\n"
+    "    if host is not None and out.get('transmit_on_cuda') is host:\n"
+    "        bad(f'transmit_on_host and transmit_on_cuda are both {host}: leave one of them out')\n"
+    "    elif host is not None:\n"
+    "        out['transmit_on_cuda'] = not host\n"
+    "    for line in bare:\n"
+    "        warnings.warn(line, UserWarning, 2)\n"
+    "    return {k: v for k, v in out.items() if v is not None}, problems\n",
+    /* ---- ONNX Runtime: the installed package, whose library is linked into it. What is bound is
+     * addresses in the pool; its own objects below io_binding() are used, for the wrappers around them
+     * take longer than a small model. */
+    "class Onnx:\n"
+    "    raw = True\n"
+    "    types = {'float': 'float32', 'double': 'float64'}\n"
+    "    def __init__(self, how, trt=False):\n"
+    "        import numpy, onnxruntime as ort\n"
+    "        options = ort.SessionOptions()\n"
+    "        if how.threads:\n"
+    "            options.intra_op_num_threads = how.threads\n"
+    "        if how.models > 1:\n" /* threads that spin take the others' processors */
+    "            options.add_session_config_entry('session.intra_op.allow_spinning', '0')\n"
+    "        there = ort.get_available_providers()\n"
+    "        name = 'TensorrtExecutionProvider' if trt else 'CUDAExecutionProvider'\n"
+    "        wanted = [] if how.infer_on_cpu or name not in there else [(name, "
+    "self.gpu_options(how, trt))]\n"
+    "        if wanted and trt and 'CUDAExecutionProvider' in there:\n"
+    "            wanted.append(('CUDAExecutionProvider', self.gpu_options(how, False)))\n"
+    "        if not wanted and how.device is not None:\n"
+    "            raise Refused(f'device_map: no GPU can be used: {name} is not in onnxruntime '\n"
+    "                          f'{ort.__version__}. Leave it out')\n"
+    "        self.session = ort.InferenceSession(how.path, options,\n"
+    "                                            providers=wanted + ['CPUExecutionProvider'])\n"
+    "        self.gpu = name in self.session.get_providers()\n"
+    "        if not self.gpu and (trt or how.device is not None):\n"
+    "            raise Refused(('backend: trt needs a GPU and TensorRT: \"onnxrt\" works' if trt "
+    "else\n"
+    "                           'device_map: no GPU can be used: leave it out') +\n"
+    "                          f' ({name} is listed, but not there)')\n"
+    "        self.inputs = [self.describe(x) for x in self.session.get_inputs()]\n"
+    "        self.outputs = [self.describe(x) for x in self.session.get_outputs()]\n"
+    "        self.cpu = ort.OrtDevice.make('cpu', 0)._get_c_device()\n"
+    "        self.binding = self.session.io_binding()._iobinding\n"
+    "        self.options = ort.RunOptions()\n"
+    "        self.bound = [None] * (len(self.inputs) + len(self.outputs))\n"
+    "        self.dtypes = [16 if d == 'bfloat16' else\n" /* ONNX's number of it */
+    "                       getattr(numpy, 'bool_' if d == 'bool' else d, None)\n"
+    "                       for _, d, _ in self.inputs + self.outputs]\n"
+    "    def gpu_options(self, how, trt):\n"
+    "        device = {'device_id': str(how.device or 0)}\n"
+    "        if not trt:\n"
+    "            return device\n"
+    "        place = os.path.dirname(how.path) or '.'\n" /* its name has model, precision and GPU */
+    "        device.update(trt_engine_cache_enable='1', trt_engine_cache_path=place,\n"
+    "                      trt_fp16_enable=str(int(how.enable_fp16)))\n"
+    "        if how.dla_core is not None:\n"
+    "            device.update(trt_dla_enable='1', trt_dla_core=str(how.dla_core))\n"
+    "        if how.profile:\n"
+    "            device.update(zip(('trt_profile_min_shapes', 'trt_profile_opt_shapes',\n"
+    "                               'trt_profile_max_shapes'), how.profile))\n"
+    "        how.announce(f'an engine for GPU {how.device or 0} is taken from {place}, or built '\n"
+    "                     'there: minutes')\n"
+    "        return device\n",
+    "    def describe(self, x):\n"
+    "        kind = x.type[7:-1] if x.type.startswith('tensor(') else x.type\n"
+    "        shape = [n if isinstance(n, int) and n >= 0 else None for n in x.shape or []]\n"
+    "        return x.name, self.types.get(kind, kind), shape\n"
+    "    def run(self, inputs, outputs):\n" /* each: address, shape; None: the runtime makes it */
+    "        bound, count, made = self.bound, len(inputs), False\n"
+    "        for i, x in enumerate(inputs):\n"
+    "            if bound[i] != x:\n"
+    "                bound[i] = None\n"
+    "                self.binding.bind_input(self.inputs[i][0], self.cpu, self.dtypes[i], x[1], "
+    "x[0])\n"
+    "                bound[i] = None if self.gpu else x\n" /* which copies it when it is bound */
+    "        for i, x in enumerate(outputs):\n"
+    "            if x is None:\n"
+    "                self.binding.bind_output(self.outputs[i][0], self.cpu)\n"
+    "                made = True\n"
+    "            elif bound[count + i] != x:\n"
+    "                bound[count + i] = None\n"
+    "                self.binding.bind_output(self.outputs[i][0], self.cpu, self.dtypes[count + "
+    "i],\n"
+    "                                         x[1], x[0])\n"
+    "                bound[count + i] = x\n"
+    "        self.session._sess.run_with_iobinding(self.binding, self.options)\n"
+    "        if made:\n"
+    "            got = self.binding.get_outputs()\n"
+    "            return [got[i].numpy() if x is None else None for i, x in enumerate(outputs)]\n"
+    "    def abort(self, now):\n"
+    "        self.options.terminate = now\n"
+    "def onnx_probe(how):\n"
+    "    try:\n"
+    "        import onnxruntime\n"
+    "    except ImportError:\n"
+    "        raise Refused('onnxruntime is not installed: pip install onnxruntime') from None\n"
+    "def trt_probe(how):\n"
+    "    onnx_probe(how)\n"
+    "    import onnxruntime as ort\n"
+    "    if 'TensorrtExecutionProvider' not in ort.get_available_providers():\n"
+    "        raise Refused('trt needs a GPU and TensorRT: TensorrtExecutionProvider is not in '\n"
+    "                      f'onnxruntime {ort.__version__}. \"onnxrt\" works')\n"
+    "def trt_load(how):\n"
+    "    return Onnx(how, True)\n",
+    /* ---- PyTorch: TorchScript (.pt, .pth) and archives of torch.export (.pt2) */
+    "class Torch:\n"
+    "    def __init__(self, how):\n"
+    "        import torch\n"
+    "        self.torch = torch\n"
+    "        self.gpu = torch.cuda.is_available() and not how.infer_on_cpu\n"
+    "        self.device = f'cuda:{how.device or 0}' if self.gpu else 'cpu'\n"
+    "        if how.path.endswith('.pt2'):\n"
+    "            program = torch.export.load(how.path)\n"
+    "            self.module, sign = program.module().to(self.device), program.graph_signature\n"
+    "            known = {n.name: n.meta.get('val') for n in program.graph.nodes}\n"
+    "            output = [n for n in program.graph.nodes if n.op == 'output'][0]\n"
+    "            values = {a.name: a.meta.get('val') for a in output.args[0] if hasattr(a, "
+    "'meta')}\n"
+    "            self.inputs = [self.describe(n, known.get(n)) for n in sign.user_inputs]\n"
+    "            self.outputs = [self.describe(n, values.get(n)) for n in sign.user_outputs]\n"
+    "            return\n"
+    "        with warnings.catch_warnings():\n"
+    "            warnings.simplefilter('ignore', DeprecationWarning)\n"
+    "            self.module = torch.jit.load(how.path, map_location=self.device).eval()\n"
+    "        arguments = self.module.forward.schema.arguments[1:]\n"
+    "        needed = sum(not a.has_default_value() for a in arguments)\n"
+    "        count = min(max(how.inputs, needed), len(arguments))\n"
+    "        self.inputs = [(a.name, None, None) for a in arguments[:count]]\n"
+    "        result = [r.type for r in self.module.forward.schema.returns]\n"
+    "        if len(result) == 1 and result[0].kind() == 'TupleType':\n"
+    "            result = result[0].elements()\n"
+    "        elif len(result) == 1 and result[0].kind() != 'TensorType':\n"
+    "            result = [None] * how.outputs\n" /* a list or dict: as many as it will give */
+    "        self.outputs = [(f'output {i}', None, None) for i in range(len(result))]\n",
+    "    def describe(self, name, value):\n"
+    "        if not isinstance(value, self.torch.Tensor):\n"
+    "            return name, None, None\n"
+    "        return (name, str(value.dtype)[6:],\n"
+    "                [n if isinstance(n, int) else None for n in value.shape])\n"
+    "    def run(self, inputs, outputs):\n"
+    "        with self.torch.inference_mode():\n"
+    "            given = [t.to_torch() for t in inputs]\n"
+    "            if self.gpu:\n"
+    "                given = [t.to(self.device) for t in given]\n"
+    "            made = self.module(*given)\n"
+    "            if isinstance(made, self.torch.Tensor):\n"
+    "                made = [made]\n"
+    "            elif isinstance(made, dict):\n"
+    "                made = list(made.values())\n"
+    "            return [t.detach().cpu().contiguous() for t in made]\n"
+    "def torch_probe(how):\n"
+    "    try:\n"
+    "        import torch\n"
+    "    except ImportError:\n"
+    "        raise Refused('torch is not installed: pip install torch') from None\n"
+    "    asked = [name for name in ('input_on_cuda', 'output_on_cuda') if getattr(how, name)]\n"
+    "    count = torch.cuda.device_count() if torch.cuda.is_available() else 0\n"
+    "    if asked and not count:\n"
+    "        raise Refused(f'{\", \".join(asked)}: torch finds no GPU: false works, or leave it "
+    "out')\n"
+    "    if how.device is not None and how.device >= count:\n"
+    "        raise Refused(f'device_map: torch finds {count} GPUs: leave it out')\n"};
+
+static PyObject *horusp_infer_compile(PyObject *names)
+{
+    PyObject *text = PyUnicode_FromString(""), *code = NULL, *done = NULL;
+    for (size_t i = 0; text && i < sizeof horusp_infer_source / sizeof *horusp_infer_source; i++) {
+        PyObject *more = PyUnicode_FromString(horusp_infer_source[i]);
+        PyUnicode_Append(&text, more);
+        Py_XDECREF(more);
+    }
+    const char *source = text ? PyUnicode_AsUTF8(text) : NULL;
+    if (source)
+        code = Py_CompileString(source, "<horus inference>", Py_file_input);
+    if (code)
+        done = PyEval_EvalCode(code, names, names);
+    Py_XDECREF(code);
+    Py_XDECREF(text);
+    return done;
+}
+/* One of those; a borrowed reference. */
+static PyObject *horusp_infer_helper(const char *name)
+{
+    static PyObject *helpers;
+    if (!helpers) {
+        PyObject *names = PyDict_New(), *done = NULL;
+        if (names && PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()) == 0 &&
+            PyDict_SetItemString(names, "Refused", horusp.by_code[-HORUS_E_UNSUPPORTED]) == 0)
+            done = horusp_infer_compile(names);
+        if (!done) {
+            Py_XDECREF(names);
+            return NULL;
+        }
+        Py_DECREF(done);
+        if (helpers) /* another thread was faster */
+            Py_DECREF(names);
+        else
+            helpers = names;
+    }
+    PyObject *o = NULL;
+    (void)horusp_dict_has(helpers, name, &o);
+    return o;
+}
+
+typedef struct horusp_infer {
+    horusp_node node; /* it is one */
+    horus_infer *op;  /* NULL: closed, or not made */
+    horus_infer_desc d;
+    PyObject *kept;    /* a list of what `d` points into */
+    PyObject *on_load; /* or NULL */
+    PyObject *given;   /* arrays whose memory the present frame is in, or NULL */
+    PyObject *cause;   /* the first exception of a back end in the present call, or NULL */
+    bool busy;         /* a call goes on, without the lock */
+} horusp_infer;
+static PyTypeObject horusp_infer_type;
+static PyObject *horusp_infer_error; /* horus.InferenceError */
+
+/* Runs a call of the C operator: nobody holds the lock, and back ends take it for theirs. */
+#define HORUSP_UNLOCKED(call)                                                                      \
+    do {                                                                                           \
+        PyThreadState *outer_ = horusp_thread;                                                     \
+        horusp_thread = PyEval_SaveThread();                                                       \
+        call;                                                                                      \
+        PyEval_RestoreThread(horusp_thread);                                                       \
+        horusp_thread = outer_;                                                                    \
+    } while (0)
+
+/* ---- errors: each is an InferenceError, thus a ValueError, and of its code's class */
+
+static PyObject *horusp_infer_raise(horusp_infer *o, horus_result r, const char *text)
+{
+    static PyObject *types[32]; /* made when one is needed */
+    int k = r < 0 && -(int)r < 32 ? -(int)r : -(int)HORUS_E_ARG;
+    if (r == HORUS_E_ARG) {
+        types[k] = horusp_infer_error;
+    } else if (!types[k] && horusp.by_code[k]) {
+        char full[64];
+        const char *base = ((PyTypeObject *)horusp.by_code[k])->tp_name, *dot = strrchr(base, '.');
+        (void)snprintf(full, sizeof full, "horus.Inference%.40s", dot ? dot + 1 : base);
+        PyObject *bases = PyTuple_Pack(2, horusp_infer_error, horusp.by_code[k]);
+        PyObject *made = bases ? PyErr_NewException(full, bases, NULL) : NULL;
+        Py_XDECREF(bases);
+        if (!made)
+            return NULL;
+        types[k] = made;
+    }
+    PyObject *words = PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
+    PyObject *type = types[k] ? types[k] : horusp_infer_error;
+    PyObject *made = words ? PyObject_CallOneArg(type, words) : NULL;
+    if (made) {
+        if (o && o->cause) {
+            PyException_SetCause(made, o->cause);
+            o->cause = NULL;
+        }
+        PyErr_SetObject(type, made);
+    }
+    Py_XDECREF(made);
+    Py_XDECREF(words);
+    return NULL;
+}
+/* What horus_last_error() says, unless it is of the operator's use, not of its work. */
+static PyObject *horusp_infer_failed(horusp_infer *o, horus_result r)
+{
+    if (r == HORUS_E_BUSY || r == HORUS_E_CLOSED || r == HORUS_E_DETACHED || r == HORUS_INTERRUPTED)
+        return horusp_error(r);
+    return horusp_infer_raise(o, r, horus_last_error());
+}
+
+/* ---- back ends */
+
+/* A back end: lives as long as the process. */
+typedef struct horusp_backend {
+    horus_infer_backend table;
+    PyObject *load, *probe; /* probe may be NULL */
+    char name[32];
+    PyObject *extensions;
+} horusp_backend;
+/* A model of one. */
+typedef struct horusp_model {
+    PyObject *object, *run, *abort; /* abort may be NULL */
+    horusp_infer *op;
+    uint32_t takes, gives; /* as the maps say, of what the object does not say itself */
+    bool raw, gpu;         /* raw: takes addresses, not tensors */
+} horusp_model;
+
+/* The exception that is set, as words and as a result; it is kept as the cause. */
+static horus_result horusp_infer_caught(horusp_infer *op, char *why, size_t room,
+                                        horus_result otherwise)
+{
+    horus_result r = PyErr_ExceptionMatches(horusp.by_code[-HORUS_E_UNSUPPORTED]) ||
+                             PyErr_ExceptionMatches(PyExc_ImportError)
+                         ? HORUS_E_UNSUPPORTED
+                     : PyErr_ExceptionMatches(PyExc_MemoryError) ? HORUS_E_MEMORY
+                                                                 : otherwise;
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    PyErr_NormalizeException(&type, &value, &trace);
+    if (value && trace)
+        (void)PyException_SetTraceback(value, trace);
+    PyObject *text = value ? PyObject_Str(value) : NULL;
+    const char *s = text ? PyUnicode_AsUTF8(text) : NULL;
+    if (type && PyErr_GivenExceptionMatches(type, horusp.error))
+        (void)snprintf(why, room, "%s", s ? s : "");
+    else
+        (void)snprintf(why, room, "%s: %s", type ? ((PyTypeObject *)type)->tp_name : "?",
+                       s ? s : "");
+    for (char *c = why; *c; c++) /* reports have a line for each problem */
+        if (*c == '\n')
+            *c = ' ';
+    PyErr_Clear();
+    Py_XDECREF(text);
+    Py_XDECREF(type);
+    Py_XDECREF(trace);
+    if (value && !op->cause)
+        op->cause = value;
+    else
+        Py_XDECREF(value);
+    return r;
+}
+static PyObject *horusp_choice_object(horus_choice c)
+{
+    return horusp_ref(c == HORUS_AUTO ? Py_None : c == HORUS_YES ? Py_True : Py_False);
+}
+/* What load() is told. */
+static PyObject *horusp_infer_how(const horus_infer_load *how)
+{
+    const horus_infer_desc *d = how->desc;
+    PyObject *make = horusp_infer_helper("how"), *none = PyTuple_New(0), *r = NULL;
+    PyObject *profile = how->profile ? PyList_New(0) : horusp_ref(Py_None), *kw = NULL;
+    PyObject *say = ((const horusp_infer *)d->user)->on_load;
+    unsigned models = 0;
+    for (const horus_infer_entry *e = d->model_path_map; e->model; e++)
+        models++;
+    for (const char *const *p = how->profile; p && *p && profile; p++) {
+        PyObject *item = PyUnicode_FromString(*p);
+        if (!item || PyList_Append(profile, item) < 0)
+            Py_CLEAR(profile);
+        Py_XDECREF(item);
+    }
+    if (profile)
+        kw = Py_BuildValue(
+            "{ss ss sI sI sI sN sN sO sO sI sO sO sO sO sN sN sN sN sN}", "model", how->model,
+            "path", how->path, "inputs", how->inputs, "outputs", how->outputs, "models", models,
+            "device", how->device < 0 ? horusp_ref(Py_None) : PyLong_FromLong(how->device),
+            "dla_core", how->dla_core < 0 ? horusp_ref(Py_None) : PyLong_FromLong(how->dla_core),
+            "profile", profile, "on_load", say ? say : Py_None, "threads", d->threads,
+            "infer_on_cpu", d->infer_on_cpu ? Py_True : Py_False, "enable_fp16",
+            d->enable_fp16 ? Py_True : Py_False, "is_engine_path",
+            d->is_engine_path ? Py_True : Py_False, "dynamic_input_dims",
+            d->dynamic_input_dims ? Py_True : Py_False, "input_on_cuda",
+            horusp_choice_object(d->input_on_cuda), "output_on_cuda",
+            horusp_choice_object(d->output_on_cuda), "transmit_on_cuda",
+            horusp_choice_object(d->transmit_on_cuda), "enable_cuda_graphs",
+            horusp_choice_object(d->enable_cuda_graphs), "dla_gpu_fallback",
+            horusp_choice_object(d->dla_gpu_fallback));
+    if (kw && make && none)
+        r = PyObject_Call(make, none, kw);
+    Py_XDECREF(kw);
+    Py_XDECREF(none);
+    Py_XDECREF(profile);
+    return r;
+}
+static horus_result horusp_infer_locked(char *why, size_t room)
+{
+    if (horusp_take_lock())
+        return HORUS_OK;
+    (void)snprintf(why, room, "the interpreter ends");
+    return HORUS_E_DETACHED;
+}
+static horus_result horusp_on_probe(void *user, const horus_infer_load *how, char *why, size_t room)
+{
+    horusp_backend *b = (horusp_backend *)user;
+    horus_result r = b->probe ? horusp_infer_locked(why, room) : HORUS_OK;
+    if (r != HORUS_OK || !b->probe)
+        return r;
+    PyObject *given = horusp_infer_how(how);
+    PyObject *done = given ? PyObject_CallOneArg(b->probe, given) : NULL;
+    if (!done)
+        r = horusp_infer_caught((horusp_infer *)how->desc->user, why, room, HORUS_E_UNSUPPORTED);
+    Py_XDECREF(done);
+    Py_XDECREF(given);
+    horusp_give_lock();
+    return r;
+}
+/* An attribute that may be missing: false with another exception. */
+static bool horusp_may_have(PyObject *o, const char *name, PyObject **out)
+{
+    *out = PyObject_GetAttrString(o, name);
+    if (!*out && !PyErr_ExceptionMatches(PyExc_AttributeError))
+        return false;
+    PyErr_Clear();
+    if (*out == Py_None)
+        Py_CLEAR(*out);
+    return true;
+}
+static void horusp_model_free(horusp_model *m)
+{
+    Py_XDECREF(m->object);
+    Py_XDECREF(m->run);
+    Py_XDECREF(m->abort);
+    PyMem_Free(m);
+}
+static horusp_model *horusp_model_new(horusp_backend *b, const horus_infer_load *how)
+{
+    horusp_model *m = (horusp_model *)PyMem_Calloc(1, sizeof *m);
+    PyObject *given = m ? horusp_infer_how(how) : NULL, *raw = NULL, *gpu = NULL;
+    if (!m) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    m->op = (horusp_infer *)how->desc->user;
+    m->takes = how->inputs;
+    m->gives = how->outputs;
+    m->object = given ? PyObject_CallOneArg(b->load, given) : NULL;
+    m->run = m->object ? PyObject_GetAttrString(m->object, "run") : NULL;
+    bool ok = m->run && horusp_may_have(m->object, "abort", &m->abort) &&
+              horusp_may_have(m->object, "raw", &raw) && horusp_may_have(m->object, "gpu", &gpu);
+    m->raw = raw == Py_True;
+    m->gpu = gpu == Py_True;
+    Py_XDECREF(raw);
+    Py_XDECREF(gpu);
+    Py_XDECREF(given);
+    if (ok)
+        return m;
+    horusp_model_free(m);
+    return NULL;
+}
+static horus_result horusp_on_load(void *user, const horus_infer_load *how, void **model, char *why,
+                                   size_t room)
+{
+    horus_result r = horusp_infer_locked(why, room);
+    if (r != HORUS_OK)
+        return r;
+    *model = horusp_model_new((horusp_backend *)user, how);
+    if (!*model)
+        r = horusp_infer_caught((horusp_infer *)how->desc->user, why, room, HORUS_E_CORRUPT);
+    horusp_give_lock();
+    return r;
+}
+/* (name, dtype or None, shape or None) as the C operator has it. */
+static bool horusp_infer_io(PyObject *item, horus_infer_io *out)
+{
+    PyObject *name, *dtype, *shape;
+    horus_dtype d;
+    PyObject *pair = PySequence_Tuple(item);
+    bool ok = pair && PyArg_ParseTuple(pair, "UOO", &name, &dtype, &shape);
+    const char *text = ok ? horusp_utf8(name, NULL) : NULL;
+    ok = ok && text;
+    if (ok)
+        horusi_text(out->name, sizeof out->name, text);
+    out->dtype = out->ndim = HORUS_INFER_ANY;
+    if (ok && dtype != Py_None) {
+        ok = horusp_dtype(dtype, &d);
+        out->dtype = ok ? (int32_t)d : out->dtype;
+    }
+    if (ok && shape != Py_None) {
+        PyObject *list = horusp_items(shape, "a shape must be a sequence of ints, or of None");
+        Py_ssize_t n = list ? PySequence_Fast_GET_SIZE(list) : 0;
+        ok = list != NULL;
+        if (n > HORUS_MAX_DIMS)
+            ok = horusp_refuse(HORUSP_VALUE_ERROR, "it has %zd dimensions, tensors have 8 at most",
+                               n) != NULL;
+        out->ndim = (int32_t)n;
+        for (Py_ssize_t i = 0; ok && i < n; i++) {
+            PyObject *side = PySequence_Fast_GET_ITEM(list, i);
+            out->shape[i] = -1;
+            ok = side == Py_None || horusp_int(side, "a dimension", -1, INT64_MAX, &out->shape[i]);
+        }
+        Py_XDECREF(list);
+    }
+    Py_XDECREF(pair);
+    return ok;
+}
+static horus_result horusp_on_io(void *model, bool output, uint32_t number, horus_infer_io *out,
+                                 char *why, size_t room)
+{
+    horusp_model *m = (horusp_model *)model;
+    PyObject *list = NULL, *item = NULL;
+    horus_result r = horusp_infer_locked(why, room);
+    if (r != HORUS_OK)
+        return HORUS_E_NOT_FOUND;
+    if (!horusp_may_have(m->object, output ? "outputs" : "inputs", &list)) {
+        r = horusp_infer_caught(m->op, why, room, HORUS_E_TYPE);
+    } else if (!list) {
+        (void)snprintf(out->name, sizeof out->name, "%s%u", output ? "y" : "x", (unsigned)number);
+        out->dtype = out->ndim = HORUS_INFER_ANY;
+        r = number < (output ? m->gives : m->takes) ? HORUS_OK : HORUS_E_NOT_FOUND;
+    } else if (!(item = PySequence_GetItem(list, (Py_ssize_t)number))) {
+        PyErr_Clear();
+        r = HORUS_E_NOT_FOUND;
+    } else if (!horusp_infer_io(item, out)) {
+        r = horusp_infer_caught(m->op, why, room, HORUS_E_TYPE);
+    }
+    Py_XDECREF(item);
+    Py_XDECREF(list);
+    horusp_give_lock();
+    return r;
+}
+/* A tensor of the C operator's as an object with a hold of its own. */
+static PyObject *horusp_infer_view(const horusp_infer *op, const horus_tensor *t, bool input)
+{
+    horus_tensor own = *t;
+    own.readonly = input || t->readonly;
+    horus_result r = horusi_second(&t->frame);
+    if (r != HORUS_OK)
+        return horusp_error(r);
+    horusp_frame *f = (horusp_frame *)horusp_frame_of(HORUS_KIND_TENSOR, &own, NULL);
+    if (f && !own.frame.pool) /* an array's memory: it lives as long as the view */
+        f->hold->owner = op->given ? horusp_ref(op->given) : NULL;
+    return (PyObject *)f;
+}
+static PyObject *horusp_infer_argument(const horusp_model *m, const horus_tensor *t, bool input)
+{
+    if (!t->data)
+        return horusp_ref(Py_None);
+    if (!m->raw)
+        return horusp_infer_view(m->op, t, input);
+    PyObject *shape = PyTuple_New((Py_ssize_t)t->ndim);
+    for (uint32_t i = 0; shape && i < t->ndim; i++) {
+        PyObject *n = PyLong_FromLongLong(t->shape[i]);
+        if (!n)
+            Py_CLEAR(shape);
+        else
+            PyTuple_SET_ITEM(shape, i, n);
+    }
+    return shape ? Py_BuildValue("(NN)", PyLong_FromVoidPtr(t->data), shape) : NULL;
+}
+static PyObject *horusp_infer_arguments(const horusp_model *m, const horus_tensor *t, uint32_t n,
+                                        bool input)
+{
+    PyObject *list = PyList_New((Py_ssize_t)n);
+    for (uint32_t i = 0; list && i < n; i++) {
+        PyObject *item = horusp_infer_argument(m, &t[i], input);
+        if (!item)
+            Py_CLEAR(list);
+        else
+            PyList_SET_ITEM(list, i, item);
+    }
+    return list;
+}
+/* What a back end gave for an output, in the pool; a fresh frame of its own is taken as it is. */
+static bool horusp_infer_take(const horusp_infer *op, PyObject *o, horus_tensor *out)
+{
+    horus_pool *pool = op->d.pool;
+    if (horusp_is_frame(o)) {
+        horusp_frame *f = (horusp_frame *)o;
+        if (!horusp_live(f))
+            return false;
+        *out = f->t;
+        if (f->t.frame.pool && !horusp_is_read_only(f) && horus_tensor_is_contiguous(&f->t))
+            return horus_frame_hold(&f->t.frame) == HORUS_OK || horusp_error(HORUS_E_CLOSED);
+        horus_result r = horusp_copy_tensor(out, &f->t, pool);
+        return r == HORUS_OK || horusp_error(r);
+    }
+    if (!horusp_is_ndarray(o) && PyObject_HasAttrString(o, "__dlpack__"))
+        return horusp_from_dlpack(o, pool, out);
+    horusp_source s;
+    PyObject *keep;
+    if (!horusp_source_begin(&s, o, &keep))
+        return false;
+    bool ok = horusp_source_copy(&s, pool, out);
+    horusp_source_end(&s);
+    Py_XDECREF(keep);
+    return ok;
+}
+static bool horusp_infer_result(const horusp_model *m, horus_infer_call *call, uint32_t i,
+                                PyObject *o)
+{
+    horus_tensor t, *to = &call->outputs[i];
+    char wants[120], has[120];
+    if (!horusp_infer_take(m->op, o, &t))
+        return false;
+    bool fits = !to->data || (to->dtype == t.dtype && to->ndim == t.ndim &&
+                              memcmp(to->shape, t.shape, t.ndim * sizeof *t.shape) == 0);
+    if (fits) {
+        horusi_drop(to);
+        *to = t;
+        return true;
+    }
+    horusi_describe_shape(wants, sizeof wants, (int)to->ndim, to->shape, to->dtype);
+    horusi_describe_shape(has, sizeof has, (int)t.ndim, t.shape, t.dtype);
+    (void)horus_tensor_release(&t);
+    PyErr_Format(HORUSP_VALUE_ERROR, "output %u is %s, not %s", (unsigned)i, has, wants);
+    return false;
+}
+static bool horusp_model_run(horusp_model *m, horus_infer_call *call)
+{
+    PyObject *in = horusp_infer_arguments(m, call->inputs, call->input_count, true);
+    PyObject *out = in ? horusp_infer_arguments(m, call->outputs, call->output_count, false) : NULL;
+    PyObject *made = out ? PyObject_CallFunctionObjArgs(m->run, in, out, NULL) : NULL;
+    Py_XDECREF(in);
+    Py_XDECREF(out);
+    bool ok = made != NULL;
+    if (ok && made != Py_None) {
+        PyObject *list = horusp_items(made, "run() returns a list, an array for each output, or "
+                                            "None where it wrote into it");
+        ok = list != NULL;
+        if (ok && PySequence_Fast_GET_SIZE(list) != (Py_ssize_t)call->output_count)
+            ok =
+                horusp_refuse(HORUSP_VALUE_ERROR, "run() gave %zd outputs, not %u",
+                              PySequence_Fast_GET_SIZE(list), (unsigned)call->output_count) != NULL;
+        for (uint32_t i = 0; ok && i < call->output_count; i++) {
+            PyObject *item = i < (uint32_t)PySequence_Fast_GET_SIZE(list)
+                                 ? horusp_ref(PySequence_Fast_GET_ITEM(list, i))
+                                 : horusp_ref(Py_None);
+            ok = item == Py_None || horusp_infer_result(m, call, i, item);
+            Py_DECREF(item);
+        }
+        Py_XDECREF(list);
+    }
+    Py_XDECREF(made);
+    return ok;
+}
+static horus_result horusp_on_run(void *model, horus_infer_call *call)
+{
+    horusp_model *m = (horusp_model *)model;
+    horus_result r = horusp_infer_locked(call->why, sizeof call->why);
+    if (r != HORUS_OK)
+        return r;
+    if (!horusp_model_run(m, call))
+        r = horusp_infer_caught(m->op, call->why, sizeof call->why, HORUS_E_SYSTEM);
+    horusp_give_lock();
+    return r;
+}
+static void horusp_on_abort(void *model, bool now)
+{
+    horusp_model *m = (horusp_model *)model;
+    if (!m->abort || !horusp_take_lock())
+        return;
+    PyObject *r = PyObject_CallOneArg(m->abort, now ? Py_True : Py_False);
+    if (!r)
+        PyErr_WriteUnraisable(m->abort);
+    Py_XDECREF(r);
+    horusp_give_lock();
+}
+static void horusp_on_unload(void *model)
+{
+    horusp_model *m = (horusp_model *)model;
+    if (!horusp_take_lock())
+        return; /* everything ends */
+    PyObject *close = NULL, *r = NULL;
+    if (horusp_may_have(m->object, "close", &close) && close)
+        r = PyObject_CallNoArgs(close);
+    if (PyErr_Occurred())
+        PyErr_WriteUnraisable(m->object);
+    Py_XDECREF(r);
+    Py_XDECREF(close);
+    horusp_model_free(m);
+    horusp_give_lock();
+}
+static bool horusp_on_gpu(void *model) { return ((const horusp_model *)model)->gpu; }
+
+static bool horusp_infer_register(const char *name, uint32_t can, PyObject *extensions,
+                                  PyObject *load, PyObject *probe)
+{
+    horusp_backend *b = (horusp_backend *)PyMem_Calloc(1, sizeof *b);
+    if (!b) {
+        PyErr_NoMemory();
+        return false;
+    }
+    (void)snprintf(b->name, sizeof b->name, "%.31s", name);
+    b->table = (horus_infer_backend){.name = strlen(name) > 31 ? name : b->name,
+                                     .can = can,
+                                     .extensions = extensions ? PyUnicode_AsUTF8(extensions) : NULL,
+                                     .probe = horusp_on_probe,
+                                     .load = horusp_on_load,
+                                     .io_info = horusp_on_io,
+                                     .run = horusp_on_run,
+                                     .abort = horusp_on_abort,
+                                     .unload = horusp_on_unload,
+                                     .on_gpu = horusp_on_gpu,
+                                     .user = b};
+    horus_result r = horus_infer_register(&b->table);
+    if (r != HORUS_OK) {
+        PyMem_Free(b);
+        (void)horusp_infer_raise(NULL, r, horus_last_error());
+        return false;
+    }
+    b->extensions = extensions ? horusp_ref(extensions) : NULL;
+    b->load = horusp_ref(load);
+    b->probe = probe ? horusp_ref(probe) : NULL;
+    return true;
+}
+/* Registers the module's own back ends, once. */
+static bool horusp_infer_ready(void)
+{
+    static const struct {
+        const char *name, *extensions, *load, *probe;
+        uint32_t can;
+    } own[] = {{"onnxrt", ".onnx .ort", "Onnx", "onnx_probe", HORUS_INFER_CPU | HORUS_INFER_GPU},
+               {"trt", ".onnx", "trt_load", "trt_probe",
+                HORUS_INFER_GPU | HORUS_INFER_CUDA | HORUS_INFER_FP16 | HORUS_INFER_DLA},
+               {"torch", ".pt .pth .pt2", "Torch", "torch_probe",
+                HORUS_INFER_CPU | HORUS_INFER_GPU | HORUS_INFER_CUDA}};
+    static unsigned done;
+    while (done < sizeof own / sizeof *own) {
+        PyObject *load = horusp_infer_helper(own[done].load);
+        PyObject *probe = load ? horusp_infer_helper(own[done].probe) : NULL;
+        PyObject *extensions = probe ? PyUnicode_FromString(own[done].extensions) : NULL;
+        bool ok = extensions &&
+                  horusp_infer_register(own[done].name, own[done].can, extensions, load, probe);
+        Py_XDECREF(extensions);
+        if (!ok)
+            return false;
+        done++;
+    }
+    return true;
+}
+static PyObject *horusp_register_backend(PyObject *module, PyObject *args, PyObject *kw)
+{
+    static char *names[] = {"name", "load", "extensions", "probe", "cpu", "gpu",
+                            "cuda", "fp16", "engine",     "dla",   NULL};
+    const char *name;
+    PyObject *load, *extensions = Py_None, *probe = Py_None, *joined = NULL;
+    int cpu = 1, gpu = 0, cuda = 0, fp16 = 0, engine = 0, dla = 0;
+    (void)module;
+    if (!PyArg_ParseTupleAndKeywords(args, kw, "sO|$OOpppppp:register_backend", names, &name, &load,
+                                     &extensions, &probe, &cpu, &gpu, &cuda, &fp16, &engine, &dla))
+        return NULL;
+    if (!PyCallable_Check(load) || (probe != Py_None && !PyCallable_Check(probe)))
+        return PyErr_Format(HORUSP_TYPE_ERROR, "register_backend(): load and probe are callable");
+    if (extensions != Py_None) {
+        PyObject *blank = PyUnicode_FromString(" ");
+        joined = !blank                        ? NULL
+                 : PyUnicode_Check(extensions) ? horusp_ref(extensions)
+                                               : PyUnicode_Join(blank, extensions);
+        Py_XDECREF(blank);
+        if (!joined || !horusp_utf8(joined, NULL)) {
+            Py_XDECREF(joined);
+            return NULL;
+        }
+    }
+    uint32_t can = (uint32_t)((cpu ? HORUS_INFER_CPU : 0) | (gpu ? HORUS_INFER_GPU : 0) |
+                              (cuda ? HORUS_INFER_CUDA : 0) | (fp16 ? HORUS_INFER_FP16 : 0) |
+                              (engine ? HORUS_INFER_ENGINE : 0) | (dla ? HORUS_INFER_DLA : 0));
+    bool ok = horusp_infer_ready() &&
+              horusp_infer_register(name, can, joined, load, probe == Py_None ? NULL : probe);
+    Py_XDECREF(joined);
+    if (!ok)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* ---- parameters */
+
+/* Kinds: s text, m a map to text, l to lists, n a list of names, b a bool, c one that may adapt. */
+static const struct {
+    const char *name;
+    char kind;
+    size_t offset;
+} horusp_infer_fields[] = {
+#define HORUSP_X(name, kind)                                                                       \
+    {                                                                                              \
+#name, kind, offsetof(horus_infer_desc, name)                                              \
+    }
+    HORUSP_X(backend, 's'),
+    HORUSP_X(backend_map, 'm'),
+    HORUSP_X(model_path_map, 'm'),
+    HORUSP_X(pre_processor_map, 'l'),
+    HORUSP_X(inference_map, 'l'),
+    HORUSP_X(in_tensor_names, 'n'),
+    HORUSP_X(out_tensor_names, 'n'),
+    HORUSP_X(temporal_map, 'm'),
+    HORUSP_X(activation_map, 'm'),
+    HORUSP_X(device_map, 'm'),
+    HORUSP_X(dla_core_map, 'm'),
+    HORUSP_X(trt_opt_profile, 'l'),
+    HORUSP_X(infer_on_cpu, 'b'),
+    HORUSP_X(enable_fp16, 'b'),
+    HORUSP_X(is_engine_path, 'b'),
+    HORUSP_X(dynamic_input_dims, 'b'),
+    HORUSP_X(input_on_cuda, 'c'),
+    HORUSP_X(output_on_cuda, 'c'),
+    HORUSP_X(transmit_on_cuda, 'c'),
+    HORUSP_X(parallel_inference, 'c'),
+    HORUSP_X(enable_cuda_graphs, 'c'),
+    HORUSP_X(dla_gpu_fallback, 'c'),
+#undef HORUSP_X
+};
+enum { HORUSP_INFER_FIELDS = sizeof horusp_infer_fields / sizeof *horusp_infer_fields };
+
+/* Zeroed memory that lives as long as the list `kept`. */
+static void *horusp_infer_room(PyObject *kept, size_t count, size_t bytes)
+{
+    PyObject *room = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)(count * bytes));
+    if (!room || PyList_Append(kept, room) < 0) {
+        Py_XDECREF(room);
+        return NULL;
+    }
+    Py_DECREF(room); /* the list has it, and nobody else knows it */
+    return memset(PyByteArray_AS_STRING(room), 0, count * bytes);
+}
+static const char *const *horusp_infer_names(PyObject *kept, PyObject *list)
+{
+    size_t n = (size_t)PyList_GET_SIZE(list);
+    const char **to = (const char **)horusp_infer_room(kept, n + 1, sizeof *to);
+    for (size_t i = 0; to && i < n; i++)
+        if (!(to[i] = PyUnicode_AsUTF8(PyList_GET_ITEM(list, (Py_ssize_t)i))))
+            return NULL;
+    return to;
+}
+/* One parameter, as parameters() has made it, into the description. */
+static bool horusp_infer_field(PyObject *kept, horus_infer_desc *d, int k, PyObject *v)
+{
+    char *at = (char *)d + horusp_infer_fields[k].offset;
+    const char kind = horusp_infer_fields[k].kind;
+    bool ok = true;
+    if (kind == 's') {
+        const char *text = PyUnicode_AsUTF8(v);
+        memcpy(at, &text, sizeof text);
+        ok = text != NULL;
+    } else if (kind == 'n') {
+        const char *const *names = horusp_infer_names(kept, v);
+        memcpy(at, &names, sizeof names);
+        ok = names != NULL;
+    } else if (kind == 'b') {
+        *(bool *)(void *)at = v == Py_True;
+    } else if (kind == 'c') {
+        horus_choice c = v == Py_True ? HORUS_YES : HORUS_NO;
+        memcpy(at, &c, sizeof c);
+    } else {
+        size_t n = (size_t)PyList_GET_SIZE(v);
+        const size_t each = kind == 'm' ? sizeof(horus_infer_entry) : sizeof(horus_infer_list);
+        char *map = (char *)horusp_infer_room(kept, n + 1, each);
+        for (size_t i = 0; map && ok && i < n; i++) {
+            PyObject *pair = PyList_GET_ITEM(v, (Py_ssize_t)i), *value = PyTuple_GET_ITEM(pair, 1);
+            const char *model = PyUnicode_AsUTF8(PyTuple_GET_ITEM(pair, 0));
+            if (kind == 'm') {
+                horus_infer_entry e = {model, model ? PyUnicode_AsUTF8(value) : NULL};
+                memcpy(map + i * each, &e, sizeof e);
+                ok = e.value != NULL;
+            } else {
+                horus_infer_list l = {model, model ? horusp_infer_names(kept, value) : NULL};
+                memcpy(map + i * each, &l, sizeof l);
+                ok = l.names != NULL;
+            }
+        }
+        ok = ok && map;
+        memcpy(at, &map, sizeof map);
+    }
+    return ok;
+}
+/* Reads parameters into a description. A new list of problems in lines, those of horus_infer_check()
+ * last; *kept is a new list of what the description points into. */
+static PyObject *horusp_infer_parameters(PyObject *given, PyObject *more, horus_infer_desc *d,
+                                         PyObject **kept)
+{
+    PyObject *f = horusp_infer_ready() ? horusp_infer_helper("parameters") : NULL;
+    PyObject *kinds = PyDict_New(), *both = NULL, *values, *problems = NULL, *lines = NULL;
+    bool ok = f && kinds && (*kept = PyList_New(0)) != NULL;
+    for (int k = 0; ok && k < HORUSP_INFER_FIELDS; k++) {
+        PyObject *kind = PyUnicode_FromStringAndSize(&horusp_infer_fields[k].kind, 1);
+        ok = kind && PyDict_SetItemString(kinds, horusp_infer_fields[k].name, kind) == 0;
+        Py_XDECREF(kind);
+    }
+    if (ok)
+        both = PyObject_CallFunctionObjArgs(f, given, more, kinds, NULL);
+    ok = both && PyArg_ParseTuple(both, "OO", &values, &problems) &&
+         PyList_Append(*kept, values) == 0;
+    for (int k = 0; ok && k < HORUSP_INFER_FIELDS; k++) {
+        PyObject *v;
+        ok = horusp_dict_has(values, horusp_infer_fields[k].name, &v) &&
+             (!v || horusp_infer_field(*kept, d, k, v));
+    }
+    enum { ROOM = 1 << 16 };
+    char *report = ok ? (char *)PyMem_Malloc(ROOM) : NULL;
+    if (report) {
+        (void)horus_infer_check(d, report, ROOM);
+        PyObject *text = PyUnicode_DecodeUTF8(report, (Py_ssize_t)strlen(report), "replace");
+        PyObject *told = text ? PyUnicode_Splitlines(text, 0) : NULL;
+        lines = told ? PySequence_Concat(problems, told) : NULL;
+        Py_XDECREF(told);
+        Py_XDECREF(text);
+        PyMem_Free(report);
+    } else if (ok) {
+        PyErr_NoMemory();
+    }
+    Py_XDECREF(both);
+    Py_XDECREF(kinds);
+    if (!lines)
+        Py_CLEAR(*kept);
+    return lines;
+}
+static PyObject *horusp_infer_check(PyObject *type, PyObject *args, PyObject *kw)
+{
+    PyObject *given = Py_None, *more = kw ? PyDict_Copy(kw) : PyDict_New(), *named, *kept = NULL;
+    horus_infer_desc d;
+    (void)type;
+    memset(&d, 0, sizeof d);
+    bool ok = more && PyArg_ParseTuple(args, "|O:check", &given) &&
+              horusp_dict_has(more, "params", &named);
+    PyObject *named_ = ok && named ? horusp_ref(named) : NULL;
+    if (named_)
+        ok = PyDict_DelItemString(more, "params") == 0;
+    PyObject *lines = ok ? horusp_infer_parameters(named_ ? named_ : given, more, &d, &kept) : NULL;
+    Py_XDECREF(named_);
+    Py_XDECREF(kept);
+    Py_XDECREF(more);
+    return lines;
+}
+
+/* ---- making one */
+
+static void horusp_on_announce(void *user, const char *model, const char *text)
+{
+    horusp_infer *o = (horusp_infer *)user;
+    if (!o->on_load || !horusp_take_lock())
+        return;
+    PyObject *r = PyObject_CallFunction(o->on_load, "ss", model, text);
+    if (!r)
+        PyErr_WriteUnraisable(o->on_load);
+    Py_XDECREF(r);
+    horusp_give_lock();
+}
+static const char *const horusp_infer_own[] = {"params",     "inputs",  "output", "status",
+                                               "activation", "newest",  "wait",   "run_budget",
+                                               "threads",    "on_load", "pool"};
+enum {
+    HORUSP_I_PARAMS,
+    HORUSP_I_INPUTS,
+    HORUSP_I_OUTPUT,
+    HORUSP_I_STATUS,
+    HORUSP_I_ACTIVATION,
+    HORUSP_I_NEWEST,
+    HORUSP_I_WAIT,
+    HORUSP_I_BUDGET,
+    HORUSP_I_THREADS,
+    HORUSP_I_ON_LOAD,
+    HORUSP_I_POOL,
+    HORUSP_I_COUNT
+};
+/* A topic of the operator's: a handle of its own, whatever names it. Borrowed. */
+static horusp_topic *horusp_infer_topic(horusp_infer *o, PyObject *what, PyObject *cls,
+                                        PyObject *list)
+{
+    PyObject *name = NULL, *t;
+    if (Py_TYPE(what) == &horusp_topic_type) { /* of that name and class */
+        horusp_topic *other = (horusp_topic *)what;
+        name = PyUnicode_FromString(other->name);
+        if (!name)
+            return NULL;
+        what = other->message ? other->message : cls ? cls : name;
+    } else if (PyUnicode_Check(what) && cls) {
+        name = horusp_ref(what);
+        what = cls;
+    }
+    t = horusp_node_declare(&o->node, name, what, list);
+    if (t && PyList_Append(o->kept, t) < 0) /* as long as the operator, whatever clears the dict */
+        t = NULL;
+    Py_XDECREF(name);
+    return (horusp_topic *)t;
+}
+static bool horusp_infer_input(horusp_infer *o, PyObject *what, PyObject *tensor, bool newest,
+                               horus_infer_input *out)
+{
+    horusp_topic *t = horusp_infer_topic(o, what, NULL, o->node.subs);
+    if (!t)
+        return false;
+    out->topic = t->handle;
+    out->newest = newest;
+    if (tensor && tensor != Py_None) {
+        out->tensor = PyUnicode_Check(tensor) ? horusp_utf8(tensor, NULL) : NULL;
+        if (!out->tensor && !PyErr_Occurred())
+            PyErr_Format(HORUSP_TYPE_ERROR, "inputs: a tensor's name is a str, not %.100s",
+                         Py_TYPE(tensor)->tp_name);
+        if (!out->tensor || PyList_Append(o->kept, tensor) < 0)
+            return false;
+    }
+    return true;
+}
+/* The only tensor that models take, or NULL. */
+static const char *horusp_infer_only(const horus_infer_desc *d)
+{
+    const char *only = NULL;
+    for (const horus_infer_list *l = d->pre_processor_map; l->model; l++)
+        for (const char *const *t = l->names; *t; t++) {
+            if (only && strcmp(only, *t) != 0)
+                return NULL;
+            only = *t;
+        }
+    return only;
+}
+static bool horusp_infer_inputs(horusp_infer *o, PyObject *given, bool newest)
+{
+    PyObject *list = NULL;
+    bool pairs = PyDict_Check(given), ok = true;
+    if (pairs)
+        list = PyDict_Items(given);
+    else if (PyList_Check(given) || PyTuple_Check(given))
+        list = PySequence_List(given);
+    else
+        list = Py_BuildValue("[O]", given);
+    Py_ssize_t n = list ? PyList_GET_SIZE(list) : 0;
+    horus_infer_input *to =
+        list ? (horus_infer_input *)horusp_infer_room(o->kept, (size_t)n + 1, sizeof *to) : NULL;
+    for (Py_ssize_t i = 0; to && ok && i < n; i++) {
+        PyObject *item = PyList_GET_ITEM(list, i);
+        ok = pairs ? horusp_infer_input(o, PyTuple_GET_ITEM(item, 0), PyTuple_GET_ITEM(item, 1),
+                                        newest, &to[i])
+                   : horusp_infer_input(o, item, NULL, newest, &to[i]);
+        if (ok && !to[i].tensor && !pairs)
+            to[i].tensor = horusp_infer_only(&o->d);
+    }
+    Py_XDECREF(list);
+    o->d.inputs = n ? to : NULL;
+    return to && ok;
+}
+/* Its own arguments into the description. */
+static bool horusp_infer_arguments_of(horusp_infer *o, PyObject **v)
+{
+    horus_infer_desc *d = &o->d;
+    int64_t threads = 0;
+    int newest = 0;
+    PyObject *status = horusp_message_class_by_name("InferStatus");
+    PyObject *activation = horusp_message_class_by_name("InferActivation");
+    struct {
+        int k;
+        PyObject *cls, *list;
+        horus_topic **to;
+    } topic[] = {{HORUSP_I_OUTPUT, (PyObject *)&horusp_tensor_type, o->node.pubs, &d->output},
+                 {HORUSP_I_STATUS, status, o->node.pubs, &d->status},
+                 {HORUSP_I_ACTIVATION, activation, o->node.subs, &d->activation}};
+    if ((v[HORUSP_I_NEWEST] && (newest = PyObject_IsTrue(v[HORUSP_I_NEWEST])) < 0) ||
+        !horusp_node_seconds(v[HORUSP_I_WAIT] ? v[HORUSP_I_WAIT] : Py_None, "wait", 3600,
+                             &d->wait_ns) ||
+        !horusp_node_seconds(v[HORUSP_I_BUDGET] ? v[HORUSP_I_BUDGET] : Py_None, "run_budget", 3600,
+                             &d->budget_ns) ||
+        (v[HORUSP_I_THREADS] && v[HORUSP_I_THREADS] != Py_None &&
+         !horusp_int(v[HORUSP_I_THREADS], "threads", 0, 1024, &threads)))
+        return false;
+    d->threads = (uint32_t)threads;
+    if (v[HORUSP_I_ON_LOAD] && v[HORUSP_I_ON_LOAD] != Py_None) {
+        if (!PyCallable_Check(v[HORUSP_I_ON_LOAD])) {
+            PyErr_Format(HORUSP_TYPE_ERROR, "on_load must be callable, not %.100s",
+                         Py_TYPE(v[HORUSP_I_ON_LOAD])->tp_name);
+            return false;
+        }
+        o->on_load = horusp_ref(v[HORUSP_I_ON_LOAD]);
+    }
+    if (v[HORUSP_I_POOL] && v[HORUSP_I_POOL] != Py_None) {
+        if (Py_TYPE(v[HORUSP_I_POOL]) != &horusp_pool_type) {
+            PyErr_Format(HORUSP_TYPE_ERROR, "pool must be a TensorPool, not %.100s",
+                         Py_TYPE(v[HORUSP_I_POOL])->tp_name);
+            return false;
+        }
+        if (!horusp_pool_live((horusp_pool *)v[HORUSP_I_POOL]))
+            return false;
+        d->pool = ((horusp_pool *)v[HORUSP_I_POOL])->pool;
+    }
+    if (v[HORUSP_I_INPUTS] && v[HORUSP_I_INPUTS] != Py_None &&
+        !horusp_infer_inputs(o, v[HORUSP_I_INPUTS], newest))
+        return false;
+    for (int i = 0; i < 3; i++) {
+        PyObject *what = v[topic[i].k];
+        if (!what || what == Py_None)
+            continue;
+        horusp_topic *t = horusp_infer_topic(o, what, topic[i].cls, topic[i].list);
+        if (!t)
+            return false;
+        *topic[i].to = t->handle;
+    }
+    d->name = o->node.name;
+    d->user = o;
+    d->on_load = horusp_on_announce;
+    return true;
+}
+static bool horusp_infer_raise_lines(PyObject *lines)
+{
+    PyObject *end = PyUnicode_FromString("\n"), *text = end ? PyUnicode_Join(end, lines) : NULL;
+    const char *s = text ? PyUnicode_AsUTF8(text) : NULL;
+    if (s)
+        (void)horusp_infer_raise(NULL, HORUS_E_ARG, s);
+    Py_XDECREF(end);
+    Py_XDECREF(text);
+    return false;
+}
+static bool horusp_infer_open(horusp_infer *o)
+{
+    enum { ROOM = 1 << 16 };
+    char *report = (char *)PyMem_Malloc(ROOM);
+    horus_infer *op = NULL;
+    horus_result r;
+    if (!report) {
+        PyErr_NoMemory();
+        return false;
+    }
+    report[0] = 0;
+    o->busy = true;
+    r = horus_infer_create(&op, &o->d, report, ROOM);
+    if (r == HORUS_OK) {
+        op->thread_ends = horusp_thread_ends;
+        HORUSP_UNLOCKED(r = horus_infer_setup(op, report, ROOM));
+    }
+    char words[sizeof horusi_error_text];
+    horusi_text(words, sizeof words, horus_last_error());
+    if (r != HORUS_OK && op)
+        HORUSP_UNLOCKED(horus_infer_close(op));
+    o->busy = false;
+    size_t n = strlen(report);
+    if (n && report[n - 1] == '\n')
+        report[n - 1] = 0;
+    if (r == HORUS_OK)
+        o->op = op;
+    else
+        (void)horusp_infer_raise(o, r, n ? report : words);
+    PyMem_Free(report);
+    return r == HORUS_OK;
+}
+static PyObject *horusp_infer_new(PyTypeObject *type, PyObject *args, PyObject *kw)
+{
+    return horusp_node_new(type, args, kw);
+}
+/* Parts keywords into its own, a Node's, and parameters. */
+static bool horusp_infer_part(PyObject *kw, PyObject **v, PyObject *node, PyObject *more)
+{
+    PyObject *key, *value;
+    Py_ssize_t at = 0;
+    while (kw && PyDict_Next(kw, &at, &key, &value)) {
+        bool mine = false, its = false;
+        for (int i = 0; i < HORUSP_I_COUNT; i++)
+            if (PyUnicode_CompareWithASCIIString(key, horusp_infer_own[i]) == 0) {
+                if (v[i]) {
+                    PyErr_Format(PyExc_TypeError,
+                                 "InferenceOp() got multiple values for argument '%s'",
+                                 horusp_infer_own[i]);
+                    return false;
+                }
+                v[i] = value;
+                mine = true;
+            }
+        for (int i = 0; i < HORUSP_N_COUNT; i++)
+            its = its || (i != HORUSP_N_TICK && i != HORUSP_N_INIT && i != HORUSP_N_PUBS &&
+                          i != HORUSP_N_SUBS &&
+                          PyUnicode_CompareWithASCIIString(key, horusp_node_names[i]) == 0);
+        if (!mine && PyDict_SetItem(its ? node : more, key, value) < 0)
+            return false;
+    }
+    return true;
+}
+static int horusp_infer_init(PyObject *self, PyObject *args, PyObject *kw)
+{
+    horusp_infer *o = (horusp_infer *)self;
+    PyObject *v[HORUSP_I_COUNT], *lines = NULL, *none = PyTuple_New(0);
+    PyObject *node = PyDict_New(), *more = PyDict_New(), *on;
+    bool ok = none && node && more;
+    memset(v, 0, sizeof v);
+    if (PyTuple_GET_SIZE(args) > HORUSP_I_ACTIVATION + 1) {
+        PyErr_SetString(PyExc_TypeError, "InferenceOp() takes at most 5 positional arguments");
+        ok = false;
+    }
+    for (Py_ssize_t i = 0; ok && i < PyTuple_GET_SIZE(args); i++)
+        v[i] = PyTuple_GET_ITEM(args, i);
+    ok = ok && horusp_infer_part(kw, v, node, more);
+    if (ok && (o->op || o->kept || o->busy)) {
+        PyErr_SetString(horusp.by_code[-HORUS_E_BUSY], "this InferenceOp was made already");
+        ok = false;
+    }
+    if (ok) {
+        lines = horusp_infer_parameters(v[HORUSP_I_PARAMS] ? v[HORUSP_I_PARAMS] : Py_None, more,
+                                        &o->d, &o->kept);
+        ok = lines && (PyList_GET_SIZE(lines) == 0 || horusp_infer_raise_lines(lines));
+    }
+    if (ok && !PyDict_GetItemString(node, "compute")) { /* a topic that wakes it goes without */
+        on = PyDict_GetItemString(node, "on");
+        on = on ? horusp_ref(on) : PyObject_GetAttrString(self, "on");
+        ok = on && PyDict_SetItemString(node, "compute", on == Py_None ? Py_True : Py_False) == 0;
+        Py_XDECREF(on);
+    }
+    PyObject *name = ok ? PyDict_GetItemString(node, "name") : NULL;
+    if (ok && (!name || name == Py_None)) { /* no counted one: it stands in its messages */
+        PyObject *own = PyObject_GetAttrString(self, "name");
+        PyObject *usual = own == Py_None ? PyUnicode_FromString("infer") : horusp_ref(own);
+        ok = usual && PyDict_SetItemString(node, "name", usual) == 0;
+        Py_XDECREF(own);
+        Py_XDECREF(usual);
+    }
+    /* topics before the node is read: its `on` may be one of them */
+    if (ok) {
+        PyObject *cap = PyDict_GetItemString(node, "default_capacity");
+        ok = !cap || PyObject_SetAttrString(self, "default_capacity", cap) == 0;
+    }
+    ok = ok && horusp_infer_arguments_of(o, v) && horusp_node_init(self, none, node) == 0 &&
+         horusp_infer_open(o);
+    if (!ok && o->kept && !o->op) { /* it may be tried again */
+        memset(&o->d, 0, sizeof o->d);
+        Py_CLEAR(o->kept);
+    }
+    Py_XDECREF(lines);
+    Py_XDECREF(none);
+    Py_XDECREF(node);
+    Py_XDECREF(more);
+    return ok ? 0 : -1;
+}
+
+/* ---- using one */
+
+/* Begins a call that one thread at a time makes. */
+static bool horusp_infer_begin(horusp_infer *o, const char *what)
+{
+    if (!o->op) {
+        PyErr_Format(horusp.by_code[-HORUS_E_CLOSED], "%s: this InferenceOp is closed", what);
+        return false;
+    }
+    if (o->busy && !horusi_is_detached(o->op->context)) { /* else that thread is the parent's */
+        PyErr_Format(horusp.by_code[-HORUS_E_BUSY], "%s: operator %s is in use by another thread",
+                     what, o->node.name);
+        return false;
+    }
+    o->busy = true;
+    Py_CLEAR(o->cause);
+    return true;
+}
+static PyObject *horusp_infer_tick(PyObject *self, PyObject *args)
+{
+    horusp_infer *o = (horusp_infer *)self;
+    horus_result r;
+    (void)args;
+    if (!horusp_infer_begin(o, "tick"))
+        return NULL;
+    HORUSP_UNLOCKED(r = horus_infer_run(o->op));
+    if (o->node.now && r != HORUS_EMPTY)
+        horusp_used(&o->node, o->op->used_ns);
+    o->busy = false;
+    if (r != HORUS_OK && r != HORUS_EMPTY)
+        return horusp_infer_failed(o, r);
+    return PyBool_FromLong(r == HORUS_OK);
+}
+static PyObject *horusp_infer_warm_up(PyObject *self, PyObject *args)
+{
+    horusp_infer *o = (horusp_infer *)self;
+    horus_result r;
+    (void)args;
+    if (!horusp_infer_begin(o, "init"))
+        return NULL;
+    HORUSP_UNLOCKED(r = horus_infer_warm_up(o->op));
+    o->busy = false;
+    if (r != HORUS_OK)
+        return horusp_infer_failed(o, r);
+    Py_RETURN_NONE;
+}
+/* A result as an object: published, so that nobody writes into what may be handed out again. */
+static PyObject *horusp_infer_result_of(horusp_infer *o, const char *name, bool array)
+{
+    horus_tensor t;
+    horus_result r = horus_infer_get(o->op, name, &t, NULL);
+    if (r == HORUS_EMPTY)
+        return horusp_ref(Py_None);
+    if (r != HORUS_OK)
+        return horusp_infer_failed(o, r);
+    horusi_mark_published(&t.frame);
+    t.readonly = true;
+    PyObject *f = horusp_frame_of(HORUS_KIND_TENSOR, &t, NULL);
+    if (!f || !array)
+        return f;
+    PyObject *a = horusp_ndarray((horusp_frame *)f);
+    Py_DECREF(f);
+    return a;
+}
+/* One tensor of a frame that is given by hand. `owner` gets what its memory is kept by, if it is not the
+ * pool's; *copied is a hold of ours on what was copied there. */
+static bool horusp_infer_given(PyObject *value, horus_pool *pool, horus_tensor *t, bool *copied,
+                               PyObject **owner)
+{
+    horusp_source s;
+    PyObject *keep;
+    *copied = false;
+    *owner = NULL;
+    if (horusp_is_frame(value)) {
+        if (!horusp_live((horusp_frame *)value))
+            return false;
+        *t = ((horusp_frame *)value)->t;
+        *owner = horusp_ref((PyObject *)((horusp_frame *)value)->hold);
+        return true;
+    }
+    if (horusp_torch_type() && PyObject_TypeCheck(value, horusp_torch_type())) {
+        PyObject *plain = horusp_plain_torch(value);
+        *copied = plain && horusp_from_dlpack(plain, pool, t);
+        Py_XDECREF(plain);
+        return *copied;
+    }
+    if (!horusp_source_begin(&s, value, &keep))
+        return false;
+    *t = s.t;
+    bool ok = true;
+    if (horus_tensor_is_contiguous(t) && (keep || horusp_is_ndarray(value)))
+        *owner = horusp_ref(keep ? keep : value); /* read where it lies */
+    else
+        ok = *copied = horusp_source_copy(&s, pool, t);
+    horusp_source_end(&s);
+    Py_XDECREF(keep);
+    return ok;
+}
+static PyObject *horusp_infer_run(horusp_infer *o, PyObject *items)
+{
+    Py_ssize_t n = PyList_GET_SIZE(items), set = 0;
+    horus_tensor *t = (horus_tensor *)PyMem_Calloc((size_t)n + 1, sizeof *t);
+    bool *copied = (bool *)PyMem_Calloc((size_t)n + 1, sizeof *copied), ok = t && copied;
+    PyObject *owners = PyTuple_New(n), *result = NULL;
+    horus_result r = HORUS_OK;
+    if (!ok)
+        PyErr_NoMemory();
+    ok = ok && owners;
+    for (Py_ssize_t i = 0; ok && i < n; i++) {
+        PyObject *owner = NULL, *pair = PyList_GET_ITEM(items, i);
+        if (!PyUnicode_Check(PyTuple_GET_ITEM(pair, 0))) {
+            PyErr_Format(HORUSP_TYPE_ERROR, "infer(): a tensor's name is a str, not %.100s",
+                         Py_TYPE(PyTuple_GET_ITEM(pair, 0))->tp_name);
+            ok = false;
+        }
+        ok = ok &&
+             horusp_infer_given(PyTuple_GET_ITEM(pair, 1), o->d.pool, &t[i], &copied[i], &owner);
+        PyTuple_SET_ITEM(owners, i, owner ? owner : horusp_ref(Py_None));
+    }
+    for (; ok && set < n; set++) {
+        const char *name = horusp_utf8(PyTuple_GET_ITEM(PyList_GET_ITEM(items, set), 0), NULL);
+        r = name ? horus_infer_set(o->op, name, &t[set], 0) : HORUS_OK;
+        if (!name || r != HORUS_OK) {
+            ok = false;
+            if (name)
+                (void)horusp_infer_failed(o, r);
+        }
+    }
+    if (ok) {
+        o->given = owners;
+        HORUSP_UNLOCKED(r = horus_infer_execute(o->op));
+        o->given = NULL;
+        ok = r == HORUS_OK || horusp_infer_failed(o, r);
+    } else if (!horusi_is_detached(o->op->context)) {
+        horusi_drop_feeds(o->op);
+    }
+    for (Py_ssize_t i = 0; i < n && copied; i++)
+        if (copied[i])
+            (void)horus_tensor_release(&t[i]);
+    result = ok ? PyDict_New() : NULL;
+    for (uint32_t i = 0; result && i < o->op->send_count; i++) {
+        const char *name = o->op->send[i]->name;
+        PyObject *a = horusp_infer_result_of(o, name, true);
+        if (!a || (a != Py_None && PyDict_SetItemString(result, name, a) < 0))
+            Py_CLEAR(result);
+        Py_XDECREF(a);
+    }
+    Py_XDECREF(owners);
+    PyMem_Free(t);
+    PyMem_Free(copied);
+    return result;
+}
+static PyObject *horusp_infer_infer(PyObject *self, PyObject *tensors)
+{
+    horusp_infer *o = (horusp_infer *)self;
+    if (!PyDict_Check(tensors))
+        return PyErr_Format(HORUSP_TYPE_ERROR,
+                            "infer() takes a dict of names and arrays, not %.100s",
+                            Py_TYPE(tensors)->tp_name);
+    PyObject *items = PyDict_Items(tensors), *result = NULL;
+    if (items && horusp_infer_begin(o, "infer")) {
+        result = horusp_infer_run(o, items);
+        o->busy = false;
+    }
+    Py_XDECREF(items);
+    return result;
+}
+HORUSP_ONE(horusp_infer_infer, "infer", "tensors")
+static bool horusp_infer_live(const horusp_infer *o)
+{
+    if (!o->op)
+        PyErr_SetString(horusp.by_code[-HORUS_E_CLOSED], "this InferenceOp is closed");
+    return o->op != NULL;
+}
+static PyObject *horusp_infer_get(PyObject *self, PyObject *name)
+{
+    horusp_infer *o = (horusp_infer *)self;
+    if (!PyUnicode_Check(name))
+        return PyErr_Format(HORUSP_TYPE_ERROR, "a tensor's name is a str, not %.100s",
+                            Py_TYPE(name)->tp_name);
+    const char *text = horusp_infer_live(o) ? horusp_utf8(name, NULL) : NULL;
+    return text ? horusp_infer_result_of(o, text, false) : NULL;
+}
+HORUSP_ONE(horusp_infer_get, "get", "name")
+static PyObject *horusp_infer_age(PyObject *self, PyObject *name)
+{
+    horusp_infer *o = (horusp_infer *)self;
+    horus_tensor t;
+    uint64_t age;
+    const char *text = horusp_infer_live(o) ? PyUnicode_AsUTF8(name) : NULL;
+    if (!text)
+        return NULL;
+    horus_result r = horus_infer_get(o->op, text, &t, &age);
+    if (r == HORUS_OK)
+        (void)horus_tensor_release(&t);
+    return r == HORUS_OK      ? PyLong_FromUnsignedLongLong(age)
+           : r == HORUS_EMPTY ? horusp_ref(Py_None)
+                              : horusp_infer_failed(o, r);
+}
+HORUSP_ONE(horusp_infer_age, "age", "name")
+static PyObject *horusp_infer_set_active(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                         PyObject *kw)
+{
+    static horusp_sig sig = {"set_active", 2, 2, 2, {{"model", 0}, {"active", 0}}};
+    horusp_infer *o = (horusp_infer *)self;
+    PyObject *v[2];
+    if (!horusp_args(&sig, args, nargs, kw, v) || !horusp_infer_live(o))
+        return NULL;
+    if (!PyUnicode_Check(v[0]))
+        return PyErr_Format(HORUSP_TYPE_ERROR, "a model's name is a str, not %.100s",
+                            Py_TYPE(v[0])->tp_name);
+    const char *text = horusp_utf8(v[0], NULL);
+    int active = text ? PyObject_IsTrue(v[1]) : -1;
+    if (active < 0 || !horusp_infer_live(o))
+        return NULL;
+    horus_result r = horus_infer_set_active(o->op, text, active != 0);
+    if (r != HORUS_OK)
+        return horusp_infer_failed(o, r);
+    Py_RETURN_NONE;
+}
+/* What a model takes or gives: (its name, ours, dtype or None, shape or None). */
+static PyObject *horusp_infer_io_list(horusp_infer *o, uint32_t model, bool output, uint32_t count)
+{
+    PyObject *list = PyList_New(0);
+    for (uint32_t i = 0; list && i < count; i++) {
+        horus_infer_io io;
+        horus_result r = horus_infer_get_io(o->op, model, output, i, &io);
+        if (r != HORUS_OK) {
+            Py_DECREF(list);
+            return horusp_infer_failed(o, r);
+        }
+        PyObject *shape = io.ndim < 0 ? horusp_ref(Py_None) : PyTuple_New(io.ndim);
+        for (int k = 0; shape && k < io.ndim; k++) {
+            PyObject *side =
+                io.shape[k] < 0 ? horusp_ref(Py_None) : PyLong_FromLongLong(io.shape[k]);
+            if (!side)
+                Py_CLEAR(shape);
+            else
+                PyTuple_SET_ITEM(shape, k, side);
+        }
+        PyObject *name = PyUnicode_DecodeUTF8(io.name, (Py_ssize_t)strlen(io.name), "replace");
+        PyObject *item =
+            shape && name
+                ? Py_BuildValue("(NszN)", name, io.tensor,
+                                io.dtype < 0 ? NULL : horus_dtype_name((horus_dtype)io.dtype),
+                                shape)
+                : NULL;
+        if (!item && !(shape && name)) {
+            Py_XDECREF(shape);
+            Py_XDECREF(name);
+        }
+        if (!item || PyList_Append(list, item) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(item);
+    }
+    return list;
+}
+static PyObject *horusp_infer_stats(PyObject *self, PyObject *none)
+{
+    horusp_infer *o = (horusp_infer *)self;
+    (void)none;
+    if (!horusp_infer_live(o))
+        return NULL;
+    PyObject *all = PyDict_New();
+    size_t count = o->op->count;
+    horus_infer_stats *s = (horus_infer_stats *)PyMem_Calloc(count, sizeof *s);
+    if (!s)
+        PyErr_NoMemory();
+    horus_result r = s ? horus_infer_get_stats(o->op, s, count, &count) : HORUS_OK;
+    if (r != HORUS_OK)
+        (void)horusp_infer_failed(o, r);
+    for (uint32_t i = 0; all && s && r == HORUS_OK && i < count; i++) {
+        PyObject *in = horusp_infer_io_list(o, i, false, s[i].inputs);
+        PyObject *out = in ? horusp_infer_io_list(o, i, true, s[i].outputs) : NULL;
+        PyObject *run = out ? horusp_spread_dict(&s[i].run) : NULL;
+        PyObject *one =
+            run ? Py_BuildValue(
+                      "{ss ss sO sI sK sK sK sK sK sN sN sN}", "backend", s[i].backend, "device",
+                      s[i].device, "active", s[i].active ? Py_True : Py_False, "every", s[i].every,
+                      "frames", (unsigned long long)s[i].frames, "runs",
+                      (unsigned long long)s[i].runs, "failures", (unsigned long long)s[i].failures,
+                      "aborts", (unsigned long long)s[i].aborts, "resent",
+                      (unsigned long long)s[i].resent, "run", run, "inputs", in, "outputs", out)
+                : NULL;
+        if (!run) {
+            Py_XDECREF(in);
+            Py_XDECREF(out);
+        }
+        if (!one || PyDict_SetItemString(all, s[i].model, one) < 0)
+            Py_CLEAR(all);
+        Py_XDECREF(one);
+    }
+    PyMem_Free(s);
+    if (PyErr_Occurred())
+        Py_CLEAR(all);
+    return all;
+}
+static void horusp_infer_end(horusp_infer *o)
+{
+    horus_infer *op = o->op;
+    o->op = NULL;
+    if (op)
+        HORUSP_UNLOCKED(horus_infer_close(op));
+}
+static PyObject *horusp_infer_close(PyObject *self, PyObject *none)
+{
+    horusp_infer *o = (horusp_infer *)self;
+    (void)none;
+    if (o->busy && o->op && !horusi_is_detached(o->op->context))
+        return PyErr_Format(horusp.by_code[-HORUS_E_BUSY],
+                            "close: operator %s is in use by another thread", o->node.name);
+    horusp_infer_end(o);
+    Py_RETURN_NONE;
+}
+static PyObject *horusp_infer_exit(PyObject *self, PyObject *args)
+{
+    (void)args;
+    return horusp_infer_close(self, NULL);
+}
+static PyObject *horusp_infer_enter(PyObject *self, PyObject *none)
+{
+    (void)none;
+    return horusp_infer_live((horusp_infer *)self) ? horusp_ref(self) : NULL;
+}
+static int horusp_infer_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    horusp_infer *o = (horusp_infer *)self;
+    Py_VISIT(o->on_load);
+    Py_VISIT(o->cause);
+    return horusp_node_traverse(self, visit, arg);
+}
+static int horusp_infer_clear(PyObject *self)
+{
+    Py_CLEAR(((horusp_infer *)self)->on_load);
+    Py_CLEAR(((horusp_infer *)self)->cause);
+    return horusp_node_clear(self);
+}
+static void horusp_infer_dealloc(PyObject *self)
+{
+    horusp_infer *o = (horusp_infer *)self;
+    PyObject_GC_UnTrack(self);
+    if (o->node.weak)
+        PyObject_ClearWeakRefs(self);
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    horusp_infer_end(o);
+    PyErr_Restore(type, value, trace);
+    Py_CLEAR(o->on_load);
+    Py_CLEAR(o->cause);
+    Py_CLEAR(o->kept);
+    horusp_node_dealloc(self);
+}
+static PyMethodDef horusp_infer_methods[] = {
+    {"check", HORUSP_FN(horusp_infer_check), METH_VARARGS | METH_KEYWORDS | METH_STATIC,
+     "check(params=None, **parameters)\n--\n\nAll problems of the parameters, a line each, in the "
+     "order of the documented checks, which names the parameter, the value and what would be "
+     "right. "
+     "Loads nothing; files are looked at."},
+    {"infer", HORUSP_FN(horusp_infer_infer_), HORUSP_FAST,
+     "infer($self, tensors)\n--\n\nRuns a frame without a scheduler: {tensor: array} in, "
+     "{tensor: array} out. Contiguous arrays of NumPy and frames are read where they lie, others "
+     "are "
+     "copied once; what comes is read-only arrays of pool memory. A model that is not due or not "
+     "active gives its last result, or nothing before its first. Sends nothing. InferenceError "
+     "names "
+     "each model that failed; the others have run, and get() has their results."},
+    {"tick", horusp_infer_tick, METH_VARARGS,
+     "tick($self, info=None)\n--\n\nTakes a frame from the inputs, runs it, and sends what comes: "
+     "the scheduler calls it. False if nothing came."},
+    {"init", horusp_infer_warm_up, METH_VARARGS,
+     "init($self, info=None)\n--\n\nRuns each model once on zeros, so that the first frame is as "
+     "fast as others: the scheduler calls it. Models whose inputs are open are passed over."},
+    {"get", HORUSP_FN(horusp_infer_get_), HORUSP_FAST,
+     "get($self, name)\n--\n\nThe newest result of that name, a read-only Tensor; None before the "
+     "first."},
+    {"age", HORUSP_FN(horusp_infer_age_), HORUSP_FAST,
+     "age($self, name)\n--\n\nHow many frames ago that result was computed; None: never."},
+    {"set_active", HORUSP_FN(horusp_infer_set_active), HORUSP_FAST,
+     "set_active($self, model, active)\n--\n\nRuns a model from the next frame on, or does not. "
+     "Any "
+     "thread."},
+    {"stats", horusp_infer_stats, METH_NOARGS,
+     "stats($self)\n--\n\nA dict for each model: backend, device, active, every (temporal_map), "
+     "frames, runs, failures, aborts, resent, run (its latency: count, mean_ns, p50_ns, p99_ns, "
+     "p99_9_ns, max_ns), inputs and outputs: (the model's name, the tensor, dtype, shape), None "
+     "where "
+     "anything goes."},
+    {"close", horusp_infer_close, METH_NOARGS,
+     "close($self)\n--\n\nFrees the models. Results that were handed out stay valid."},
+    {"__enter__", horusp_infer_enter, METH_NOARGS, NULL},
+    {"__exit__", horusp_infer_exit, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL}};
+static PyTypeObject horusp_infer_type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "horus.InferenceOp",
+    .tp_basicsize = sizeof(horusp_infer),
+    .tp_dealloc = horusp_infer_dealloc,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_traverse = horusp_infer_traverse,
+    .tp_clear = horusp_infer_clear,
+    .tp_base = &horusp_node_type,
+    .tp_doc =
+        "InferenceOp(params=None, inputs=None, output=None, status=None, activation=None, *, "
+        "newest=False, wait=None, run_budget=None, threads=0, on_load=None, pool=None, "
+        "**more)\n--\n\n"
+        "Runs one or many models on what topics carry, and sends what they give: a Node, which "
+        "also "
+        "works alone: infer().\n\n"
+        "params: a dict, or the path of a YAML file (PyYAML), with or without the block "
+        "`inference:` "
+        "around it; parameters may be keywords, too: backend (\"onnxrt\", \"torch\", \"trt\", or "
+        "one of "
+        "register_backend()) or backend_map, model_path_map, pre_processor_map, inference_map, "
+        "in_tensor_names, out_tensor_names, temporal_map, activation_map, device_map, "
+        "dla_core_map, "
+        "trt_opt_profile, infer_on_cpu, enable_fp16, is_engine_path, dynamic_input_dims, "
+        "input_on_cuda, "
+        "output_on_cuda, transmit_on_cuda (or transmit_on_host), parallel_inference, "
+        "enable_cuda_graphs, dla_gpu_fallback. Values may be str, numbers or bools. What is not "
+        "given "
+        "adapts to the machine and the back end.\n"
+        "inputs: {topic: tensor}, or a topic or a list of them whose frames have tensors' names as "
+        "their frame_id; if models take one tensor only, any frame is it. A topic is a name, a "
+        "class, a "
+        "Sub or a Topic, of which the operator opens a handle of its own. newest: take the newest "
+        "frame, not each. wait: seconds to wait for the other tensors once one has come.\n"
+        "output: topic that gets a Tensor for each result, its frame_id the tensor's name. status: "
+        "topic of InferStatus, one for each frame. activation: topic of InferActivation, obeyed "
+        "before "
+        "each frame.\n"
+        "run_budget: seconds after which a model is aborted, where its back end can. threads: of "
+        "the "
+        "runtime, for each model; 0: as it likes. on_load(model, text): told before a model is "
+        "loaded or "
+        "an engine built. pool: a TensorPool for the results.\n"
+        "The rest is a Node's: name, rate, order, on and so on; compute=True unless `on` is "
+        "given.\n\n"
+        "InferenceError (a ValueError) has a line for each problem.",
+    .tp_new = horusp_infer_new,
+    .tp_init = horusp_infer_init,
+    .tp_methods = horusp_infer_methods,
+};
+static const char horusp_register_doc[] =
+    "register_backend(name, load, *, extensions=None, probe=None, cpu=True, gpu=False, cuda=False, "
+    "fp16=False, engine=False, dla=False)\n--\n\n"
+    "Makes a back end for InferenceOp, for the process; 13 at most. load(how) returns a model, an "
+    "object "
+    "with run(inputs, outputs): lists of Tensors, read-only ones and ones to write into, None "
+    "where the "
+    "output's shape is open; it may return a list of arrays instead, None for each that it wrote. "
+    "The "
+    "object may have inputs and outputs, lists of (name, dtype or None, shape or None, of ints or "
+    "None), "
+    "abort(now), which another thread calls to end a run (False takes it back), close() and gpu. "
+    "how has "
+    "model, path, inputs and outputs (how many are named), device, dla_core, profile, threads, "
+    "models, "
+    "announce(text) and the parameters' values. probe(how) raises UnsupportedError where it cannot "
+    "run. "
+    "extensions: of its files (\".net .mlp\" or a list); the flags say which parameters it has a "
+    "use "
+    "for. What it raises is the cause of an InferenceError.";
+
 /* ------------------------------------------------------------------------------------ >>module */
 static PyObject *horusp_get_version(PyObject *module, PyObject *none)
 {
@@ -13888,6 +15656,8 @@ static PyMethodDef horusp_functions[] = {
      "are looked at, the best. return_stats=True: (list, dict) with candidates, invalid, outside, "
      "dropped, "
      "suppressed."},
+    {"register_backend", HORUSP_FN(horusp_register_backend), METH_VARARGS | METH_KEYWORDS,
+     horusp_register_doc},
     {"_stop_all", horusp_stop_all, METH_NOARGS, "For the interpreter's end."},
     {"sweep", horusp_sweep, METH_NOARGS,
      "sweep()\n--\n\nTakes back what dead processes held, and counts them. Rarely needed."},
@@ -13969,6 +15739,10 @@ static int horusp_exec(PyObject *module)
         horusp_add_type(module, &horusp_info_type, "NodeInfo") < 0 ||
         horusp_add_type(module, &horusp_scheduler_type, "Scheduler") < 0 ||
         horusp_add_type(module, &horusp_rate_type, "Rate") < 0 ||
+        horusp_add_type(module, &horusp_infer_type, "InferenceOp") < 0 ||
+        !(horusp_infer_error =
+              horusp_exception(module, "InferenceError", HORUSP_VALUE_ERROR, PyExc_ValueError,
+                               "Of an InferenceOp: a line for each problem.")) ||
         horusp_scheduler_init(module) < 0 || horusp_vision_init(module) < 0 ||
         PyModule_AddObject(module, "__version__", version) < 0 ||
         PyModule_AddObject(module, "us", PyFloat_FromDouble(1e-6)) < 0 ||

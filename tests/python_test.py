@@ -19,12 +19,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 BUILD = os.path.join(ROOT, "build", "python")
 PLAIN = ["py_frames_test", "py_topics_test", "py_leaks_test", "py_codec_test",
-         "py_messages_test", "py_scheduler_test", "py_recording_test", "py_vision_test"]
+         "py_messages_test", "py_scheduler_test", "py_recording_test", "py_vision_test", "py_infer_test"]
 NUMPY_1 = ["py_frames_test", "py_codec_test", "py_vision_test", "py_messages_test", "py_topics_test", "py_interop_test Matrix.test_numpy"]
 FRAMEWORKS = ["numpy", "ml_dtypes", "jax", "tensorflow-cpu", "opencv-python-headless", "onnxruntime", "onnx",
-              "msgpack", "hypothesis", "apache-tvm-ffi"]
+              "msgpack", "hypothesis", "apache-tvm-ffi", "pyyaml", "scikit-learn"]
 WITH_FRAMEWORKS = ["py_interop_test", "py_leaks_test Leaks.test_frameworks", "py_together_test", "py_examples_test",
-                   "py_pages_test", "py_vision_opencv_test"]
+                   "py_pages_test", "py_vision_opencv_test", "py_infer_test"]
 TORCH = ["torch==2.13.0+cpu", "torch==2.13.0", "torch"]  # the first that can be had
 LIMIT = 14400 if os.environ.get("LARGE") else 900
 NAMESPACE = f"py.test.{os.getpid()}"
@@ -302,7 +302,7 @@ def main():
     if os.environ.get("FRAMEWORKS", "1") == "0":
         print("skipped: the frameworks, as asked")
     elif home in versions:
-        seen = ("py_leaks_test", "py_scheduler_test", "py_recording_test")  # by this Python, as any other
+        seen = ("py_leaks_test", "py_scheduler_test", "py_recording_test", *WITH_FRAMEWORKS)  # by this Python, as any other
         jobs += [(with_frameworks, "frameworks", n) for n in WITH_FRAMEWORKS + [n for n in PLAIN if n not in seen]]
         jobs += [(with_frameworks, "frameworks -X dev", "py_interop_test", ["-X", "dev"])]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
