@@ -545,7 +545,7 @@ def missing(text):
         names[c.name] = {*own, *(getattr(n, "name", "") for n in c.body)}.union(
             *(names[b.id] for b in c.bases if getattr(b, "id", "") in names))
     unasked = {*vars(object), "__new__", "__copy__", "__deepcopy__", "__bool__", "__del__", "__delitem__", "__dict__",
-               "__array_priority__", "__module__", "__weakref__"} - {"__lt__", "__le__", "__gt__", "__ge__"}
+               "__array_priority__", "__module__", "__weakref__", "__slots__", "__getnewargs__", "__match_args__"} - {"__lt__", "__le__", "__gt__", "__ge__"}
     for name, cls in sorted(vars(horus).items()):
         if isinstance(cls, type) and cls.__module__ == "horus" and not issubclass(cls, (Exception, str)):
             yield from (f"{name}.{n}" for n in vars(cls) if (n[0] != "_" or n[:2] == "__") and n not in unasked and
