@@ -36,3 +36,7 @@ misses: int = scheduler.safety_stats()["deadline_misses"]
 horus.run(horus.Node(tick=lambda node: node.send("x", 1), pubs=[horus.Pub("x", capacity=4)]), duration=0.0)
 horus.Scheduler(deterministic=True, recording="cell.recording", rt="deadline").run(duration=1)
 recording = horus.Scheduler(replay="cell.recording").get_recording()
+with horus.InferenceOp("models.yaml", {"camera": "picture"}, output="found", rate=30, enable_fp16=True) as op:
+    boxes: "np.typing.NDArray[np.float32]" = op.infer({"picture": image})["boxes"]
+    age: Optional[int] = op.age("boxes")
+scheduler.add(op)
