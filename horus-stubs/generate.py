@@ -460,6 +460,30 @@ def budget_remaining() -> float: ...
 def rng_float() -> float: ...
 '''
 
+INFERENCE = '''
+class InferenceOp(Node):
+    def __init__(self, params: Any = None, inputs: Any = None, output: Any = None, status: Any = None,
+                 activation: Any = None, *, newest: bool = False, wait: Optional[float] = None,
+                 run_budget: Optional[float] = None, threads: int = 0,
+                 on_load: Optional[Callable[[str, str], Any]] = None, pool: Optional[TensorPool] = None,
+                 **more: Any) -> None: ...
+    @staticmethod
+    def check(params: Any = None, **parameters: Any) -> List[str]: ...
+    def infer(self, tensors: Dict[str, Any]) -> Dict[str, _Array]: ...
+    def get(self, name: str) -> Optional[Tensor]: ...
+    def age(self, name: str) -> Optional[int]: ...
+    def set_active(self, model: str, active: bool) -> None: ...
+    def stats(self) -> Dict[str, Dict[str, Any]]: ...
+    def close(self) -> None: ...
+    def __enter__(self) -> "InferenceOp": ...
+    def __exit__(self, kind: Optional[Type[BaseException]], value: Optional[BaseException],
+                 trace: Optional[TracebackType], /) -> None: ...
+
+def register_backend(name: str, load: Callable[[Any], Any], *, extensions: Union[None, str, Sequence[str]] = None,
+                     probe: Optional[Callable[[Any], Any]] = None, cpu: bool = True, gpu: bool = False,
+                     cuda: bool = False, fp16: bool = False, engine: bool = False, dla: bool = False) -> None: ...
+'''
+
 
 def operators():
     for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "matmul", "and", "or", "xor", "lshift", "rshift"):
@@ -495,7 +519,7 @@ def exceptions():
 
 def messages():
     frames = (horus.Image, horus.PointCloud, horus.DepthImage, horus.Tensor, horus.TensorPool, horus.Topic,
-              horus.Node, horus.NodeInfo, horus.Scheduler, horus.Rate, horus.Pub, horus.Sub, horus.Miss, horus.NodeState,
+              horus.Node, horus.InferenceOp, horus.NodeInfo, horus.Scheduler, horus.Rate, horus.Pub, horus.Sub, horus.Miss, horus.NodeState,
               horus.PixelMap)
     for name, cls in sorted(vars(horus).items()):
         if not isinstance(cls, type) or issubclass(cls, Exception) or cls in frames or name.startswith("_"):
@@ -555,7 +579,7 @@ def missing(text):
 
 def main():
     text = HEAD.replace("import numpy", "import builtins as _builtins\nimport enum as _enum\nfrom os import PathLike as _PathLike\n\nimport numpy", 1) + \
-        "\n".join(exceptions()) + "\n" + FRAMES.replace("OPERATORS", "\n".join(operators())) + TOPIC + VISION + SCHEDULER + "\n".join(messages()) + "\n"
+        "\n".join(exceptions()) + "\n" + FRAMES.replace("OPERATORS", "\n".join(operators())) + TOPIC + VISION + SCHEDULER + INFERENCE + "\n".join(messages()) + "\n"
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__init__.pyi")
     if "--check" in sys.argv:
         with open(path) as file:

@@ -27,6 +27,8 @@ EXAMPLES = {
                                 r"range 1\.9\d to 2\.0\d m, mean 2\.00 m", "valid 19200 of 19200"], {}),
     "cloud_numpy.py": ([], [r"4[0-9]\d of 20500 points are above the floor",
                             r"nearest: 3\.0 m away, intensity 0\.8\d"], {"things.ply": b"ply\n"}),
+    "infer_boxes.py": (["onnxruntime", "onnx"], [f"lamp at {x}, 80 \\(0\\.78\\)" for x in (0, 64, 128)],
+                       {"cells.onnx": b"\x08", "found.png": PNG}),
     "notebook_image.py": ([], [], {}),
 }
 

@@ -185,6 +185,52 @@ class Leaks(unittest.TestCase):
                 self.assertEqual(torch and sum(issubclass(type(o), torch.Tensor) for o in gc.get_objects()), count, name)
         print(f"leaks: {len(operations)} operations of frameworks, {MANY // 20} of each", file=sys.stderr)
 
+    def test_inference(self):
+        class Twice:
+            def __init__(self, how):
+                self.raises = "bad" in how.model
+
+            def run(self, inputs, outputs):
+                return 1 / 0 if self.raises else [inputs[0].to_numpy() * 2]
+        horus.register_backend("twice", Twice)
+        given = {"backend": "twice", "model_path_map": {"m": __file__}, "pre_processor_map": {"m": ["a"]},
+                 "inference_map": {"m": ["b"]}}
+        bad = {"backend": "twice", "model_path_map": {"bad": __file__}, "pre_processor_map": {"bad": ["a"]},
+               "inference_map": {"bad": ["b"]}}
+        array, tensor = np.ones(4, np.float32), horus.Tensor([4])
+        camera, found = horus.Topic(horus.Tensor, name="leaks.camera"), horus.Topic(horus.Tensor, name="leaks.found")
+        op, wrong = horus.InferenceOp(given, "leaks.camera", "leaks.found"), horus.InferenceOp(bad)
+
+        def refused(call, *args):
+            try:
+                call(*args)
+            except horus.InferenceError:
+                return
+            raise AssertionError("it did not fail")
+
+        def tick():
+            camera.send(tensor)
+            op.tick()
+            found.recv()
+        operations = {
+            "infer": lambda: op.infer({"a": array}), "infer of a frame": lambda: op.infer({"a": tensor}),
+            "infer of a list": lambda: op.infer({"a": [1.0, 2.0]}), "get": lambda: op.get("b"), "age": lambda: op.age("b"),
+            "inference stats": op.stats, "set_active": lambda: op.set_active("m", True), "inference tick": tick,
+            "a run that fails": lambda: refused(wrong.infer, {"a": array}),
+            "a tensor that nobody takes": lambda: refused(op.infer, {"a": array, "c": array}),
+            "a tensor that is missing": lambda: refused(op.infer, {})}
+        for name, operation in operations.items():
+            with self.subTest(name):
+                self.flat(name, operation, [array, tensor, given, Twice, op, wrong], MANY // 4, loose=2)
+        make = {"check": lambda: horus.InferenceOp.check(given),
+                "bad parameters": lambda: refused(horus.InferenceOp, {**given, "temporal_map": {"m": 0}}),
+                "InferenceOp": lambda: horus.InferenceOp(given).close(),
+                "with topics": lambda: horus.InferenceOp(given, "leaks.camera", "leaks.found")}
+        for name, operation in make.items():
+            with self.subTest(name):
+                self.flat(name, operation, [given, Twice], MANY // 20, loose=64)
+        print(f"leaks: {len(operations) + len(make)} operations of inference", file=sys.stderr)
+
     def test_topics_come_and_go(self):
         def open_close():
             with horus.Topic("leaks.come") as t:

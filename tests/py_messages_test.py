@@ -770,6 +770,7 @@ int main(void)
     printf("\n");
 #define X(snake, name, topic) printf("%s %u\n", #name, (unsigned)horus_type_tag(&horus_##snake##_type));
     HORUS_MESSAGES(X)
+    HORUS_INFER_MESSAGES(X)
     return 0;
 }
 """
