@@ -49,6 +49,6 @@ boxes: horus.DetectionList = horus.yolo_decode(both, map=where, class_names={0: 
 boxes, counts = horus.yolo_decode(pixels, return_stats=True)
 best: horus.Tensor = horus.argmax(horus.softmax(horus.topk(tensor, 3)[0]))
 with horus.InferenceOp("models.yaml", {"camera": "picture"}, output="found", rate=30, enable_fp16=True) as op:
-    found: "np.typing.NDArray[np.float32]" = op.infer({"picture": image})["boxes"]
+    corners: "np.typing.NDArray[np.float32]" = op.infer({"picture": image})["boxes"]
     age: Optional[int] = op.age("boxes")
 scheduler.add(op)
