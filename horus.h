@@ -1710,8 +1710,8 @@ HORUS_API horus_result horus_scheduler_set_budget(horus_scheduler *scheduler, co
  *             parent goes on and notices nothing
  *   a callback that ends its thread (pthread_exit) is a failure (E_CLOSED) of its node, which is then
  *             over, with those that the same thread ticked; that of the caller's thread ends the run
- *             with it, and so does pthread_cancel(). Leaving a callback in another way than by return, by longjmp() or a C++
- *             exception, is not allowed: the scheduler would stay within it */
+ *             with it, as pthread_cancel() does while it sleeps. Leaving a callback in another way than
+ *             by return, by longjmp() or a C++ exception, is not allowed: the scheduler would stay within it */
 HORUS_API horus_result horus_scheduler_run(horus_scheduler *scheduler, int64_t duration_ns);
 
 /* Runs what falls due in the next duration_ns and returns without waiting for it: for tests and for
@@ -12406,7 +12406,14 @@ static int horusi_thread(horusi_thread_handle *out, void *(*run)(void *), void *
     horusi_restore_signals(&old);
     return e;
 }
-static void horusi_join_thread(horusi_thread_handle thread) { (void)pthread_join(thread, NULL); }
+/* Who waits so is cancelled after that alone: what the thread uses is not to go before it does. */
+static void horusi_join_thread(horusi_thread_handle thread)
+{
+    int before;
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    (void)pthread_join(thread, NULL);
+    (void)pthread_setcancelstate(before, &before);
+}
 
 /* A word that each thread has. While it is not NULL, `ends` is called with it where the thread ends. 0, or
  * an errno. */
@@ -14482,37 +14489,32 @@ static void horusi_clear_run(horus_scheduler *s)
     s->lent = false;
     horusi_st32_rel(Q1, &s->busy, 0);
 }
-/* The caller's loop is over: waits for the other threads. Once more, if it was cancelled meanwhile. */
+/* The caller's loop is over: waits for the other threads. */
 static void horusi_join_threads(horus_scheduler *s)
 {
-    if (s->at != HORUSI_ENDS) {
-        horusi_waive_rights(&s->rights);
-        if (s->tape)
-            horusi_tape_last(s->tape, horusi_stops(s) && horusi_ld32_acq(Q2, &s->ending) == 0);
-    }
     s->at = HORUSI_ENDS;
+    horusi_waive_rights(&s->rights);
+    if (s->tape)
+        horusi_tape_last(s->tape, horusi_stops(s) && horusi_ld32_acq(Q2, &s->ending) == 0);
     for (uint32_t l = 1; l < s->loop_count; l++) {
         if (s->loops[l].joinable)
             horusi_join_thread(s->loops[l].thread);
-        s->loops[l].joinable = false;
         if (s->loops[l].gone)
             horusi_settle(s, &s->loops[l]);
-        s->loops[l].gone = false;
     }
     if (s->watched) {
         horusi_st32_rel(Q1, &s->over, 1);
         horusi_join_thread(s->watchdog);
     }
-    s->watched = false;
     if (s->has_threads)
         (void)horusi_add32_rlx(own, &s->context->runs, UINT32_MAX);
-    s->has_threads = false;
     s->stepped = s->step && horusi_ld32_acq(Q2, &s->ending) == 0 && !horusi_stops(s);
 }
 /* And ends what was begun; once more, if a shutdown has ended the thread. */
 static horus_result horusi_end_run(horus_scheduler *s, horus_result r)
 {
-    horusi_join_threads(s);
+    if (s->at != HORUSI_ENDS)
+        horusi_join_threads(s);
     for (uint32_t i = s->count; i > 0; i--) {
         horusi_node *n = s->sorted[i - 1];
         n->going = s->stepped;
@@ -14553,8 +14555,6 @@ static void horusi_thread_gone(void *arg)
     horus_scheduler *s = l->scheduler;
     bool caller = l == &s->loops[0], ticks = !caller || s->at == HORUSI_TICKS;
     l->gone = !horusi_is_child(s);
-    if (caller && s->at == HORUSI_ENDS) /* it may have been cancelled as it waited for them */
-        horusi_join_threads(s);
     for (uint32_t i = 0; i < (ticks ? l->count : s->count);
          i++) { /* the caller begins and ends all */
         horusi_node *n = ticks ? l->nodes[i] : s->nodes[i];

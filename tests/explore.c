@@ -1577,7 +1577,7 @@ static void make_node(const horus_node_desc *d, int64_t watchdog_ns)
     X_MUST(horus_scheduler_step(sched, 0) == HORUS_OK);
     x_opening = O;
     (void)pthread_key_delete(sched->here); /* once, not at the end of each execution */
-    sched->has_key = sched->step = false;
+    sched->has_here = sched->step = false;
     sched->end = UINT64_MAX;
     node = sched->nodes[0];
 }
@@ -1736,7 +1736,7 @@ static void prepare_moving(void)
     enter(O), enter(B);
     box_bytes = 256;
     make_node(&(horus_node_desc){.name = "n", .tick = takes_no_time}, 0);
-    sched->has_key = true; /* of no use, and none is made in each execution */
+    sched->has_here = true; /* of no use, and none is made in each execution */
     sched->busy = 2;
     context[B]->alone.solo = HORUSI_SHARED; /* no barrier on the way: it has had threads, */
     sched->topic->use.solo = 101;           /* and it is who moves them that ran it */
@@ -1765,7 +1765,7 @@ static void memory_is_whose_it_is(void)
             X_MUST(((uint8_t *)data)[k] == 0x55);
         X_MUST(horus_frame_release(&moved[i]) == HORUS_OK);
     }
-    sched->has_key = false;
+    sched->has_here = false;
     nodes_are_over();
 }
 

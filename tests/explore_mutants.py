@@ -164,8 +164,10 @@ MUTANTS = [
      "if ((!over && !late) || !horusi_cas64_acqrel(J1, &n->run, &run, run | HORUSI_JUDGED)) continue;",
      "if (!over && !late) continue; horusi_st64_rel(J1, &n->run, run | HORUSI_JUDGED);"),
     ("when a tick was due is written after it can be seen", "small: a deadline",
-     "horusi_st64_rlx(own, &n->run_due, due); horusi_st64_rel(J1, &n->run, now << 2 | HORUSI_RUNS);",
-     "horusi_st64_rel(J1, &n->run, now << 2 | HORUSI_RUNS); horusi_st64_rlx(own, &n->run_due, due);"),
+     "horusi_st64_rlx(own, &n->run_due, due); horusi_st64_rlx(own, &n->run_budget, budget);"
+     " horusi_st64_rel(J1, &n->run, now << 2 | HORUSI_RUNS);",
+     "horusi_st64_rlx(own, &n->run_budget, budget); horusi_st64_rel(J1, &n->run, now << 2 | HORUSI_RUNS);"
+     " horusi_st64_rlx(own, &n->run_due, due);"),
     ("a node does not look at stop once its message is there", "node: stop",
      "if (r != HORUS_OK || horusi_halts(s)) return; uint64_t skipped = 0,",
      "if (r != HORUS_OK) return; uint64_t skipped = 0,"),

@@ -115,7 +115,7 @@ static const fault_call calls[] = {
     {"pthread_join", {0}, "cannot fail for a thread of one's own"},
     {"pthread_self", {0}, "cannot fail"},
     {"pthread_sigmask", {0}, "cannot fail as it is called"},
-    {"sigaction", {0}, "cannot fail for SIGINT and SIGTERM"},
+    {"sigaction", {0}, "fails for no signal that a program may handle"},
     {"dlopen", {0}, "tests/test_infer.c has libraries that cannot be loaded"},
     {"dlerror", {0}, "says why"},
     {"dlsym", {0}, "tests/test_infer.c has libraries without the name"},
@@ -126,9 +126,9 @@ static const char *const plain_names[] = {
     "exit", "_GLOBAL_OFFSET_TABLE_", "__assert_fail", "__errno_location", "__stack_chk_fail", "frexp",
     "memchr", "memcmp", "memcpy", "memmove", "memset", "snprintf", "sprintf", "strcmp", "strerror",
     "strlen", "strncmp", "strrchr", "strtoull", "vsnprintf", "pthread_once", "_GLOBAL__",
-    "sigemptyset", "sigfillset",
+    "sigemptyset", "sigfillset", "sigismember",
     "sysconf", /* cannot fail for _SC_PAGESIZE */
-    "sigdelset", "pthread_sigmask", /* cannot fail so used */
+    "sigdelset", "pthread_sigmask", "pthread_setcancelstate", /* cannot fail so used */
 };
 /* clang-format on */
 

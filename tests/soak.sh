@@ -42,6 +42,7 @@ storms() { # until the time is up, with a new seed each
 {
     run kill $((minutes * 60 + 1800)) "$out/kill" -n 200000
     run rates 300 env HORUS_TEST_SECONDS=240 "$out/test_scheduler" real_rates
+    run py_rates 1200 python3 tests/python_test.py "py_scheduler_test Phases.test_real_time_gives_exact_counts"
     run coverage 2400 env SANITIZE=coverage tests/run.sh
     run checks 2400 tests/fuzz/mutants.sh -t 60
     run py_together 3600 python3 tests/python_test.py py_together_test # it may install the frameworks
@@ -60,7 +61,7 @@ storms() { # until the time is up, with a new seed each
 wait
 passed=0 failed=0
 echo "---- soak, $minutes minutes"
-for name in kill rates explore orders mutants checks fuzz coverage py_together py_leaks py_kill storm1001 storm1002; do
+for name in kill rates py_rates explore orders mutants checks fuzz coverage py_together py_leaks py_kill storm1001 storm1002; do
     [ -e "$out/$name.result" ] || echo "was not run" >"$out/$name.result"
 done
 for result in "$out"/*.result; do
