@@ -4347,7 +4347,13 @@ static void horusp_raise(horusp_writer *w)
         case HORUSP_FAULT_NONE:
             break;
         case HORUSP_FAULT_TYPE:
-            PyErr_Format(HORUSP_TYPE_ERROR, "cannot send %s %.100s%U", a, name, place);
+            PyErr_Format(HORUSP_TYPE_ERROR, "cannot send %s %.100s%U: %s", a, name, place,
+                         w->in_key ? "a key is None, a bool, a number, str or bytes"
+                         : w->path
+                             ? "inside of a value there are None, bools, numbers, str, bytes, "
+                               "lists, tuples and dicts"
+                             : "a message, a frame, an array, None, a bool, a number, str, "
+                               "bytes, a list, a tuple or a dict goes");
             break;
         case HORUSP_FAULT_INT:
             PyErr_Format(horusp.overflow_error, "cannot send an int beyond 64 bits%U", place);
@@ -9334,8 +9340,10 @@ static int horusp_send(horusp_topic *o, PyObject *m, int64_t timeout_ns)
         return r;
     }
     if (o->type) {
-        PyErr_Format(horusp.by_code[-HORUS_E_TYPE], "topic %s carries %s, not %.100s", o->name,
-                     o->type->name, Py_TYPE(m)->tp_name);
+        bool array = o->type->kind != HORUS_KIND_MESSAGE && horusp_is_ndarray(m);
+        PyErr_Format(horusp.by_code[-HORUS_E_TYPE], "topic %s carries %s, not %.100s%s%s%s",
+                     o->name, o->type->name, Py_TYPE(m)->tp_name, array ? ": " : "",
+                     array ? o->type->name : "", array ? ".from_numpy() makes one of it" : "");
         return -1;
     }
     if (horusp_is_ndarray(m)) {
