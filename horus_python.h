@@ -44,6 +44,10 @@
  * no longer 64-byte aligned, unless by chance: JAX makes a copy of it, and TensorFlow ends the process in
  * the first operation on it: hand out its copy(), which is aligned.
  *
+ * Who asks for plain bytes (file.write(), hashlib, zlib, PIL.Image.fromarray()) gets them of a 1-D uint8
+ * tensor alone, since torch.asarray() would read those of any other as numbers: BufferError; hand out
+ * memoryview(frame) or frame.to_numpy().
+ *
  * Values. What a type cannot hold is OverflowError or another ValueError where one number is set: fill(),
  * set_pixel(), set_depth(), fields of messages; 1e39 does not become the infinity of float32, and
  * infinities stay what they are. Arrays are converted by NumPy's own rule, a RuntimeWarning at most:
@@ -89,7 +93,9 @@
  * TypeError for arguments that a signature has not, ImportError, AttributeError for what cannot be
  * deleted, MemoryError of the heap, what NumPy and other frameworks raise (IndexError of t[99]), and what
  * a method of an argument raises. An argument of a wrong Python type (None for a shape) is mostly a
- * horus.MessageTypeError; where Python itself refuses it, it is a plain TypeError: catch TypeError.
+ * horus.MessageTypeError; where Python itself refuses it, it is a plain TypeError: catch TypeError. The
+ * methods of message classes that take a message take whatever has the fields that they read, and what
+ * has not is an AttributeError.
  *
  * One interpreter of a process may use the module; a second one is refused with ImportError. A build
  * without the interpreter's lock (3.13t, 3.14t) takes it again when it imports the module, and says so in
@@ -1108,7 +1114,7 @@ static int horusp_frame_getbuffer(PyObject *self, Py_buffer *view, int flags)
     else if ((flags & PyBUF_WRITABLE) && ro)
         why = "this frame is published, it can only be read: copy() gives a writable one";
     else if (!(flags & PyBUF_ND) && !plain)
-        why = "only a 1-D uint8 tensor is plain bytes: ask for a shape (memoryview does)";
+        why = "only a 1-D uint8 tensor is plain bytes: hand out memoryview(frame) or to_numpy()";
     else if ((flags & PyBUF_STRIDES) != PyBUF_STRIDES && !dense)
         why = "the view is not contiguous: ask for strides";
     else if (((flags & PyBUF_C_CONTIGUOUS) == PyBUF_C_CONTIGUOUS ||
