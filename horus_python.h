@@ -46,6 +46,10 @@
  * no longer 64-byte aligned, unless by chance: JAX makes a copy of it, and TensorFlow ends the process in
  * the first operation on it: hand out its copy(), which is aligned.
  *
+ * Who asks for plain bytes (file.write(), hashlib, zlib, PIL.Image.fromarray()) gets them of a 1-D uint8
+ * tensor alone, since torch.asarray() would read those of any other as numbers: BufferError; hand out
+ * memoryview(frame) or frame.to_numpy().
+ *
  * Values. What a type cannot hold is OverflowError or another ValueError where one number is set: fill(),
  * set_pixel(), set_depth(), fields of messages; 1e39 does not become the infinity of float32, and
  * infinities stay what they are. Arrays are converted by NumPy's own rule, a RuntimeWarning at most:
@@ -92,7 +96,9 @@
  * TypeError for arguments that a signature has not, ImportError, AttributeError for what cannot be
  * deleted, MemoryError of the heap, what NumPy and other frameworks raise (IndexError of t[99]), and what
  * a method of an argument raises. An argument of a wrong Python type (None for a shape) is mostly a
- * horus.MessageTypeError; where Python itself refuses it, it is a plain TypeError: catch TypeError.
+ * horus.MessageTypeError; where Python itself refuses it, it is a plain TypeError: catch TypeError. The
+ * methods of message classes that take a message take whatever has the fields that they read, and what
+ * has not is an AttributeError.
  *
  * One interpreter of a process may use the module; a second one is refused with ImportError. A build
  * without the interpreter's lock (3.13t, 3.14t) takes it again when it imports the module, and says so in
@@ -1115,7 +1121,7 @@ static int horusp_frame_getbuffer(PyObject *self, Py_buffer *view, int flags)
     else if ((flags & PyBUF_WRITABLE) && ro)
         why = "this frame is published, it can only be read: copy() gives a writable one";
     else if (!(flags & PyBUF_ND) && !plain)
-        why = "only a 1-D uint8 tensor is plain bytes: ask for a shape (memoryview does)";
+        why = "only a 1-D uint8 tensor is plain bytes: hand out memoryview(frame) or to_numpy()";
     else if ((flags & PyBUF_STRIDES) != PyBUF_STRIDES && !dense)
         why = "the view is not contiguous: ask for strides";
     else if (((flags & PyBUF_C_CONTIGUOUS) == PyBUF_C_CONTIGUOUS ||
@@ -4358,7 +4364,13 @@ static void horusp_raise(horusp_writer *w)
         case HORUSP_FAULT_NONE:
             break;
         case HORUSP_FAULT_TYPE:
-            PyErr_Format(HORUSP_TYPE_ERROR, "cannot send %s %.100s%U", a, name, place);
+            PyErr_Format(HORUSP_TYPE_ERROR, "cannot send %s %.100s%U: %s", a, name, place,
+                         w->in_key ? "a key is None, a bool, a number, str or bytes"
+                         : w->path
+                             ? "inside of a value there are None, bools, numbers, str, bytes, "
+                               "lists, tuples and dicts"
+                             : "a message, a frame, an array, None, a bool, a number, str, "
+                               "bytes, a list, a tuple or a dict goes");
             break;
         case HORUSP_FAULT_INT:
             PyErr_Format(horusp.overflow_error, "cannot send an int beyond 64 bits%U", place);
@@ -9345,8 +9357,10 @@ static int horusp_send(horusp_topic *o, PyObject *m, int64_t timeout_ns)
         return r;
     }
     if (o->type) {
-        PyErr_Format(horusp.by_code[-HORUS_E_TYPE], "topic %s carries %s, not %.100s", o->name,
-                     o->type->name, Py_TYPE(m)->tp_name);
+        bool array = o->type->kind != HORUS_KIND_MESSAGE && horusp_is_ndarray(m);
+        PyErr_Format(horusp.by_code[-HORUS_E_TYPE], "topic %s carries %s, not %.100s%s%s%s",
+                     o->name, o->type->name, Py_TYPE(m)->tp_name, array ? ": " : "",
+                     array ? o->type->name : "", array ? ".from_numpy() makes one of it" : "");
         return -1;
     }
     if (horusp_is_ndarray(m)) {

@@ -317,7 +317,7 @@ class Types(unittest.TestCase):
                   types.MappingProxyType({}), collections.deque(), collections.UserDict(), {}.keys(), self):
             with self.assertRaises(TypeError, msg=repr(v)):
                 pack(v)
-            with self.assertRaisesRegex(TypeError, r"\(at value\[0\]\)$"):
+            with self.assertRaisesRegex(TypeError, r"\(at value\[0\]\): "):
                 pack([v])
 
 
@@ -325,7 +325,12 @@ class Errors(unittest.TestCase):
     def told(self, kind, text, v):
         with self.assertRaises(kind) as caught:
             pack(v)
-        self.assertEqual(str(caught.exception), text)
+        said = str(caught.exception)
+        if kind is TypeError:  # what was expected stands behind it
+            said, _, wanted = said.partition(": ")
+            self.assertIn("key is" if "as a key" in text else "inside of" if "(at" in text else "an array", wanted)
+            self.assertTrue("str" in wanted and ("dict" in wanted) == ("as a key" not in text), wanted)
+        self.assertEqual(said, text)
         self.assertIsInstance(caught.exception, horus.Error)
 
     def test_types(self):
@@ -342,7 +347,7 @@ class Errors(unittest.TestCase):
     def test_long_keys_are_cut(self):
         with self.assertRaises(TypeError) as caught:
             pack({"k" * 10000: set()})
-        self.assertLess(len(str(caught.exception)), 150)
+        self.assertLess(len(str(caught.exception)), 250)
 
     def test_ints(self):
         for v in (2**64, -2**63 - 1, 10**5000, -10**5000):

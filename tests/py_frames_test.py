@@ -337,6 +337,13 @@ class Common(unittest.TestCase):
             if bytes_of(horus.Tensor([3, 4]), room, 0) == 0:
                 ctypes.pythonapi.PyBuffer_Release(room)
         self.assertEqual(bytes(memoryview(horus.Tensor([5], "uint8"))), bytes(5))
+        image = horus.Image(2, 3)
+        with tempfile.TemporaryFile() as file:
+            for wrong in (image, horus.Tensor([3], "int16")):
+                with self.assertRaisesRegex(BufferError, r"memoryview\(frame\) or to_numpy\(\)"):
+                    file.write(wrong)
+            self.assertEqual([file.write(right) for right in (memoryview(image), image.to_numpy(), bytes(image),
+                                                              horus.Tensor([18], "uint8"))], [18] * 4)
 
     def test_signatures_are_shown(self):
         for function, text in ((horus.Image.from_numpy, "(array, encoding=None)"),

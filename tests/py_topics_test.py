@@ -266,6 +266,8 @@ class Messages(unittest.TestCase):
             for wrong in (horus.PointCloud(3), {"a": 1}, np.zeros(3), "text"):
                 with self.assertRaises(TypeError):
                     t.send(wrong)
+            with self.assertRaisesRegex(TypeError, r"carries Image, not numpy.ndarray: Image.from_numpy\(\) makes one"):
+                t.send(np.zeros((2, 2, 3), np.uint8))
             with self.assertRaises(TypeError):
                 horus.Topic(horus.DepthImage, name="typed")
 
