@@ -1586,6 +1586,9 @@ typedef struct horus_node_desc {
     uint32_t max_deadline_misses;
     uint32_t max_failures; /* RESTART, SKIP: in a row; 0: 5 */
     int64_t pause_ns;      /* RESTART: 0: 100 ms; SKIP: 0: 30 s; up to a day */
+    /* names, up to 64, of parts of a tick that have figures of their own (horus_tick_part), and then NULL;
+     * they must live as long as the scheduler. NULL: none */
+    const char *const *parts;
 } horus_node_desc;
 
 /* A clock of your own, for tests and simulators. Then nothing runs beside the loop: compute nodes are
@@ -1733,6 +1736,10 @@ HORUS_API uint64_t horus_tick_random(horus_tick *tick);
 /* Says that this tick used data published at publish_ns (horus_info): its age goes into the node's
  * third histogram when the tick ends. Several: the oldest counts. */
 HORUS_API void horus_tick_used(horus_tick *tick, uint64_t publish_ns);
+/* Notes how long a part of this tick took, or that it failed: part `number` of the node's desc.parts has
+ * figures behind those of all nodes, named "node/part", whose ticks are what is noted here, with failures
+ * (a result less than 0) and the second histogram. One that is not there is passed over. */
+HORUS_API void horus_tick_part(horus_tick *tick, uint32_t number, uint64_t ns, horus_result result);
 
 /* Notes a line, up to 79 bytes, in the black box and for on_event. tick: the one that says so, or NULL
  * from outside. Any thread. */
@@ -1840,16 +1847,16 @@ typedef struct horus_scheduler_stats {
     int32_t pid;             /* as that process saw itself */
     bool running;            /* run has not returned; true for ever after a kill */
     horus_scheduler_end end; /* why the last run ended */
-    uint32_t nodes;
-    uint64_t start_ns; /* of the present or last run */
-    uint64_t passes;   /* of the loop of ordered nodes */
+    uint32_t nodes;          /* with their parts: entries that there are */
+    uint64_t start_ns;       /* of the present or last run */
+    uint64_t passes;         /* of the loop of ordered nodes */
     uint64_t seed;
 } horus_scheduler_stats;
 
 /* Reads the statistics of a scheduler in any process of the namespace, while it runs and after it was
  * killed, until its memory is needed or nobody is left in the namespace. Figures are read one by one
  * while the scheduler goes on.
- *   nodes     room entries, in the order of addition; may be NULL if room is 0
+ *   nodes     room entries, in the order of addition, then their parts; may be NULL if room is 0
  *   count     how many were filled; may be NULL
  *   returns   OK | E_ARG | E_NAME | E_NOT_FOUND (none of that name has run) | E_LIMIT (39 others are
  *             reading these very figures: again) | E_CORRUPT and what horus_topic_open returns
@@ -2231,7 +2238,9 @@ HORUS_API horus_result horus_infer_transmit(horus_infer *infer);
 HORUS_API horus_result horus_infer_run(horus_infer *infer);
 
 /* Fills in a node that runs this operator: its name, tick, init (horus_infer_warm_up), compute. Set a
- * rate, or compute = false and on_topic. Ticks note the age of their inputs (horus_tick_used).
+ * rate, or compute = false and on_topic. Ticks note the age of their inputs (horus_tick_used), and each
+ * model has figures of its own, "name/model", in the scheduler's (horus_tick_part): runs, failures, and
+ * how long the back end took, which others can read while it runs and after it was killed.
  *   returns   OK | E_ARG */
 HORUS_API horus_result horus_infer_node(horus_infer *infer, horus_node_desc *out);
 
@@ -12863,7 +12872,8 @@ typedef struct horusi_node {
     horus_node_desc d;
     char name[HORUS_NAME_BYTES];
     horus_scheduler *scheduler;
-    horusi_node_block *block;
+    horusi_node_block *block, *part; /* part: of `parts`, in a row */
+    uint32_t parts;
     uint64_t seed;
     uint64_t phase, last_due, skipped; /* k of the next tick; skipped since the last one */
     uint64_t pause_until;              /* 0: none */
@@ -12917,6 +12927,7 @@ struct horus_scheduler {
     horusi_node **nodes;     /* in the order of addition */
     horusi_node **sorted;    /* by order; of these live the loops' arrays */
     uint32_t count, room;
+    uint32_t rows;      /* of nodes, then of their parts */
     horusi_loop *loops; /* the first is the caller's */
     uint32_t loop_count;
     uint64_t start, end;
@@ -13187,6 +13198,20 @@ void horus_tick_used(horus_tick *t, uint64_t publish_ns)
 {
     if (t && publish_ns && (t->used_ns == 0 || publish_ns < t->used_ns))
         t->used_ns = publish_ns;
+}
+
+void horus_tick_part(horus_tick *t, uint32_t number, uint64_t ns, horus_result result)
+{
+    horus_scheduler *s = t ? t->scheduler : NULL;
+    if (!s || t->index >= s->count || number >= s->nodes[t->index]->parts)
+        return;
+    horusi_node_block *b = s->child ? &horusi_nobodys.node : &s->nodes[t->index]->part[number];
+    horusi_count(&b->ticks, 1);
+    horusi_st64_rlx(report, &b->last_due, t->due_ns);
+    if (result < 0)
+        horusi_count(&b->failures, 1);
+    else
+        horusi_observe(&b->spread[HORUS_SPREAD_RUN], ns);
 }
 
 /* ---- misses and failures */
@@ -13830,6 +13855,9 @@ static horus_result horusi_check_node(const horus_scheduler *s, const horus_node
                            n->name, (unsigned)n->num, (unsigned)n->den);
     horusi_set_period(n);
 
+    while (d->parts && d->parts[n->parts])
+        if (++n->parts > 64)
+            return horusi_fail(HORUS_E_LIMIT, "node %s: more than 64 parts", n->name);
     horus_result r = horusi_span(n->name, "budget_ns", d->budget_ns, hour);
     if (r == HORUS_OK)
         r = horusi_span(n->name, "deadline_ns", d->deadline_ns, hour);
@@ -13964,6 +13992,7 @@ horus_result horus_scheduler_add(horus_scheduler *s, const horus_node_desc *d)
     n->seed =
         horusi_mix(s->d.seed ^ (uint64_t)horusi_hash(n->name, strlen(n->name), 2166136261u) << 32);
     s->nodes[s->count++] = n;
+    s->rows += 1 + n->parts;
     return HORUS_OK;
 }
 
@@ -14005,13 +14034,20 @@ horus_result horus_scheduler_set_budget(horus_scheduler *s, const char *node, in
     return r;
 }
 
+/* "node/part": the part whole, up to 63 bytes of it; of the node's name what has room. */
+static void horusi_part_name(char *out, const char *node, const char *part)
+{
+    const size_t n = strlen(part) < 63 ? strlen(part) : 63;
+    (void)snprintf(out, HORUS_NAME_BYTES, "%.*s/%.*s", (int)(HORUS_NAME_BYTES - 2 - n), node,
+                   (int)n, part);
+}
 /* Makes the block of figures, with room for the nodes that there are now, and copies what the old one
  * counted. What the pool has no room for lies on the heap, where other processes cannot read it. */
 static horus_result horusi_sched_make(horus_scheduler *s)
 {
     uint32_t ticks = (uint32_t)(s->d.blackbox_bytes / (16 * HORUSI_TICK_WORDS));
     uint32_t events = (uint32_t)(s->d.blackbox_bytes / (16 * HORUSI_EVENT_WORDS));
-    uint64_t bytes = horusi_sched_bytes(s->count) + horusi_box_bytes(ticks, events);
+    uint64_t bytes = horusi_sched_bytes(s->rows) + horusi_box_bytes(ticks, events);
     int64_t shape = (int64_t)bytes;
     horus_tensor memory;
     horus_topic *topic = s->topic;
@@ -14050,7 +14086,7 @@ static horus_result horusi_sched_make(horus_scheduler *s)
         if (r != HORUS_OK)
             continue;
         b->magic = HORUSI_SCHED_MAGIC;
-        horusi_st32_rlx(report, &b->nodes, s->count);
+        horusi_st32_rlx(report, &b->nodes, s->rows);
         horusi_st32_rlx(report, &b->pid, (uint32_t)getpid());
         b->seed = s->d.seed;
         horusi_st32_rlx(report, &b->ticks_room, ticks);
@@ -14060,15 +14096,22 @@ static horus_result horusi_sched_make(horus_scheduler *s)
             horusi_st64_rlx(report, &b->passes, horusi_ld64_rlx(own, &s->block->passes));
             horusi_st64_rlx(report, &b->ticks_next, horusi_ld64_rlx(own, &s->block->ticks_next));
             horusi_st64_rlx(report, &b->events_next, horusi_ld64_rlx(own, &s->block->events_next));
-            memcpy((void *)horusi_node_block_at(b, s->count),
+            memcpy((void *)horusi_node_block_at(b, s->rows),
                    (void *)horusi_node_block_at(s->block, s->block_nodes),
                    (size_t)horusi_box_bytes(ticks, events));
         }
+        horusi_node_block *part = horusi_node_block_at(b, s->count);
         for (uint32_t i = 0; i < s->count; i++) {
             horusi_node *n = s->nodes[i];
             horusi_node_block *to = horusi_node_block_at(b, i);
-            if (i < s->block_nodes)
+            if (n->block) {
                 memcpy((void *)to, (void *)n->block, sizeof *to);
+                memcpy((void *)part, (void *)n->part, n->parts * sizeof *part);
+            }
+            for (uint32_t k = 0; k < n->parts; k++, part++) {
+                horusi_part_name(part->name, n->name, n->d.parts[k]);
+                part->order = (uint32_t)n->d.order;
+            }
             memcpy(to->name, n->name, strlen(n->name));
             horusi_st32_rlx(report, &to->rate_num, n->num);
             horusi_st32_rlx(report, &to->rate_den, n->den);
@@ -14095,11 +14138,15 @@ static horus_result horusi_sched_make(horus_scheduler *s)
         (void)horus_tensor_release(&s->memory);
     else
         horusi_delete(s->context, s->block);
-    for (uint32_t i = 0; i < s->count; i++)
+    horusi_node_block *part = horusi_node_block_at(b, s->count);
+    for (uint32_t i = 0; i < s->count; i++) {
         s->nodes[i]->block = horusi_node_block_at(b, i);
+        s->nodes[i]->part = part;
+        part += s->nodes[i]->parts;
+    }
     s->memory = memory;
     s->block = b;
-    s->block_nodes = s->count;
+    s->block_nodes = s->rows;
     s->topic = topic;
     s->box_ticks = ticks;
     s->box_events = events;
@@ -14112,7 +14159,7 @@ static horus_result horusi_sched_share(horus_scheduler *s)
     horusi_tape *outer = horusi_taped() ? horusi_tape_now : NULL;
     if (outer)
         outer->busy = true;
-    horus_result r = s->block && s->block_nodes == s->count ? HORUS_OK : horusi_sched_make(s);
+    horus_result r = s->block && s->block_nodes == s->rows ? HORUS_OK : horusi_sched_make(s);
     if (outer)
         outer->busy = false;
     return r;
@@ -16264,6 +16311,7 @@ struct horus_infer {
     horusi_source *sources;
     horusi_result *results, **send; /* all outputs, and which are sent */
     uint8_t *message;               /* the status */
+    const char **parts;             /* names of the models, then NULL: for a scheduler's figures */
     uint32_t count, feed_count, source_count, result_count, send_count;
     bool ready;  /* set up */
     bool chosen; /* whose turn it is on the next frame is decided */
@@ -16422,9 +16470,12 @@ static horus_result horusi_infer_make(horus_infer *op)
     op->sources = (horusi_source *)horusi_many(op, op->source_count, sizeof *op->sources);
     op->message = (uint8_t *)horusi_new(op->context, sizeof(horus_infer_status) +
                                                          sends * sizeof(horus_infer_output));
-    if (!op->models || !op->feeds || !op->results || !op->send || !op->sources || !op->message)
+    op->parts = (const char **)horusi_many(op, op->count + 1, sizeof *op->parts);
+    if (!op->models || !op->feeds || !op->results || !op->send || !op->sources || !op->message ||
+        !op->parts)
         return HORUS_E_MEMORY;
     for (uint32_t i = 0; i < op->count; i++) {
+        op->parts[i] = d->model_path_map[i].model;
         horus_result r = horusi_infer_model(op, &op->models[i], &d->model_path_map[i]);
         if (r != HORUS_OK)
             return r;
@@ -16864,6 +16915,7 @@ void horus_infer_close(horus_infer *op)
     horusi_delete(c, op->results);
     horusi_delete(c, op->send);
     horusi_delete(c, op->message);
+    horusi_delete(c, (void *)op->parts);
     horusi_delete(c, op);
 }
 
@@ -17370,7 +17422,8 @@ horus_result horus_infer_transmit(horus_infer *op)
     horus_result r = horusi_infer_begin(op, "infer_transmit", true);
     return r == HORUS_OK ? horusi_infer_end(op, horusi_infer_transmit(op)) : r;
 }
-horus_result horus_infer_run(horus_infer *op)
+/* tick: it is told what was used, and how long each model took; or NULL. */
+static horus_result horusi_infer_frame(horus_infer *op, horus_tick *tick)
 {
     horus_result r = horusi_infer_begin(op, "infer_run", true), sent;
     if (r != HORUS_OK)
@@ -17379,6 +17432,10 @@ horus_result horus_infer_run(horus_infer *op)
     if (r == HORUS_OK) {
         char words[sizeof horusi_error_text];
         r = horusi_infer_execute(op);
+        horus_tick_used(tick, op->used_ns);
+        for (uint32_t i = 0; i < op->count; i++)
+            if (op->models[i].turn != HORUSI_TURN_NONE)
+                horus_tick_part(tick, i, op->models[i].run_ns, op->models[i].result);
         horusi_text(words, sizeof words, horusi_error_text);
         sent = horusi_infer_transmit(op);
         if (r == HORUS_OK)
@@ -17392,14 +17449,12 @@ horus_result horus_infer_run(horus_infer *op)
     return horusi_infer_end(op, r);
 }
 
+horus_result horus_infer_run(horus_infer *op) { return horusi_infer_frame(op, NULL); }
+
 static horus_result horusi_infer_tick(void *user, horus_tick *tick)
 {
-    horus_infer *op = (horus_infer *)user;
-    horus_result r = horus_infer_run(op);
-    if (r == HORUS_EMPTY)
-        return HORUS_OK;
-    horus_tick_used(tick, op->used_ns);
-    return r;
+    horus_result r = horusi_infer_frame((horus_infer *)user, tick);
+    return r == HORUS_EMPTY ? HORUS_OK : r;
 }
 static horus_result horusi_infer_init(void *user)
 {
@@ -17416,6 +17471,7 @@ horus_result horus_infer_node(horus_infer *op, horus_node_desc *out)
     out->init = horusi_infer_init;
     out->user = op;
     out->compute = true;
+    out->parts = op->parts;
     return HORUS_OK;
 }
 

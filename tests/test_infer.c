@@ -2279,6 +2279,7 @@ TEST(a_scheduler_runs_it_and_knows_the_age_of_its_inputs)
 {
     stub_begin();
     stubs[0].during = stop_after_three;
+    stubs[0].sleep_us = 500;
     home = join(16 * MiB);
     horus_topic *in = topic_of("in", NULL), *out = topic_of("out", NULL);
     horus_infer_desc d = stub_desc(1);
@@ -2304,16 +2305,27 @@ TEST(a_scheduler_runs_it_and_knows_the_age_of_its_inputs)
         CHECK(next_of(out, id) == (float)i);
     CHECK_EQ(stubs[0].runs, 4); /* the first was init's */
     horus_scheduler_stats all;
-    horus_node_stats node;
+    horus_node_stats node[3];
     size_t count;
-    CHECK_OK(horus_scheduler_get_stats(s, &all, &node, 1, &count));
-    CHECK_EQ(node.spread[HORUS_SPREAD_AGE].count, 3);
-    CHECK_EQ(node.failures, 0);
+    CHECK_OK(horus_scheduler_get_stats(s, &all, node, 3, &count));
+    CHECK_EQ(count, 2); /* the node, and its model: the first run was no frame's */
+    CHECK_EQ(node[0].spread[HORUS_SPREAD_AGE].count, 3);
+    CHECK_EQ(node[0].failures, 0);
+    CHECK_TEXT(node[1].name, "op/p");
+    CHECK_EQ(node[1].ticks, 3);
+    CHECK_EQ(node[1].failures, 0);
+    CHECK_EQ(node[1].spread[HORUS_SPREAD_RUN].count, 3);
+    CHECK(node[1].spread[HORUS_SPREAD_RUN].p50_ns >= 450000);
+    CHECK_EQ(node[1].spread[HORUS_SPREAD_RUN].max_ns, figures_of(op, 0).run.max_ns);
     stubs[0].run_result = HORUS_E_SYSTEM;
     stubs[0].during = NULL;
     send_floats(in, NULL, 4);
-    CHECK_RESULT(horusi_infer_tick(op, &(horus_tick){.count = 0}), HORUS_E_SYSTEM);
+    CHECK_RESULT(horusi_infer_tick(op, &(horus_tick){.scheduler = s}), HORUS_E_SYSTEM);
     CHECK_OK(horus_scheduler_close(s));
+    CHECK_OK(horus_scheduler_read(home, "s", &all, node, 3, &count));
+    CHECK_EQ(node[1].ticks, 4);
+    CHECK_EQ(node[1].failures, 1);
+    CHECK_EQ(node[1].spread[HORUS_SPREAD_RUN].count, 3);
     horus_topic_close(in);
     horus_topic_close(out);
     leave(op);
