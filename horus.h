@@ -11,7 +11,7 @@
  *     topics       >>handles >>recording >>send >>receive >>wait
  *     views        >>tensors >>images >>depth >>pictures >>prepare >>decode
  *     scheduler    >>threads >>figures >>nodes >>phases >>misses >>ticks >>setup >>runs
- *     inference    >>parameters >>backends >>onnxrt >>operator >>license
+ *     inference    >>parameters >>backends >>onnxrt >>openvino >>operator >>license
  *
  * ------------------------------------------------------------------------------------ >>manual
  *
@@ -1589,6 +1589,9 @@ typedef struct horus_node_desc {
     uint32_t max_deadline_misses;
     uint32_t max_failures; /* RESTART, SKIP: in a row; 0: 5 */
     int64_t pause_ns;      /* RESTART: 0: 100 ms; SKIP: 0: 30 s; up to a day */
+    /* names, up to 64, of parts of a tick that have figures of their own (horus_tick_part), and then NULL;
+     * they must live as long as the scheduler. NULL: none */
+    const char *const *parts;
 } horus_node_desc;
 
 /* A clock of your own, for tests and simulators. Then nothing runs beside the loop: compute nodes are
@@ -1737,6 +1740,10 @@ HORUS_API uint64_t horus_tick_random(horus_tick *tick);
 /* Says that this tick used data published at publish_ns (horus_info): its age goes into the node's
  * third histogram when the tick ends. Several: the oldest counts. */
 HORUS_API void horus_tick_used(horus_tick *tick, uint64_t publish_ns);
+/* Notes how long a part of this tick took, or that it failed: part `number` of the node's desc.parts has
+ * figures behind those of all nodes, named "node/part", whose ticks are what is noted here, with failures
+ * (a result less than 0) and the second histogram. One that is not there is passed over. */
+HORUS_API void horus_tick_part(horus_tick *tick, uint32_t number, uint64_t ns, horus_result result);
 
 /* Notes a line, up to 79 bytes, in the black box and for on_event. tick: the one that says so, or NULL
  * from outside. Any thread. */
@@ -1844,16 +1851,16 @@ typedef struct horus_scheduler_stats {
     int32_t pid;             /* as that process saw itself */
     bool running;            /* run has not returned; true for ever after a kill */
     horus_scheduler_end end; /* why the last run ended */
-    uint32_t nodes;
-    uint64_t start_ns; /* of the present or last run */
-    uint64_t passes;   /* of the loop of ordered nodes */
+    uint32_t nodes;          /* with their parts: entries that there are */
+    uint64_t start_ns;       /* of the present or last run */
+    uint64_t passes;         /* of the loop of ordered nodes */
     uint64_t seed;
 } horus_scheduler_stats;
 
 /* Reads the statistics of a scheduler in any process of the namespace, while it runs and after it was
  * killed, until its memory is needed or nobody is left in the namespace. Figures are read one by one
  * while the scheduler goes on.
- *   nodes     room entries, in the order of addition; may be NULL if room is 0
+ *   nodes     room entries, in the order of addition, then their parts; may be NULL if room is 0
  *   count     how many were filled; may be NULL
  *   returns   OK | E_ARG | E_NAME | E_NOT_FOUND (none of that name has run) | E_LIMIT (39 others are
  *             reading these very figures: again) | E_CORRUPT and what horus_topic_open returns
@@ -2076,7 +2083,7 @@ HORUS_API horus_result horus_yolo_decode_message(void *message, size_t room, siz
  *
  * No copy is made on the way: a model reads where the sender wrote, and writes into frames of the pool
  * that are then sent. But one is made of a tensor that does not lie densely, and of an output whose
- * shape the model leaves open, where the runtime tells it only afterwards (onnxrt).
+ * shape the model leaves open, where the runtime tells it only afterwards (onnxrt, openvino).
  *
  * Which model runs. Frames are counted from 1, each horus_infer_execute is one. A model with a
  * temporal_map value of n runs on frames 1, n+1, 2n+1 and so on, if it is active then. Of one that does
@@ -2118,7 +2125,7 @@ typedef struct horus_infer_input {
 /* The parameters. Zero picks the default. Arrays and strings are not copied and must live until the
  * operator is closed. Values of maps are text, as in a parameter file: "0", "10". */
 typedef struct horus_infer_desc {
-    /* "onnxrt", "trt", or one that was registered; "identity" and "add" are for tests and dry runs: see
+    /* "onnxrt", "trt", "openvino", or one that was registered; "identity" and "add" are for tests and dry runs: see
      * horus_infer_backend. For all models, or else backend_map: for each */
     const char *backend;
     const horus_infer_entry *backend_map;
@@ -2133,7 +2140,7 @@ typedef struct horus_infer_desc {
     const horus_infer_entry *dla_core_map;     /* which DLA core; trt */
     const horus_infer_list *trt_opt_profile;   /* smallest, usual and largest shape: trt */
     bool infer_on_cpu;   /* else a GPU if there is one that the back end uses */
-    bool enable_fp16;    /* half precision, where the back end has it (trt) */
+    bool enable_fp16;    /* half precision, where the back end has it (trt, openvino) */
     bool is_engine_path; /* files are engines, built before (trt) */
     bool
         dynamic_input_dims; /* open dimensions may change from frame to frame; else those of the first
@@ -2158,8 +2165,9 @@ typedef struct horus_infer_desc {
         wait_ns; /* how long a frame waits for its other tensors once one has come; up to an hour */
     int64_t budget_ns; /* a model that runs longer is aborted, where the back end can; 0: never */
     uint32_t threads;  /* per model, of the runtime's own; 0: as it likes */
-    const char
-        *library; /* path of the runtime; NULL: ORT_DYLIB_PATH, else where the loader looks */
+    /* path of the runtime; NULL: ORT_DYLIB_PATH (onnxrt, trt) or OPENVINO_DYLIB_PATH (openvino), else
+     * where the loader looks */
+    const char *library;
     /* told of each model before it is loaded, and before an engine is built (minutes); may be NULL */
     void (*on_load)(void *user, const char *model, const char *text);
     void *user;
@@ -2234,7 +2242,9 @@ HORUS_API horus_result horus_infer_transmit(horus_infer *infer);
 HORUS_API horus_result horus_infer_run(horus_infer *infer);
 
 /* Fills in a node that runs this operator: its name, tick, init (horus_infer_warm_up), compute. Set a
- * rate, or compute = false and on_topic. Ticks note the age of their inputs (horus_tick_used).
+ * rate, or compute = false and on_topic. Ticks note the age of their inputs (horus_tick_used), and each
+ * model has figures of its own, "name/model", in the scheduler's (horus_tick_part): runs, failures, and
+ * how long the back end took, which others can read while it runs and after it was killed.
  *   returns   OK | E_ARG */
 HORUS_API horus_result horus_infer_node(horus_infer *infer, horus_node_desc *out);
 
@@ -2346,10 +2356,12 @@ typedef struct horus_infer_call {
  * for several at once; abort by another one while run runs.
  *   built in  onnxrt: libonnxruntime, without its header, by its C interface; it uses CUDA if there is
  *             any and infer_on_cpu is not given. trt: the same, by its TensorRT provider: engines are
- *             built at set-up, and cached beside the model. identity: gives what it takes. add: gives
- *             the sum of all that it takes, element by element. These two take any file.
- *             torch has no interface in C: register your own, or use the Python module. openvino is not
- *             built in. Yours of the same name stands in for a built-in one */
+ *             built at set-up, and cached beside the model. openvino: libopenvino_c of 2025.4 or newer,
+ *             likewise, for .onnx and .xml files, on the processor, where it computes 64-bit integers
+ *             in 32. identity: gives what it takes. add: gives the sum of all
+ *             that it takes, element by element. These two take any file.
+ *             torch has no interface in C: register your own, or use the Python module. Yours of
+ *             the same name stands in for a built-in one */
 typedef struct horus_infer_backend {
     const char *name;       /* 1 to 31 bytes */
     uint32_t can;           /* HORUS_INFER_GPU and so on */
@@ -12914,7 +12926,8 @@ typedef struct horusi_node {
     horus_node_desc d;
     char name[HORUS_NAME_BYTES];
     horus_scheduler *scheduler;
-    horusi_node_block *block;
+    horusi_node_block *block, *part; /* part: of `parts`, in a row */
+    uint32_t parts;
     uint64_t seed;
     uint64_t phase, last_due, skipped; /* k of the next tick; skipped since the last one */
     uint64_t pause_until;              /* 0: none */
@@ -12969,6 +12982,7 @@ struct horus_scheduler {
     horusi_node **nodes;     /* in the order of addition */
     horusi_node **sorted;    /* by order; of these live the loops' arrays */
     uint32_t count, room;
+    uint32_t rows;      /* of nodes, then of their parts */
     horusi_loop *loops; /* the first is the caller's */
     uint32_t loop_count;
     uint64_t start, end;
@@ -13515,6 +13529,20 @@ void horus_tick_used(horus_tick *t, uint64_t publish_ns)
         t->used_ns = publish_ns;
 }
 
+void horus_tick_part(horus_tick *t, uint32_t number, uint64_t ns, horus_result result)
+{
+    horus_scheduler *s = t ? t->scheduler : NULL;
+    if (!s || t->index >= s->count || number >= s->nodes[t->index]->parts)
+        return;
+    horusi_node_block *b = s->child ? &horusi_nobodys.node : &s->nodes[t->index]->part[number];
+    horusi_count(&b->ticks, 1);
+    horusi_st64_rlx(report, &b->last_due, t->due_ns);
+    if (result < 0)
+        horusi_count(&b->failures, 1);
+    else
+        horusi_observe(&b->spread[HORUS_SPREAD_RUN], ns);
+}
+
 HORUSI_HOT void horusi_tick_begins(horusi_node *n, uint64_t due, uint64_t now, uint64_t budget,
                                    bool watched)
 {
@@ -13953,6 +13981,9 @@ static horus_result horusi_check_node(const horus_scheduler *s, const horus_node
                            n->name, (unsigned)n->num, (unsigned)n->den);
     horusi_set_period(n);
 
+    while (d->parts && d->parts[n->parts])
+        if (++n->parts > 64)
+            return horusi_fail(HORUS_E_LIMIT, "node %s: more than 64 parts", n->name);
     horus_result r = horusi_span(n->name, "budget_ns", d->budget_ns, hour);
     if (r == HORUS_OK)
         r = horusi_span(n->name, "deadline_ns", d->deadline_ns, hour);
@@ -14087,6 +14118,7 @@ horus_result horus_scheduler_add(horus_scheduler *s, const horus_node_desc *d)
     n->seed =
         horusi_mix(s->d.seed ^ (uint64_t)horusi_hash(n->name, strlen(n->name), 2166136261u) << 32);
     s->nodes[s->count++] = n;
+    s->rows += 1 + n->parts;
     return HORUS_OK;
 }
 
@@ -14250,12 +14282,19 @@ horus_result horus_scheduler_admit(horus_scheduler *s, double *load)
 
 /* ---- the block of figures */
 
+/* "node/part": the part whole, up to 63 bytes of it; of the node's name what has room. */
+static void horusi_part_name(char *out, const char *node, const char *part)
+{
+    const size_t n = strlen(part) < 63 ? strlen(part) : 63;
+    (void)snprintf(out, HORUS_NAME_BYTES, "%.*s/%.*s", (int)(HORUS_NAME_BYTES - 2 - n), node,
+                   (int)n, part);
+}
 /* Fills in a new block, of all 0: names, rates, and what the old one counted. */
 static void horusi_sched_fill(horus_scheduler *s, horusi_sched_block *b, uint32_t ticks,
                               uint32_t events)
 {
     b->magic = HORUSI_SCHED_MAGIC;
-    horusi_st32_rlx(report, &b->nodes, s->count);
+    horusi_st32_rlx(report, &b->nodes, s->rows);
     horusi_st32_rlx(report, &b->pid, (uint32_t)getpid());
     b->seed = s->d.seed;
     horusi_st32_rlx(report, &b->ticks_room, ticks);
@@ -14265,15 +14304,22 @@ static void horusi_sched_fill(horus_scheduler *s, horusi_sched_block *b, uint32_
         horusi_st64_rlx(report, &b->passes, horusi_ld64_rlx(own, &s->block->passes));
         horusi_st64_rlx(report, &b->ticks_next, horusi_ld64_rlx(own, &s->block->ticks_next));
         horusi_st64_rlx(report, &b->events_next, horusi_ld64_rlx(own, &s->block->events_next));
-        memcpy((void *)horusi_node_block_at(b, s->count),
+        memcpy((void *)horusi_node_block_at(b, s->rows),
                (void *)horusi_node_block_at(s->block, s->block_nodes),
                (size_t)horusi_box_bytes(ticks, events));
     }
+    horusi_node_block *part = horusi_node_block_at(b, s->count);
     for (uint32_t i = 0; i < s->count; i++) {
         horusi_node *n = s->nodes[i];
         horusi_node_block *to = horusi_node_block_at(b, i);
-        if (i < s->block_nodes)
+        if (n->block) {
             memcpy((void *)to, (void *)n->block, sizeof *to);
+            memcpy((void *)part, (void *)n->part, n->parts * sizeof *part);
+        }
+        for (uint32_t k = 0; k < n->parts; k++, part++) {
+            horusi_part_name(part->name, n->name, n->d.parts[k]);
+            part->order = (uint32_t)n->d.order;
+        }
         memcpy(to->name, n->name, strlen(n->name));
         horusi_st32_rlx(report, &to->rate_num, n->num);
         horusi_st32_rlx(report, &to->rate_den, n->den);
@@ -14286,7 +14332,7 @@ static horus_result horusi_sched_make(horus_scheduler *s)
 {
     uint32_t ticks = (uint32_t)(s->d.blackbox_bytes / (16 * HORUSI_TICK_WORDS));
     uint32_t events = (uint32_t)(s->d.blackbox_bytes / (16 * HORUSI_EVENT_WORDS));
-    uint64_t bytes = horusi_sched_bytes(s->count) + horusi_box_bytes(ticks, events);
+    uint64_t bytes = horusi_sched_bytes(s->rows) + horusi_box_bytes(ticks, events);
     int64_t shape = (int64_t)bytes;
     horus_tensor memory;
     horus_topic *topic = s->topic;
@@ -14337,11 +14383,15 @@ static horus_result horusi_sched_make(horus_scheduler *s)
         (void)horus_tensor_release(&s->memory);
     else
         horusi_delete(s->context, s->block);
-    for (uint32_t i = 0; i < s->count; i++)
+    horusi_node_block *part = horusi_node_block_at(b, s->count);
+    for (uint32_t i = 0; i < s->count; i++) {
         s->nodes[i]->block = horusi_node_block_at(b, i);
+        s->nodes[i]->part = part;
+        part += s->nodes[i]->parts;
+    }
     s->memory = memory;
     s->block = b;
-    s->block_nodes = s->count;
+    s->block_nodes = s->rows;
     s->topic = topic;
     s->box_ticks = ticks;
     s->box_events = events;
@@ -14354,7 +14404,7 @@ static horus_result horusi_sched_share(horus_scheduler *s)
     horusi_tape *outer = horusi_taped() ? horusi_tape_now : NULL;
     if (outer)
         outer->busy = true;
-    horus_result r = s->block && s->block_nodes == s->count ? HORUS_OK : horusi_sched_make(s);
+    horus_result r = s->block && s->block_nodes == s->rows ? HORUS_OK : horusi_sched_make(s);
     if (outer)
         outer->busy = false;
     return r;
@@ -15747,6 +15797,369 @@ static void horusi_ort_abort(void *model, bool now)
 }
 static bool horusi_ort_on_gpu(void *model) { return ((const horusi_ort_model *)model)->gpu; }
 
+/* ------------------------------------------------------------------------------------ >>openvino
+ *
+ * OpenVINO by its C interface, function by function: its header is not needed. One library and one core
+ * serve the process. It runs on the processor, in single precision unless half is asked for. */
+typedef struct horusi_ov_shape { /* theirs, as the next three */
+    int64_t rank, *dims;
+} horusi_ov_shape;
+typedef struct horusi_ov_range {
+    int64_t least, most;
+} horusi_ov_range;
+typedef struct horusi_ov_partial {
+    horusi_ov_range rank, *dims;
+} horusi_ov_partial;
+typedef struct horusi_ov_version {
+    const char *build, *description;
+} horusi_ov_version;
+/* X(result, name, parameters). An int is a status, 0 if all is well. */
+/* clang-format off */
+#define HORUSI_OV_CALLS(X)                                                                         \
+    X(const char *, ov_get_last_err_msg, (void))                                                   \
+    X(void, ov_free, (const char *))                                                               \
+    X(int, ov_get_openvino_version, (horusi_ov_version *))                                         \
+    X(void, ov_version_free, (horusi_ov_version *))                                                \
+    X(int, ov_core_create, (void **))                                                              \
+    X(void, ov_core_free, (void *))                                                                \
+    X(int, ov_core_compile_model_from_file,                                                        \
+      (const void *, const char *, const char *, size_t, void **, ...))                            \
+    X(void, ov_compiled_model_free, (void *))                                                      \
+    X(int, ov_compiled_model_inputs_size, (const void *, size_t *))                                \
+    X(int, ov_compiled_model_outputs_size, (const void *, size_t *))                               \
+    X(int, ov_compiled_model_input_by_index, (const void *, size_t, void **))                      \
+    X(int, ov_compiled_model_output_by_index, (const void *, size_t, void **))                     \
+    X(int, ov_compiled_model_create_infer_request, (const void *, void **))                        \
+    X(int, ov_port_get_any_name, (const void *, char **))                                          \
+    X(int, ov_port_get_partial_shape, (const void *, horusi_ov_partial *))                         \
+    X(int, ov_port_get_element_type, (const void *, int *))                                        \
+    X(void, ov_partial_shape_free, (horusi_ov_partial *))                                          \
+    X(void, ov_output_const_port_free, (void *))                                                   \
+    X(int, ov_tensor_create_from_host_ptr, (int, horusi_ov_shape, void *, void **))                \
+    X(int, ov_tensor_get_shape, (const void *, horusi_ov_shape *))                                 \
+    X(int, ov_shape_free, (horusi_ov_shape *))                                                     \
+    X(int, ov_tensor_get_element_type, (const void *, int *))                                      \
+    X(int, ov_tensor_data, (const void *, void **))                                                \
+    X(void, ov_tensor_free, (void *))                                                              \
+    X(int, ov_infer_request_set_input_tensor_by_index, (void *, size_t, const void *))             \
+    X(int, ov_infer_request_set_output_tensor_by_index, (void *, size_t, const void *))            \
+    X(int, ov_infer_request_get_output_tensor_by_index, (const void *, size_t, void **))           \
+    X(int, ov_infer_request_infer, (void *))                                                       \
+    X(int, ov_infer_request_start_async, (void *))                                                 \
+    X(int, ov_infer_request_wait, (void *))                                                        \
+    X(int, ov_infer_request_cancel, (void *))                                                      \
+    X(void, ov_infer_request_free, (void *))
+/* clang-format on */
+static struct {
+    horusi_a32 lock;
+    void *core; /* NULL: not loaded */
+    char path[300];
+#define HORUSI_X(result, name, parameters) result(*name) parameters;
+    HORUSI_OV_CALLS(HORUSI_X)
+#undef HORUSI_X
+} horusi_ov;
+
+/* True if a status is none; else what OpenVINO says of it is in `why`: one line, without the places in
+ * its source that it begins with. */
+static bool horusi_ov_ok(int status, char *why, size_t room)
+{
+    if (status == 0)
+        return true;
+    const char *said = horusi_ov.ov_get_last_err_msg(), *line = said;
+    size_t used = 0;
+    (void)snprintf(why, room, "OpenVINO's status %d", status);
+    while (line && *line) {
+        size_t n = 0;
+        while (line[n] && line[n] != '\n')
+            n++;
+        if (n > 0 && strncmp(line, "Exception from", 14) != 0 && used < room)
+            used +=
+                (size_t)snprintf(why + used, room - used, "%s%.*s", used ? " " : "", (int)n, line);
+        line += n + (line[n] == '\n');
+    }
+    horusi_ov.ov_free(said);
+    return false;
+}
+
+/* OpenVINO's element types and ours; -1: none. */
+static int horusi_ov_dtype(int type)
+{
+    static const int8_t dtype[] = {-1 /* any */,
+                                   HORUS_BOOL,
+                                   HORUS_BF16,
+                                   HORUS_F16,
+                                   HORUS_F32,
+                                   HORUS_F64,
+                                   -1 /* of 4 bits */,
+                                   HORUS_I8,
+                                   HORUS_I16,
+                                   HORUS_I32,
+                                   HORUS_I64,
+                                   -1,
+                                   -1 /* of 1 to 6 bits */,
+                                   -1,
+                                   -1,
+                                   -1,
+                                   HORUS_U8,
+                                   HORUS_U16,
+                                   HORUS_U32,
+                                   HORUS_U64};
+    return type >= 0 && type < (int)sizeof dtype ? dtype[type] : -1;
+}
+static int horusi_ov_type(uint32_t dtype)
+{
+    int type = 1;
+    while (horusi_ov_dtype(type) != (int)dtype)
+        type++;
+    return type;
+}
+
+/* Begins with the library, which is loaded for good. */
+static horus_result horusi_ov_begin(const char *path, char *why, size_t room)
+{
+    const char *missing = NULL;
+    void *library = horusi_library_open(path, why, room);
+    if (!library)
+        return HORUS_E_NOT_FOUND;
+    horusi_symbol symbol;
+#define HORUSI_X(result, name, parameters)                                                         \
+    symbol = horusi_library_symbol(library, #name);                                                \
+    memcpy(&horusi_ov.name, &symbol, sizeof symbol);                                               \
+    missing = (missing || symbol) ? missing : #name;
+    HORUSI_OV_CALLS(HORUSI_X)
+#undef HORUSI_X
+    horusi_ov_version version = {NULL, NULL};
+    /* before 2025.4 types are counted otherwise, and what a model hands through gets lost */
+    if (missing || horusi_ov.ov_get_openvino_version(&version) != 0 ||
+        strcmp(version.build, "2025.4") < 0)
+        (void)snprintf(why, room, "%.100s is %s%.45s: take OpenVINO 2025.4 or newer", path,
+                       missing ? "without " : "OpenVINO ",
+                       missing         ? missing
+                       : version.build ? version.build
+                                       : "of no version");
+    else if (horusi_ov_ok(horusi_ov.ov_core_create(&horusi_ov.core), why, room))
+        horusi_text(horusi_ov.path, sizeof horusi_ov.path, path);
+    else
+        horusi_ov.core = NULL;
+    if (version.build)
+        horusi_ov.ov_version_free(&version);
+    if (horusi_ov.core)
+        return HORUS_OK;
+    horusi_library_close(library);
+    return HORUS_E_UNSUPPORTED;
+}
+static horus_result horusi_ov_probe(void *user, const horus_infer_load *how, char *why, size_t room)
+{
+    const char *path = how->desc->library, *usual = "libopenvino_c.so";
+    horus_result r = HORUS_OK;
+    (void)user;
+    path = path ? path : getenv("OPENVINO_DYLIB_PATH");
+    path = path && *path ? path : usual;
+    horusi_lock(&horusi_ov.lock);
+    if (!horusi_ov.core) {
+        char said[200] = "";
+        r = horusi_ov_begin(path, said, sizeof said);
+        if (r == HORUS_E_NOT_FOUND)
+            (void)snprintf(why, room,
+                           "%s: %s. Install OpenVINO, or name its library (library, or "
+                           "OPENVINO_DYLIB_PATH): that of the Python package is "
+                           "openvino/libs/libopenvino_c.so.*",
+                           path == usual ? "it is not installed" : "its library cannot be loaded",
+                           said);
+        else if (r != HORUS_OK)
+            horusi_text(why, room, said);
+    } else if (how->desc->library && strcmp(path, horusi_ov.path) != 0) {
+        (void)snprintf(why, room, "library is \"%.200s\", but this process has loaded \"%.200s\"",
+                       path, horusi_ov.path);
+        r = HORUS_E_UNSUPPORTED;
+    }
+    horusi_unlock(&horusi_ov.lock);
+    return r == HORUS_E_NOT_FOUND ? HORUS_E_UNSUPPORTED : r;
+}
+
+typedef struct horusi_ov_model {
+    void *compiled, *request;
+    size_t count[2]; /* inputs, outputs */
+    bool watched;    /* a run may be aborted */
+    horusi_a32 stop; /* it is to be */
+} horusi_ov_model;
+static void horusi_ov_unload(void *model)
+{
+    horusi_ov_model *m = (horusi_ov_model *)model;
+    if (m->request)
+        horusi_ov.ov_infer_request_free(m->request);
+    if (m->compiled)
+        horusi_ov.ov_compiled_model_free(m->compiled);
+    horusi_delete(NULL, m);
+}
+static horus_result horusi_ov_load(void *user, const horus_infer_load *how, void **model, char *why,
+                                   size_t room)
+{
+    const horus_infer_desc *d = how->desc;
+    char threads[16];
+    horusi_ov_model *m = (horusi_ov_model *)horusi_new(NULL, sizeof *m);
+    (void)user;
+    *model = NULL;
+    if (!m) {
+        horusi_text(why, room, horusi_error_text);
+        return HORUS_E_MEMORY;
+    }
+    m->watched = d->budget_ns > 0;
+    (void)snprintf(threads, sizeof threads, "%u", (unsigned)d->threads);
+    /* some processors would compute in 16 bits unless they are told */
+    if (horusi_ov_ok(horusi_ov.ov_core_compile_model_from_file(
+                         horusi_ov.core, how->path, "CPU", d->threads ? 4 : 2, &m->compiled,
+                         "INFERENCE_PRECISION_HINT", d->enable_fp16 ? "f16" : "f32",
+                         "INFERENCE_NUM_THREADS", threads),
+                     why, room) &&
+        horusi_ov_ok(horusi_ov.ov_compiled_model_create_infer_request(m->compiled, &m->request),
+                     why, room) &&
+        horusi_ov_ok(horusi_ov.ov_compiled_model_inputs_size(m->compiled, &m->count[0]), why,
+                     room) &&
+        horusi_ov_ok(horusi_ov.ov_compiled_model_outputs_size(m->compiled, &m->count[1]), why,
+                     room)) {
+        *model = m;
+        return HORUS_OK;
+    }
+    horusi_ov_unload(m);
+    return HORUS_E_CORRUPT;
+}
+
+/* A dtype, and a number of dimensions, as ours. */
+static horus_result horusi_ov_form(int type, int64_t ndim, horus_infer_io *out, char *why,
+                                   size_t room)
+{
+    out->dtype = horusi_ov_dtype(type);
+    out->ndim = (int32_t)ndim;
+    if (ndim >= 0 && ndim <= HORUS_MAX_DIMS && out->dtype >= 0)
+        return HORUS_OK;
+    if (out->dtype < 0)
+        (void)snprintf(why, room, "its elements are of OpenVINO's type %d: there is no such tensor",
+                       type);
+    else
+        (void)snprintf(why, room, "it has %lld dimensions, tensors have 8 at most",
+                       (long long)ndim);
+    return HORUS_E_TYPE;
+}
+static horus_result horusi_ov_io(void *model, bool output, uint32_t number, horus_infer_io *out,
+                                 char *why, size_t room)
+{
+    const horusi_ov_model *m = (const horusi_ov_model *)model;
+    horusi_ov_partial shape;
+    void *port = NULL;
+    char *name = NULL;
+    int type = -1;
+    if (number >= m->count[output])
+        return HORUS_E_NOT_FOUND;
+    memset(&shape, 0, sizeof shape);
+    horus_result r = HORUS_E_CORRUPT;
+    if (horusi_ov_ok((output
+                          ? horusi_ov.ov_compiled_model_output_by_index
+                          : horusi_ov.ov_compiled_model_input_by_index)(m->compiled, number, &port),
+                     why, room) &&
+        horusi_ov_ok(horusi_ov.ov_port_get_element_type(port, &type), why, room) &&
+        horusi_ov_ok(horusi_ov.ov_port_get_partial_shape(port, &shape), why, room)) {
+        const bool open = shape.rank.least != shape.rank.most;
+        r = horusi_ov_form(type, open ? 0 : shape.rank.most, out, why, room);
+        for (int32_t i = 0; i < out->ndim && r == HORUS_OK; i++)
+            out->shape[i] =
+                shape.dims[i].least == shape.dims[i].most ? shape.dims[i].most : HORUS_INFER_ANY;
+        if (open)
+            out->ndim = HORUS_INFER_ANY;
+        if (horusi_ov.ov_port_get_any_name(port, &name) == 0) /* it may have none */
+            horusi_text(out->name, sizeof out->name, name);
+    }
+    horusi_ov.ov_free(name);
+    horusi_ov.ov_partial_shape_free(&shape);
+    if (port)
+        horusi_ov.ov_output_const_port_free(port);
+    return r;
+}
+
+/* A tensor of the request over memory of ours. The request holds on to it: to where it is, until the next
+ * run says otherwise, but nothing is read or written between runs. */
+static bool horusi_ov_bind(const horusi_ov_model *m, bool output, uint32_t number,
+                           const horus_tensor *t, char *why, size_t room)
+{
+    void *tensor = NULL;
+    int64_t dims[HORUS_MAX_DIMS];
+    const horusi_ov_shape shape = {t->ndim, dims};
+    memcpy(dims, t->shape, sizeof dims);
+    bool ok = horusi_ov_ok(horusi_ov.ov_tensor_create_from_host_ptr(horusi_ov_type(t->dtype), shape,
+                                                                    t->data, &tensor),
+                           why, room) &&
+              horusi_ov_ok((output ? horusi_ov.ov_infer_request_set_output_tensor_by_index
+                                   : horusi_ov.ov_infer_request_set_input_tensor_by_index)(
+                               m->request, number, tensor),
+                           why, room);
+    if (tensor)
+        horusi_ov.ov_tensor_free(tensor);
+    return ok;
+}
+/* Takes an output that OpenVINO has made, its shape being known only now. */
+static horus_result horusi_ov_take(const horusi_ov_model *m, horus_infer_call *call,
+                                   uint32_t number)
+{
+    void *tensor = NULL, *data = NULL;
+    horusi_ov_shape shape = {0, NULL};
+    horus_infer_io io;
+    int type = -1;
+    char *why = call->why;
+    const size_t room = sizeof call->why;
+    horus_result r = HORUS_E_SYSTEM;
+    memset(&io, 0, sizeof io);
+    if (horusi_ov_ok(
+            horusi_ov.ov_infer_request_get_output_tensor_by_index(m->request, number, &tensor), why,
+            room) &&
+        horusi_ov_ok(horusi_ov.ov_tensor_get_element_type(tensor, &type), why, room) &&
+        horusi_ov_ok(horusi_ov.ov_tensor_get_shape(tensor, &shape), why, room) &&
+        horusi_ov_ok(horusi_ov.ov_tensor_data(tensor, &data), why, room)) {
+        r = horusi_ov_form(type, shape.rank, &io, why, room);
+        if (r == HORUS_OK)
+            r = call->alloc(call, number, (horus_dtype)io.dtype, (uint32_t)io.ndim, shape.dims);
+        if (r == HORUS_OK && horus_tensor_numel(&call->outputs[number]) > 0)
+            memcpy(call->outputs[number].data, data,
+                   (size_t)horus_tensor_numel(&call->outputs[number]) *
+                       horus_dtype_bytes((horus_dtype)io.dtype));
+    }
+    (void)horusi_ov.ov_shape_free(&shape);
+    if (tensor)
+        horusi_ov.ov_tensor_free(tensor);
+    return r;
+}
+static horus_result horusi_ov_run(void *model, horus_infer_call *call)
+{
+    horusi_ov_model *m = (horusi_ov_model *)model;
+    char *why = call->why;
+    const size_t room = sizeof call->why;
+    bool ok = true;
+    for (uint32_t i = 0; i < call->input_count && ok; i++)
+        ok = horusi_ov_bind(m, false, i, &call->inputs[i], why, room);
+    for (uint32_t i = 0; i < call->output_count && ok; i++)
+        if (call->outputs[i].data)
+            ok = horusi_ov_bind(m, true, i, &call->outputs[i], why, room);
+    if (ok && !m->watched)
+        ok = horusi_ov_ok(horusi_ov.ov_infer_request_infer(m->request), why, room);
+    else if (ok) { /* it can be cancelled only once it has begun */
+        ok = horusi_ov_ok(horusi_ov.ov_infer_request_start_async(m->request), why, room);
+        if (ok && horusi_ld32_acq(I2, &m->stop))
+            (void)horusi_ov.ov_infer_request_cancel(m->request);
+        ok = ok && horusi_ov_ok(horusi_ov.ov_infer_request_wait(m->request), why, room);
+    }
+    horus_result r = ok ? HORUS_OK : HORUS_E_SYSTEM;
+    for (uint32_t i = 0; i < call->output_count && r == HORUS_OK; i++)
+        if (!call->outputs[i].data)
+            r = horusi_ov_take(m, call, i);
+    return r;
+}
+static void horusi_ov_abort(void *model, bool now)
+{
+    horusi_ov_model *m = (horusi_ov_model *)model;
+    horusi_st32_rel(I1, &m->stop, now);
+    if (now)
+        (void)horusi_ov.ov_infer_request_cancel(m->request);
+}
+
 /* ------------------------------------------------------------------------------------ >>operator
  *
  * What an inference operator does with a frame. Edges:
@@ -15761,6 +16174,8 @@ static const horus_infer_backend horusi_backends[] = {
     {"trt", HORUS_INFER_GPU | HORUS_INFER_CUDA | HORUS_INFER_FP16 | HORUS_INFER_DLA, ".onnx",
      horusi_ort_probe, horusi_ort_load, horusi_ort_io, horusi_ort_run, horusi_ort_abort,
      horusi_ort_unload, horusi_ort_on_gpu, (void *)&horusi_ort},
+    {"openvino", HORUS_INFER_CPU | HORUS_INFER_FP16, ".onnx .xml", horusi_ov_probe, horusi_ov_load,
+     horusi_ov_io, horusi_ov_run, horusi_ov_abort, horusi_ov_unload, NULL, NULL},
     {"identity", HORUS_INFER_CPU, NULL, NULL, horusi_plain_load, horusi_plain_io, horusi_plain_run,
      NULL, horusi_plain_unload, NULL, NULL},
     {"add", HORUS_INFER_CPU, NULL, NULL, horusi_plain_load, horusi_plain_io, horusi_plain_run, NULL,
@@ -15831,12 +16246,6 @@ static void horusi_unknown_backend(horusi_problems *p, const char *where, const 
                        "%s: torch has no interface in C: export the model to ONNX and give "
                        "\"onnxrt\", or use the Python module, or register a back end of that name",
                        where);
-    else if (strcmp(name, "openvino") == 0)
-        horusi_problem(
-            p, HORUS_E_ARG,
-            "%s: openvino is not built in: \"onnxrt\" runs ONNX files, or register a back end "
-            "of that name",
-            where);
     else
         horusi_problem(p, HORUS_E_ARG,
                        "%s: \"%.40s\" is no back end: did you mean \"%s\"? There are %s", where,
@@ -16015,6 +16424,7 @@ struct horus_infer {
     horusi_source *sources;
     horusi_result *results, **send; /* all outputs, and which are sent */
     uint8_t *message;               /* the status */
+    const char **parts;             /* names of the models, then NULL: for a scheduler's figures */
     uint32_t count, feed_count, source_count, result_count, send_count;
     bool ready;  /* set up */
     bool chosen; /* whose turn it is on the next frame is decided */
@@ -16174,9 +16584,12 @@ static horus_result horusi_infer_make(horus_infer *op)
     op->sources = (horusi_source *)horusi_many(op, op->source_count, sizeof *op->sources);
     op->message = (uint8_t *)horusi_new(op->context, sizeof(horus_infer_status) +
                                                          sends * sizeof(horus_infer_output));
-    if (!op->models || !op->feeds || !op->results || !op->send || !op->sources || !op->message)
+    op->parts = (const char **)horusi_many(op, op->count + 1, sizeof *op->parts);
+    if (!op->models || !op->feeds || !op->results || !op->send || !op->sources || !op->message ||
+        !op->parts)
         return HORUS_E_MEMORY;
     for (uint32_t i = 0; i < op->count; i++) {
+        op->parts[i] = d->model_path_map[i].model;
         horus_result r = horusi_infer_model(op, &op->models[i], &d->model_path_map[i]);
         if (r != HORUS_OK)
             return r;
@@ -16622,6 +17035,7 @@ void horus_infer_close(horus_infer *op)
     horusi_delete(c, op->results);
     horusi_delete(c, op->send);
     horusi_delete(c, op->message);
+    horusi_delete(c, (void *)op->parts);
     horusi_delete(c, op);
 }
 
@@ -17128,7 +17542,8 @@ horus_result horus_infer_transmit(horus_infer *op)
     horus_result r = horusi_infer_begin(op, "infer_transmit", true);
     return r == HORUS_OK ? horusi_infer_end(op, horusi_infer_transmit(op)) : r;
 }
-horus_result horus_infer_run(horus_infer *op)
+/* tick: it is told what was used, and how long each model took; or NULL. */
+static horus_result horusi_infer_frame(horus_infer *op, horus_tick *tick)
 {
     horus_result r = horusi_infer_begin(op, "infer_run", true), sent;
     if (r != HORUS_OK)
@@ -17137,6 +17552,10 @@ horus_result horus_infer_run(horus_infer *op)
     if (r == HORUS_OK) {
         char words[sizeof horusi_error_text];
         r = horusi_infer_execute(op);
+        horus_tick_used(tick, op->used_ns);
+        for (uint32_t i = 0; i < op->count; i++)
+            if (op->models[i].turn != HORUSI_TURN_NONE)
+                horus_tick_part(tick, i, op->models[i].run_ns, op->models[i].result);
         horusi_text(words, sizeof words, horusi_error_text);
         sent = horusi_infer_transmit(op);
         if (r == HORUS_OK)
@@ -17150,14 +17569,12 @@ horus_result horus_infer_run(horus_infer *op)
     return horusi_infer_end(op, r);
 }
 
+horus_result horus_infer_run(horus_infer *op) { return horusi_infer_frame(op, NULL); }
+
 static horus_result horusi_infer_tick(void *user, horus_tick *tick)
 {
-    horus_infer *op = (horus_infer *)user;
-    horus_result r = horus_infer_run(op);
-    if (r == HORUS_EMPTY)
-        return HORUS_OK;
-    horus_tick_used(tick, op->used_ns);
-    return r;
+    horus_result r = horusi_infer_frame((horus_infer *)user, tick);
+    return r == HORUS_EMPTY ? HORUS_OK : r;
 }
 static horus_result horusi_infer_init(void *user)
 {
@@ -17174,6 +17591,7 @@ horus_result horus_infer_node(horus_infer *op, horus_node_desc *out)
     out->init = horusi_infer_init;
     out->user = op;
     out->compute = true;
+    out->parts = op->parts;
     return HORUS_OK;
 }
 

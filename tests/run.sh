@@ -143,6 +143,17 @@ if [ -z "${ORT_DYLIB_PATH:-}" ] && { wanted test_infer || wanted examples; }; th
     ORT_DYLIB_PATH=$(find_ort)
     export ORT_DYLIB_PATH
 fi
+find_openvino() {
+    ls -d "$PWD"/{build/openvino,.venv,build/python/frameworks}/lib/python*/site-packages/openvino/libs/libopenvino_c.so* \
+        2>/dev/null | head -n 1
+}
+if [ -z "${OPENVINO_DYLIB_PATH:-}" ] && wanted test_infer && [ "$mode" != address ] && [ "$mode" != thread ]; then
+    [ -n "$(find_openvino)" ] ||
+        { python3 -m venv build/openvino && timeout 180 build/openvino/bin/pip install -q --no-deps openvino; } \
+            >build/openvino.log 2>&1
+    OPENVINO_DYLIB_PATH=$(find_openvino)
+    export OPENVINO_DYLIB_PATH
+fi
 for source in "${sources[@]}"; do # as many at once as there are processors
     name=$(basename "$source" .c)
     wanted "$name" || continue

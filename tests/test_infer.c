@@ -311,7 +311,7 @@ TEST(back_ends_are_checked_without_loading_any)
     d.backend = "torch";
     CHECK_REPORT(d, 1, "backend: torch has no interface in C", "\"onnxrt\"");
     d.backend = "openvino";
-    CHECK_REPORT(d, 1, "backend: openvino is not built in", "\"onnxrt\" runs ONNX files");
+    CHECK_REPORT(d, 2, "files of back end openvino end with .onnx .xml", "model m2");
     d.backend = "onnxrt";
     CHECK_REPORT(d, 2, "model_path_map: model m1: \"",
                  "files of back end onnxrt end with .onnx .ort");
@@ -1714,7 +1714,7 @@ TEST(back_ends_are_registered_once_each_and_sixteen_at_most)
     }
     horus_infer_desc e = stub_desc(1);
     e.backend = "onnx";
-    CHECK_REPORT(e, 1, "did you mean \"onnxrt\"? There are stub, onnxrt, trt, identity, add\n", "");
+    CHECK_REPORT(e, 1, "did you mean \"onnxrt\"? There are stub, onnxrt, trt, openvino, identity, add\n", "");
     for (int i = 2; i < 16; i++) {
         some[i] = stub_backend;
         (void)snprintf(names[i], sizeof names[i], "b%d", i);
@@ -2280,6 +2280,7 @@ TEST(a_scheduler_runs_it_and_knows_the_age_of_its_inputs)
 {
     stub_begin();
     stubs[0].during = stop_after_three;
+    stubs[0].sleep_us = 500;
     home = join(16 * MiB);
     horus_topic *in = topic_of("in", NULL), *out = topic_of("out", NULL);
     horus_infer_desc d = stub_desc(1);
@@ -2305,16 +2306,27 @@ TEST(a_scheduler_runs_it_and_knows_the_age_of_its_inputs)
         CHECK(next_of(out, id) == (float)i);
     CHECK_EQ(stubs[0].runs, 4); /* the first was init's */
     horus_scheduler_stats all;
-    horus_node_stats node;
+    horus_node_stats node[3];
     size_t count;
-    CHECK_OK(horus_scheduler_get_stats(s, &all, &node, 1, &count));
-    CHECK_EQ(node.spread[HORUS_SPREAD_AGE].count, 3);
-    CHECK_EQ(node.failures, 0);
+    CHECK_OK(horus_scheduler_get_stats(s, &all, node, 3, &count));
+    CHECK_EQ(count, 2); /* the node, and its model: the first run was no frame's */
+    CHECK_EQ(node[0].spread[HORUS_SPREAD_AGE].count, 3);
+    CHECK_EQ(node[0].failures, 0);
+    CHECK_TEXT(node[1].name, "op/p");
+    CHECK_EQ(node[1].ticks, 3);
+    CHECK_EQ(node[1].failures, 0);
+    CHECK_EQ(node[1].spread[HORUS_SPREAD_RUN].count, 3);
+    CHECK(node[1].spread[HORUS_SPREAD_RUN].p50_ns >= 450000);
+    CHECK_EQ(node[1].spread[HORUS_SPREAD_RUN].max_ns, figures_of(op, 0).run.max_ns);
     stubs[0].run_result = HORUS_E_SYSTEM;
     stubs[0].during = NULL;
     send_floats(in, NULL, 4);
-    CHECK_RESULT(horusi_infer_tick(op, &(horus_tick){.count = 0}), HORUS_E_SYSTEM);
+    CHECK_RESULT(horusi_infer_tick(op, &(horus_tick){.scheduler = s}), HORUS_E_SYSTEM);
     CHECK_OK(horus_scheduler_close(s));
+    CHECK_OK(horus_scheduler_read(home, "s", &all, node, 3, &count));
+    CHECK_EQ(node[1].ticks, 4);
+    CHECK_EQ(node[1].failures, 1);
+    CHECK_EQ(node[1].spread[HORUS_SPREAD_RUN].count, 3);
     horus_topic_close(in);
     horus_topic_close(out);
     leave(op);
@@ -2949,13 +2961,13 @@ TEST(onnxrt_says_what_is_wrong_with_a_file)
     CHECK_EQ(held(), 0);
     horus_context_close(home);
 }
-TEST(onnxrt_ends_a_run_that_is_over_its_budget)
+static void abort_by(const char *backend)
 {
-    NEED_RUNTIME();
     enum { STEPS = 600 };
     static const int64_t square[] = {700, 700};
     char name[2][16];
     horus_infer_desc d = onnx_desc(NULL);
+    d.backend = backend;
     graph.n = 0;
     for (int i = 0; i < STEPS; i++) { /* half a minute, if it is let be */
         (void)snprintf(name[i & 1], 16, i ? "t%d" : "x", i);
@@ -2983,6 +2995,376 @@ TEST(onnxrt_ends_a_run_that_is_over_its_budget)
         CHECK_EQ(figures_of(op, 0).runs, 0);
         CHECK_EQ(figures_of(op, 1).runs, i + 1); /* the other one goes on */
     }
+    leave(op);
+}
+TEST(onnxrt_ends_a_run_that_is_over_its_budget)
+{
+    NEED_RUNTIME();
+    abort_by("onnxrt");
+}
+
+/* ---- OpenVINO itself, with the same models */
+
+static bool has_openvino(void)
+{
+    const char *path = getenv("OPENVINO_DYLIB_PATH");
+    return path && *path && !TEST_SANITIZED && has_loader();
+}
+#define NEED_OPENVINO()                                                                            \
+    do {                                                                                           \
+        if (!has_openvino())                                                                       \
+            SKIP("OpenVINO: OPENVINO_DYLIB_PATH names none, this program loads no libraries, or "  \
+                 "its TBB does not go with a sanitizer");                                          \
+    } while (0)
+static horus_infer_desc openvino_desc(void)
+{
+    horus_infer_desc d = onnx_desc(NULL);
+    d.backend = "openvino";
+    d.threads = 1;
+    return d;
+}
+static int (*real_from_host)(int, horusi_ov_shape, void *, void **);
+static int note_from_host(int type, horusi_ov_shape shape, void *data, void **out)
+{
+    bound[bound_count++ % 8] = data;
+    return real_from_host(type, shape, data, out);
+}
+/* The network of an Add in OpenVINO's own format, which has no weights. */
+static const char *ir_file(void)
+{
+    static char text[4000];
+    static const char port[] = "precision=\"FP32\" names=\"%s\"><dim>4</dim></port>";
+    char ports[3][100];
+    for (int i = 0; i < 3; i++) {
+        static const char *const names[] = {"x", "y", "z"};
+        (void)snprintf(ports[i], sizeof ports[i], port, names[i]);
+    }
+    (void)snprintf(
+        text, sizeof text,
+        "<?xml version=\"1.0\"?><net name=\"g\" version=\"11\"><layers>"
+        "<layer id=\"0\" name=\"x\" type=\"Parameter\" version=\"opset1\">"
+        "<data shape=\"4\" element_type=\"f32\"/><output><port id=\"0\" %s</output></layer>"
+        "<layer id=\"1\" name=\"y\" type=\"Parameter\" version=\"opset1\">"
+        "<data shape=\"4\" element_type=\"f32\"/><output><port id=\"0\" %s</output></layer>"
+        "<layer id=\"2\" name=\"a\" type=\"Add\" version=\"opset1\"><data "
+        "auto_broadcast=\"numpy\"/>"
+        "<input><port id=\"0\" %s<port id=\"1\" %s</input><output><port id=\"2\" "
+        "%s</output></layer>"
+        "<layer id=\"3\" name=\"r\" type=\"Result\" version=\"opset1\">"
+        "<input><port id=\"0\" %s</input></layer></layers><edges>"
+        "<edge from-layer=\"0\" from-port=\"0\" to-layer=\"2\" to-port=\"0\"/>"
+        "<edge from-layer=\"1\" from-port=\"0\" to-layer=\"2\" to-port=\"1\"/>"
+        "<edge from-layer=\"2\" from-port=\"2\" to-layer=\"3\" to-port=\"0\"/></edges></net>",
+        ports[0], ports[1], ports[0], ports[1], ports[2], ports[2]);
+    return file_of("add.xml", text, strlen(text));
+}
+TEST(openvino_adds_from_pool_memory_to_pool_memory)
+{
+    NEED_OPENVINO();
+    for (int format = 0; format < 2; format++) {
+        horus_infer_desc d = openvino_desc();
+        const horus_infer_entry file[] = {
+            {"m", format ? ir_file() : onnx_file("add.onnx", "Add", 2, 1, 1, four, 1, 1, four)},
+            {NULL, NULL}};
+        d.model_path_map = file;
+        horus_infer *op = open_op(&d);
+        horus_infer_io io;
+        CHECK_OK(horus_infer_get_io(op, 0, true, 0, &io));
+        CHECK_TEXT(io.name, "z");
+        CHECK(io.dtype == HORUS_F32 && io.ndim == 1 && io.shape[0] == 4);
+        CHECK_TEXT(figures_of(op, 0).device, "CPU");
+        CHECK_OK(horus_infer_warm_up(op));
+        real_from_host = horusi_ov.ov_tensor_create_from_host_ptr;
+        horusi_ov.ov_tensor_create_from_host_ptr = note_from_host;
+        for (int i = 0; i < 100; i++) {
+            horus_tensor x = floats(4, (float)i), y = floats(4, 0.5f), z;
+            bound_count = 0;
+            CHECK_OK(horus_infer_set(op, "x", &x, 0));
+            CHECK_OK(horus_infer_set(op, "y", &y, 0));
+            CHECK_OK(horus_infer_run(op));
+            CHECK_OK(horus_infer_get(op, "z", &z, NULL));
+            CHECK(((float *)z.data)[0] == (float)i + 0.5f);
+            CHECK(bound_count == 3 && bound[0] == x.data && bound[1] == y.data &&
+                  bound[2] == z.data);
+            CHECK_OK(horus_tensor_release(&x));
+            CHECK_OK(horus_tensor_release(&y));
+            CHECK_OK(horus_tensor_release(&z));
+        }
+        horusi_ov.ov_tensor_create_from_host_ptr = real_from_host;
+        set_floats(op, "x", NAN);
+        set_floats(op, "y", 1);
+        CHECK_OK(horus_infer_run(op));
+        CHECK(isnan(result_of(op, "z", NULL)));
+        leave(op);
+    }
+}
+TEST(openvino_switches_models_as_any_back_end)
+{
+    NEED_OPENVINO();
+    for (int parallel = 0; parallel < 2; parallel++) {
+        stub_begin();
+        const char *same = onnx_file("same.onnx", "Identity", 1, 1, 1, four, 1, 1, four);
+        const char *open_file = onnx_file("open.onnx", "Identity", 1, 1, 1, open_, 1, 1, open_);
+        home = join(16 * MiB);
+        horus_infer_desc d = stub_desc(3);
+        horus_topic *out = topic_of("out", NULL);
+        d.backend = NULL;
+        d.backend_map = ENTRIES({"p", "openvino"}, {"q", "openvino"},
+                                {"r", has_runtime() ? "onnxrt" : "openvino"});
+        d.model_path_map = ENTRIES({"p", same}, {"q", open_file}, {"r", same});
+        d.output = out;
+        d.activation_map = ENTRIES({"r", "0"});
+        d.parallel_inference = parallel ? HORUS_YES : HORUS_NO;
+        d.enable_fp16 = parallel;
+        d.threads = 1;
+        horus_infer *op = open_op(&d);
+        play_seven(op, out, NULL);
+        horus_topic_close(out);
+        leave(op);
+    }
+}
+TEST(openvino_takes_all_dtypes_and_ranks_and_open_shapes)
+{
+    NEED_OPENVINO();
+    static const int64_t shape[] = {1, 2, 1, 2, 1, 1, 1, 1, 1}, rows[] = {1, -1};
+    static const int elements[] = {1, 10, 3, 2, 6, 7, 9, 5, 4, 11, 12, 13, 16};
+    static const horus_dtype dtypes[] = {HORUS_F32, HORUS_F16,  HORUS_I8,  HORUS_U8,  HORUS_I32,
+                                         HORUS_I64, HORUS_BOOL, HORUS_I16, HORUS_U16, HORUS_F64,
+                                         HORUS_U32, HORUS_U64,  HORUS_BF16};
+    enum { DTYPES = sizeof dtypes / sizeof *dtypes };
+    horus_infer_desc d = openvino_desc();
+    d.pre_processor_map = LISTS({"m", NAMES("x")});
+    for (int i = 0; i < DTYPES + 8; i++) {
+        int ndim = i < DTYPES ? 2 : i + 1 - DTYPES, e = i < DTYPES ? i : 0;
+        horus_tensor t, z;
+        d.model_path_map = ENTRIES({"m", onnx_file("id.onnx", "Identity", 1, elements[e], ndim,
+                                                   shape, elements[e], ndim, shape)});
+        horus_infer *op = open_op(&d);
+        CHECK_OK(horus_tensor_alloc(&t, pool_of(home), dtypes[e], (uint32_t)ndim, shape, 0));
+        const size_t size = horus_dtype_bytes(dtypes[e]); /* integers of 32 bits at most */
+        for (uint64_t k = 0; k < horus_tensor_numel(&t); k++)
+            memset((uint8_t *)t.data + k * size, 1, size == 8 && dtypes[e] != HORUS_F64 ? 3 : size);
+        CHECK_OK(horus_infer_set(op, "x", &t, 0));
+        CHECK_OK(horus_infer_run(op));
+        CHECK_OK(horus_infer_get(op, "z", &z, NULL));
+        CHECK_EQ(z.ndim, ndim);
+        CHECK_EQ(z.dtype, dtypes[e]);
+        if (memcmp(t.data, z.data,
+                   (size_t)(horus_tensor_numel(&t) * horus_dtype_bytes(dtypes[e]))) != 0)
+            test_failed(__FILE__, __LINE__, "%s: other values", horus_dtype_name(dtypes[e]));
+        CHECK_OK(horus_tensor_release(&t));
+        CHECK_OK(horus_tensor_release(&z));
+        horus_infer_close(op);
+    }
+    d.model_path_map =
+        ENTRIES({"m", onnx_file("nine.onnx", "Identity", 1, 1, 9, shape, 1, 9, shape)});
+    CHECK_SETUP(d, HORUS_E_TYPE, "it has 9 dimensions, tensors have 8 at most", "");
+    d.model_path_map =
+        ENTRIES({"m", onnx_file("text.onnx", "Identity", 1, 8, 1, four, 8, 1, four)});
+    CHECK_SETUP(d, HORUS_E_TYPE, "its elements are of OpenVINO's type", "");
+    d.model_path_map =
+        ENTRIES({"m", onnx_file("where.onnx", "NonZero", 1, 1, 1, four, 7, 2, rows)});
+    horus_infer *op = open_op(&d);
+    for (int i = 0; i < 3; i++) {
+        horus_tensor t = floats(4, 1), z;
+        ((float *)t.data)[0] = 0;
+        for (int k = 0; k < i; k++)
+            ((float *)t.data)[k] = 1;
+        CHECK_OK(horus_infer_set(op, "x", &t, 0));
+        CHECK_OK(horus_tensor_release(&t));
+        CHECK_OK(horus_infer_run(op));
+        CHECK_OK(horus_infer_get(op, "z", &z, NULL));
+        CHECK(z.dtype == HORUS_I64 && z.shape[0] == 1 && z.shape[1] == i); /* even none */
+        CHECK(i == 0 || ((int64_t *)z.data)[i - 1] == i - 1);
+        CHECK_OK(horus_tensor_release(&z));
+    }
+    leave(op);
+}
+TEST(openvino_says_what_is_wrong_with_a_file)
+{
+    NEED_OPENVINO();
+    horus_infer_desc d = openvino_desc();
+    const char *whole = onnx_file("add.onnx", "Add", 2, 1, 1, four, 1, 1, four);
+    size_t n = model.n;
+    d.model_path_map = ENTRIES({"m", file_of("empty.onnx", "", 0)});
+    CHECK_SETUP(d, HORUS_E_CORRUPT, "model_path_map: model m: \"", "empty.onnx\" cannot be loaded");
+    for (size_t cut = 1; cut < n; cut += 1 + n / 4) {
+        d.model_path_map = ENTRIES({"m", file_of("cut.onnx", model.bytes, cut)});
+        CHECK_SETUP(d, HORUS_E_CORRUPT, "cut.onnx\" cannot be loaded by openvino: ", "");
+    }
+    d.model_path_map = ENTRIES({"m", file_of("text.onnx", "This is no model at all.", 24)});
+    CHECK_SETUP(d, HORUS_E_CORRUPT, "text.onnx\" cannot be loaded by openvino: ", "");
+    d.model_path_map = ENTRIES({"m", file_of("text.xml", "<net", 4)});
+    CHECK_SETUP(d, HORUS_E_CORRUPT, "text.xml\" cannot be loaded by openvino: ", "");
+    d.model_path_map = ENTRIES({"m", onnx_file("what.onnx", "Conjure", 2, 1, 1, four, 1, 1, four)});
+    CHECK_SETUP(d, HORUS_E_CORRUPT, "what.onnx\" cannot be loaded by openvino: ", "Conjure");
+    d.model_path_map = ENTRIES({"m", whole});
+    d.pre_processor_map = LISTS({"m", NAMES("x")});
+    CHECK_SETUP(d, HORUS_E_ARG, "model m takes 2 tensors (x, y), and 1 are named", "");
+    d.pre_processor_map = LISTS({"m", NAMES("x", "y")});
+    d.device_map = ENTRIES({"m", "0"});
+    CHECK_SETUP(d, HORUS_E_UNSUPPORTED, "device_map: model m: GPU 0: back end openvino runs on the",
+                "leave it out");
+    CHECK_EQ(held(), 0);
+    horus_context_close(home);
+}
+TEST(openvino_ends_a_run_that_is_over_its_budget)
+{
+    NEED_OPENVINO();
+    abort_by("openvino");
+}
+
+/* ---- what looks like OpenVINO */
+
+static char fake_ov[120];
+/* What it calls `name`. */
+static void *ov_state(const char *name)
+{
+    void *it = dlsym(dlopen(fake_ov, RTLD_NOW | RTLD_NOLOAD), name);
+    REQUIRE(it);
+    return it;
+}
+#define OV(type, name) (*(type *)ov_state("fake_" #name))
+static horus_infer_desc fake_ov_begin(void)
+{
+    char command[500];
+    const char *here = __FILE__, *slash = strrchr(here, '/');
+    (void)snprintf(fake_ov, sizeof fake_ov, "%s", file_of("libfakeov.so", "", 0));
+    (void)snprintf(command, sizeof command, "gcc -shared -fPIC -O1 %.*s/fake_ov.c -o %s",
+                   slash ? (int)(slash - here) : 1, slash ? here : ".", fake_ov);
+    REQUIRE(system(command) == 0);
+    REQUIRE(dlopen(fake_ov, RTLD_NOW));
+    horus_infer_desc d = openvino_desc();
+    d.library = fake_ov;
+    return d;
+}
+TEST(openvino_that_is_not_there_or_another_is_told)
+{
+    NEEDS_A_LOADER;
+    horus_infer_desc d = openvino_desc();
+    char report[600];
+    REQUIRE(unsetenv("OPENVINO_DYLIB_PATH") == 0);
+    horus_infer *op;
+    horus_result r = horus_infer_open(&op, &d, report, sizeof report);
+    if (r == HORUS_E_UNSUPPORTED) { /* it is not installed for the loader to find, as a rule */
+        CHECK_TEXT(report, "backend: model m: back end openvino cannot be used here: ");
+        CHECK_TEXT(report, "it is not installed: ");
+        CHECK_TEXT(report, "OPENVINO_DYLIB_PATH");
+    }
+    horus_infer_close(op);
+    if (r == HORUS_E_UNSUPPORTED) {
+        REQUIRE(setenv("OPENVINO_DYLIB_PATH", "/none/libopenvino_c.so", 1) == 0);
+        CHECK_SETUP(d, HORUS_E_UNSUPPORTED, "its library cannot be loaded: /none/", "Install");
+        REQUIRE(setenv("OPENVINO_DYLIB_PATH", "libm.so.6", 1) == 0);
+        CHECK_SETUP(d, HORUS_E_UNSUPPORTED,
+                    "libm.so.6 is without ov_get_last_err_msg: take OpenVINO 2025.4", "");
+        d = fake_ov_begin();
+        OV(const char *, build) = "2025.3.9-1";
+        CHECK_SETUP(d, HORUS_E_UNSUPPORTED, "is OpenVINO 2025.3.9-1: take OpenVINO 2025.4", "");
+        OV(const char *, build) = "2025.4.0-1";
+        for (int i = 0; i < 2; i++) {
+            OV(long, calls) = 0;
+            OV(long, fails_at) = i + 1;
+            CHECK_SETUP(d, HORUS_E_UNSUPPORTED,
+                        i ? "the fake says no" : "is OpenVINO of no version", "");
+            CHECK_EQ(OV(long, live), 0);
+        }
+        OV(long, fails_at) = 0;
+        op = open_op(&d);
+        horus_infer_close(op);
+        d.library = "/none/libopenvino_c.so";
+        CHECK_SETUP(d, HORUS_E_UNSUPPORTED, "but this process has loaded", "libfakeov.so");
+    }
+    horus_context_close(home);
+}
+TEST(every_call_to_openvino_may_fail)
+{
+    NEEDS_A_LOADER;
+    horus_infer_desc d = fake_ov_begin();
+    for (int way = 0; way < 3; way++) { /* at once, watched, and with an output of an open shape */
+        OV(int, open) = way == 2;
+        d.budget_ns = way == 1 ? 3600000000000 : 0;
+        d.enable_fp16 = way == 1;
+        d.threads = way == 1 ? 7 : 0;
+        horus_infer *op = open_op(&d);
+        CHECK_TEXT(&OV(char, options), way == 1 ? "PRECISION_HINT=f16;INFERENCE_NUM_THREADS=7"
+                                                : "INFERENCE_PRECISION_HINT=f32");
+        CHECK_OK(run_onnx(op));
+        CHECK(result_of(op, "z", NULL) == 3);
+        horus_infer_close(op);
+        const long live = OV(long, live), heap = heap_live;
+        bool failed = true;
+        unsigned failures = 0;
+        for (long at = 1; failed; at++) {
+            OV(long, calls) = 0;
+            OV(long, fails_at) = at;
+            horus_result r = horus_infer_open(&op, &d, NULL, 0);
+            failed = OV(long, calls) >= at;
+            if (r == HORUS_OK) {
+                r = run_onnx(op);
+                if (r != HORUS_OK)
+                    CHECK_TEXT(horus_last_error(), "model m: the fake says no");
+                failed = OV(long, calls) >= at;
+                OV(long, fails_at) = 0;
+                CHECK_OK(run_onnx(op)); /* the next one is good */
+                CHECK(result_of(op, "z", NULL) == 3);
+            }
+            if (r != HORUS_OK) { /* it is none where the model is only asked how much it takes */
+                CHECK(r == HORUS_E_CORRUPT || r == HORUS_E_SYSTEM);
+                failures++;
+            }
+            horus_infer_close(op);
+            CHECK_EQ(OV(long, live), live);
+            CHECK_EQ(heap_live, heap);
+        }
+        CHECK(failures >= 15);
+        OV(long, fails_at) = 0;
+    }
+    atomic_store(&heap_calls, 0);
+    horus_infer *op = open_op(&d);
+    horus_infer_close(op);
+    const long calls = heap_calls, live = OV(long, live);
+    for (long at = 1; at <= calls; at++) {
+        atomic_store(&heap_calls, 0);
+        atomic_store(&heap_fails_at, at);
+        CHECK_RESULT(horus_infer_open(&op, &d, NULL, 0), HORUS_E_MEMORY);
+        atomic_store(&heap_fails_at, 0);
+        CHECK_EQ(OV(long, live), live);
+    }
+    CHECK_EQ(held(), 0);
+    horus_context_close(home);
+}
+TEST(odd_models_of_openvino_are_told)
+{
+    NEEDS_A_LOADER;
+    horus_infer_desc d = fake_ov_begin();
+    OV(int, type) = 6;
+    CHECK_SETUP(d, HORUS_E_TYPE, "its elements are of OpenVINO's type 6: there is no such", "");
+    OV(int, type) = 99;
+    CHECK_SETUP(d, HORUS_E_TYPE, "OpenVINO's type 99", "");
+    OV(int, type) = 4;
+    OV(int, ndim) = 9;
+    CHECK_SETUP(d, HORUS_E_TYPE, "it has 9 dimensions, tensors have 8 at most", "");
+    OV(int, ndim) = 0; /* and it does not say what is wrong */
+    OV(long, calls) = 0;
+    OV(long, fails_at) = 1;
+    CHECK_SETUP(d, HORUS_E_CORRUPT, "OpenVINO's status -1", "");
+    OV(long, fails_at) = 0;
+    OV(int, ndim) = 1;
+    OV(int, any_rank) = 1;
+    horus_infer *op = open_op(&d);
+    horus_infer_io io;
+    CHECK_OK(horus_infer_get_io(op, 0, false, 0, &io));
+    CHECK(io.ndim == HORUS_INFER_ANY && io.dtype == HORUS_F32);
+    CHECK_OK(run_onnx(op));
+    /* an abort that comes as a run is about to begin, and is taken back */
+    horus_infer_close(op);
+    d.budget_ns = 3600000000000;
+    op = open_op(&d);
+    horusi_ov_abort(op->models[0].loaded, true);
+    CHECK_RESULT(run_onnx(op), HORUS_E_SYSTEM);
+    horusi_ov_abort(op->models[0].loaded, false);
+    CHECK_OK(run_onnx(op));
     leave(op);
 }
 

@@ -1941,6 +1941,77 @@ TEST(figures_are_read_by_others_while_it_runs_and_after_a_kill)
     check_balanced(pool_of(c));
     horus_context_close(c);
 }
+static horus_result tick_in_parts(void *user, horus_tick *t)
+{
+    (void)user;
+    horus_tick_part(t, 0, 1000, HORUS_OK);
+    horus_tick_part(t, 0, 3000, HORUS_OK);
+    horus_tick_part(t, 1, 5000, HORUS_E_LIMIT);
+    horus_tick_part(t, 2, 5000, HORUS_OK); /* there is none */
+    return HORUS_OK;
+}
+TEST(parts_of_a_tick_have_figures_behind_those_of_the_nodes)
+{
+    horus_context *c = join(8 * MiB);
+    fake f = {.now = 1};
+    static probe p;
+    static const char *const parts[] = {"left", "right", NULL};
+    const char *many[66];
+    char longer[70], name[HORUS_NAME_BYTES];
+    memset(longer, 'p', sizeof longer);
+    longer[69] = 0;
+    memset(name, 'n', sizeof name);
+    name[96] = 0;
+    horus_scheduler *s = open_with(c, &f, (horus_scheduler_desc){.seed = 1});
+    for (int i = 0; i < 66; i++)
+        many[i] = i < 65 ? "part" : NULL;
+    CHECK_RESULT(horus_scheduler_add(
+                     s, &(horus_node_desc){.name = "x", .tick = tick_in_parts, .parts = many}),
+                 HORUS_E_LIMIT);
+    CHECK_OK(horus_scheduler_add(
+        s,
+        &(horus_node_desc){
+            .name = "eyes", .tick = tick_in_parts, .rate_num = 1000, .order = 7, .parts = parts}));
+    horus_scheduler_stats st;
+    horus_node_stats n[5];
+    size_t count;
+    for (int round = 1; round <= 2; round++) { /* what is counted stays as nodes are added */
+        CHECK_OK(horus_scheduler_run(s, 3 * (int64_t)ms));
+        CHECK_OK(round == 1 ? horus_scheduler_get_stats(s, &st, n, 5, &count)
+                            : horus_scheduler_read(c, "test", &st, n, 5, &count));
+        const int at = round; /* of the first part */
+        CHECK_EQ(count, round == 1 ? 3 : 5);
+        CHECK_EQ(st.nodes, count);
+        CHECK_TEXT(n[0].name, "eyes");
+        CHECK_EQ(n[0].ticks, 3 * round);
+        CHECK_TEXT(n[at].name, "eyes/left");
+        CHECK_EQ(n[at].ticks, 6 * round);
+        CHECK_EQ(n[at].failures, 0);
+        CHECK_EQ(n[at].spread[HORUS_SPREAD_RUN].count, 6 * round);
+        CHECK_EQ(n[at].spread[HORUS_SPREAD_RUN].max_ns, 3000);
+        CHECK_EQ(n[at].spread[HORUS_SPREAD_RUN].mean_ns, 2000);
+        CHECK_EQ(n[at].last_due_ns, n[0].last_due_ns);
+        CHECK_EQ(n[at].order, 7);
+        CHECK_EQ(n[at].rate_num, 0);
+        CHECK_TEXT(n[at + 1].name, "eyes/right");
+        CHECK_EQ(n[at + 1].ticks, 3 * round);
+        CHECK_EQ(n[at + 1].failures, 3 * round);
+        CHECK_EQ(n[at + 1].spread[HORUS_SPREAD_RUN].count, 0);
+        if (round == 1) {
+            many[0] = longer;
+            many[1] = NULL;
+            add_probe(s, &p, (horus_node_desc){.name = name, .rate_num = 1000, .parts = many});
+        } else {
+            CHECK_EQ(strlen(n[4].name), 96);
+            CHECK(strstr(n[4].name, "n/p") && strspn(strstr(n[4].name, "/") + 1, "p") == 63);
+        }
+    }
+    horus_tick_part(NULL, 0, 1, HORUS_OK);
+    horus_tick_part(&(horus_tick){.scheduler = s, .index = 2}, 0, 1, HORUS_OK);
+    horus_tick_part(&(horus_tick){.scheduler = NULL}, 0, 1, HORUS_OK);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
 TEST(figures_stay_after_close_and_the_newer_of_one_name_is_seen)
 {
     horus_context *c = join(8 * MiB);
