@@ -75,6 +75,12 @@
  * if run() is called in another thread than Python's main one: there a handler of yours calls stop().
  * Figures are in shared memory under the scheduler's name, as horus_scheduler_read finds them.
  *
+ * Inference. InferenceOp is a Node over the C operator (horus.h, >>inference): what is said there of frames,
+ * maps and parallel models holds. A model of ONNX Runtime reads and writes pool memory and lets other
+ * threads run; the C library is never loaded beside the Python package, which has its own. torch reads pool
+ * memory, and its results are copied once. A back end in Python (register_backend()) has the GIL while
+ * run() is Python. Results of infer() and get() are read-only, for they may be sent again.
+ *
  * Capacity. A topic's handle keeps its newest 1024 messages, or as many as it was opened with. What is
  * larger than an entry of its ring (stats()["message_bytes"]: 168 bytes where no class is named, 1000
  * or more where a class has variable fields) is a pool block each; they take at most an eighth of the

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import struct
@@ -279,7 +280,7 @@ class Page(Case):
             self.assertEqual(horus.InferenceOp.check(path), told)
         own = set([block["backend"]] if "backend" in block else block["backend_map"].values())
         asks_gpu = "trt" in own or "device_map" in block
-        if "onnxrt" in own and ort or (asks_gpu and TRT and GPUS > 1):
+        if "onnxrt" in own and ort or (asks_gpu and TRT and GPUS > ("device_map" in block)):
             self.run_it(self.with_files(given, None))
         elif ort and (torch or "torch" not in own):
             said = ["device_map: " if own == {"torch"} else "trt needs a GPU", '"onnxrt" works']
@@ -336,7 +337,30 @@ for page_name in PAGE:
     setattr(Page, "test_" + page_name, lambda self, name=page_name: self.check(name))
 
 
+class Table(unittest.TestCase):
+    def test_each_line_of_the_page_has_a_test(self):
+        """examples/inference.md: all parameters and uses, and tests that there are."""
+        here = os.path.dirname(os.path.abspath(__file__))
+        with open(os.path.join(os.path.dirname(here), "examples", "inference.md")) as file:
+            text = file.read()
+        told = re.findall(r"`py_infer_test (\w+)\.(\w+)`", text)
+        for of, name in told:
+            self.assertTrue(callable(getattr(globals().get(of), name, None)), (of, name))
+        with open(os.path.join(here, "test_infer.c")) as file:
+            tests = set(re.findall(r"^TEST\((\w+)\)", file.read(), re.M))
+        self.assertEqual(set(re.findall(r"\| `([a-z0-9_]+)` \|$", text, re.M)) - tests, set())
+        self.assertEqual({name[5:] for of, name in told if of == "Page"} - {"the_page_in_its_own_words"}, set(PAGE))
+        rows = re.findall(r"^\| (\w+) \|.*\| `py_infer_test", text, re.M)
+        self.assertEqual(sorted(rows), sorted(set(KNOWN)))
+
+
 # ---- checks
+
+KNOWN = ["backend", "backend_map", "model_path_map", "pre_processor_map", "inference_map", "in_tensor_names",
+         "out_tensor_names", "temporal_map", "activation_map", "device_map", "dla_core_map", "trt_opt_profile", "infer_on_cpu",
+         "enable_fp16", "is_engine_path", "dynamic_input_dims", "input_on_cuda", "output_on_cuda", "transmit_on_cuda",
+         "transmit_on_host", "parallel_inference", "enable_cuda_graphs", "dla_gpu_fallback"]
+
 
 class Checks(Case):
     """The documented ones; each says the parameter, and all are told at once."""
@@ -511,10 +535,7 @@ class Checks(Case):
         seed = int(os.environ.get("FUZZ_SEED", 0)) or random.randrange(1 << 32)
         rng = random.Random(seed)
         good = params(2)
-        known = ["backend", "backend_map", "model_path_map", "pre_processor_map", "inference_map", "in_tensor_names",
-                 "out_tensor_names", "temporal_map", "activation_map", "device_map", "dla_core_map", "trt_opt_profile",
-                 "infer_on_cpu", "enable_fp16", "is_engine_path", "dynamic_input_dims", "input_on_cuda",
-                 "transmit_on_cuda", "transmit_on_host", "parallel_inference", "inference", "nothing"]
+        known = KNOWN + ["inference", "nothing"]
 
         def thing(depth=0):
             kind = rng.randrange(14 if depth < 4 else 10)
@@ -633,6 +654,18 @@ class Setup(Case):
                                                    dla_gpu_fallback=True))
         self.assertIsInstance(e, horus.UnsupportedError)
         self.assertIsInstance(e.__cause__, horus.UnsupportedError)
+
+    @unittest.skipUnless(TRT and GPUS, "this machine has no GPU with TensorRT")
+    def test_trt_keeps_its_engine_beside_the_model(self):
+        given = params(backend="trt", path=plus(shape=("n", 4), name="profile.onnx"), enable_fp16=True,
+                       trt_opt_profile={"m1": ["x0:1x4", "x0:2x4", "x0:8x4"]}, dynamic_input_dims=True)
+        told, x = [], np.ones((2, 4), np.float32)
+        for _ in range(2):
+            with horus.InferenceOp(given, on_load=lambda model, text: told.append(text)) as op:
+                self.same(op.infer({"a": x}), {"b1": x})
+                self.assertEqual(op.stats()["m1"]["device"], "GPU 0")
+        self.assertIn("an engine for GPU 0", told[1])
+        self.assertTrue([f for f in os.listdir(FOLDER) if f.endswith(".engine")])
 
     @needs_ort
     @unittest.skipIf(GPUS, "this machine has a GPU")
