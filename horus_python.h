@@ -13382,6 +13382,12 @@ static PyObject *horusp_infer_error; /* horus.InferenceError */
 static PyObject *horusp_infer_raise(horusp_infer *o, horus_result r, const char *text)
 {
     static PyObject *types[32]; /* made when one is needed */
+    if (o && o->cause && !PyObject_TypeCheck(o->cause, (PyTypeObject *)PyExc_Exception)) {
+        PyErr_SetObject((PyObject *)Py_TYPE(o->cause),
+                        o->cause); /* KeyboardInterrupt, SystemExit */
+        Py_CLEAR(o->cause);
+        return NULL;
+    }
     int k = r < 0 && -(int)r < 32 ? -(int)r : -(int)HORUS_E_ARG;
     if (r == HORUS_E_ARG) {
         types[k] = horusp_infer_error;
@@ -13627,21 +13633,24 @@ static horus_result horusp_on_io(void *model, bool output, uint32_t number, horu
                                  char *why, size_t room)
 {
     horusp_model *m = (horusp_model *)model;
+    const uint32_t named = output ? m->gives : m->takes;
     PyObject *list = NULL, *item = NULL;
     horus_result r = horusp_infer_locked(why, room);
     if (r != HORUS_OK)
         return HORUS_E_NOT_FOUND;
-    if (!horusp_may_have(m->object, output ? "outputs" : "inputs", &list)) {
-        r = horusp_infer_caught(m->op, why, room, HORUS_E_TYPE);
-    } else if (!list) {
+    bool ok = horusp_may_have(m->object, output ? "outputs" : "inputs", &list);
+    if (ok && !list) {
         (void)snprintf(out->name, sizeof out->name, "%s%u", output ? "y" : "x", (unsigned)number);
         out->dtype = out->ndim = HORUS_INFER_ANY;
-        r = number < (output ? m->gives : m->takes) ? HORUS_OK : HORUS_E_NOT_FOUND;
-    } else if (!(item = PySequence_GetItem(list, (Py_ssize_t)number))) {
+        r = number < named ? HORUS_OK : HORUS_E_NOT_FOUND;
+    } else if (ok && !(item = PySequence_GetItem(list, (Py_ssize_t)number)) &&
+               PyErr_ExceptionMatches(PyExc_IndexError)) {
         PyErr_Clear();
         r = HORUS_E_NOT_FOUND;
-    } else if (!horusp_infer_io(item, out)) {
+    } else if (!item ||
+               !horusp_infer_io(item, out)) { /* the operator asks until it is told the end */
         r = horusp_infer_caught(m->op, why, room, HORUS_E_TYPE);
+        r = item || number < named ? r : HORUS_E_NOT_FOUND;
     }
     Py_XDECREF(item);
     Py_XDECREF(list);
@@ -13690,8 +13699,20 @@ static PyObject *horusp_infer_arguments(const horusp_model *m, const horus_tenso
     }
     return list;
 }
-/* What a back end gave for an output, in the pool; a fresh frame of its own is taken as it is. */
-static bool horusp_infer_take(const horusp_infer *op, PyObject *o, horus_tensor *out)
+/* Whether a frame is one of its own, that no other output is in. */
+static bool horusp_infer_is_fresh(const horusp_frame *f, const horus_infer_call *call, uint32_t i)
+{
+    void *data = NULL;
+    uint64_t bytes;
+    bool fresh = f->t.frame.pool && !horusp_is_read_only(f) && horus_tensor_is_contiguous(&f->t) &&
+                 horus_frame_data(&f->t.frame, &data, &bytes) == HORUS_OK && data == f->t.data;
+    for (uint32_t k = 0; k < call->output_count; k++)
+        fresh = fresh && (k == i || call->outputs[k].data != data);
+    return fresh;
+}
+/* What a back end gave for output i, in the pool; a fresh frame is taken as it is. */
+static bool horusp_infer_take(const horusp_infer *op, PyObject *o, const horus_infer_call *call,
+                              uint32_t i, horus_tensor *out)
 {
     horus_pool *pool = op->d.pool;
     if (horusp_is_frame(o)) {
@@ -13699,7 +13720,7 @@ static bool horusp_infer_take(const horusp_infer *op, PyObject *o, horus_tensor 
         if (!horusp_live(f))
             return false;
         *out = f->t;
-        if (f->t.frame.pool && !horusp_is_read_only(f) && horus_tensor_is_contiguous(&f->t))
+        if (horusp_infer_is_fresh(f, call, i))
             return horus_frame_hold(&f->t.frame) == HORUS_OK || horusp_error(HORUS_E_CLOSED);
         horus_result r = horusp_copy_tensor(out, &f->t, pool);
         return r == HORUS_OK || horusp_error(r);
@@ -13720,7 +13741,7 @@ static bool horusp_infer_result(const horusp_model *m, horus_infer_call *call, u
 {
     horus_tensor t, *to = &call->outputs[i];
     char wants[120], has[120];
-    if (!horusp_infer_take(m->op, o, &t))
+    if (!horusp_infer_take(m->op, o, call, i, &t))
         return false;
     bool fits = !to->data || (to->dtype == t.dtype && to->ndim == t.ndim &&
                               memcmp(to->shape, t.shape, t.ndim * sizeof *t.shape) == 0);
@@ -13932,15 +13953,20 @@ static const struct {
 enum { HORUSP_INFER_FIELDS = sizeof horusp_infer_fields / sizeof *horusp_infer_fields };
 
 /* Zeroed memory that lives as long as the list `kept`. */
+static void horusp_infer_room_end(PyObject *capsule)
+{
+    PyMem_Free(PyCapsule_GetPointer(capsule, NULL));
+}
 static void *horusp_infer_room(PyObject *kept, size_t count, size_t bytes)
 {
-    PyObject *room = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)(count * bytes));
-    if (!room || PyList_Append(kept, room) < 0) {
-        Py_XDECREF(room);
-        return NULL;
-    }
-    Py_DECREF(room); /* the list has it, and nobody else knows it */
-    return memset(PyByteArray_AS_STRING(room), 0, count * bytes);
+    void *room = PyMem_Calloc(count, bytes);
+    PyObject *capsule = room ? PyCapsule_New(room, NULL, horusp_infer_room_end) : PyErr_NoMemory();
+    if (!capsule)
+        PyMem_Free(room);
+    if (!capsule || PyList_Append(kept, capsule) < 0)
+        room = NULL;
+    Py_XDECREF(capsule);
+    return room;
 }
 static const char *const *horusp_infer_names(PyObject *kept, PyObject *list)
 {
@@ -14319,9 +14345,11 @@ static int horusp_infer_init(PyObject *self, PyObject *args, PyObject *kw)
         Py_XDECREF(on);
     }
     PyObject *name = ok ? PyDict_GetItemString(node, "name") : NULL;
-    if (ok && (!name || name == Py_None)) { /* no counted one: it stands in its messages */
+    if (ok && (!name || name == Py_None)) { /* one that no other in this process has */
+        static unsigned count;
         PyObject *own = PyObject_GetAttrString(self, "name");
-        PyObject *usual = own == Py_None ? PyUnicode_FromString("infer") : horusp_ref(own);
+        PyObject *usual =
+            own == Py_None ? PyUnicode_FromFormat("infer_%u", ++count) : horusp_ref(own);
         ok = usual && PyDict_SetItemString(node, "name", usual) == 0;
         Py_XDECREF(own);
         Py_XDECREF(usual);

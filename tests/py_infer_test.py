@@ -116,7 +116,7 @@ def plus(outputs=1, inputs=1, dtype="float32", shape=(4,), name="plus.onnx"):
                               [constant(f"c{i}", np.array(i, dtype)) for i in range(outputs)]))
 
 
-def long_one(side=192, steps=6000, name="long.onnx"):
+def long_one(side=192, steps=2000, name="long.onnx"):
     """Takes seconds unless it is ended."""
     nodes = [node("MatMul", [f"x{i}", "w"], [f"x{i + 1}"]) for i in range(steps)]
     return file_of(name, onnx(nodes, [value("x0", "float32", [side, side])], [value(f"x{steps}", "float32", [side, side])],
@@ -507,6 +507,7 @@ class Checks(Case):
         for host in (True, False, "true", 0):
             self.assertEqual(horus.InferenceOp.check(params(), transmit_on_host=host), [])
             horus.InferenceOp(params(), transmit_on_host=host).close()
+            self.assertIs(Plus.loaded[-1].how.transmit_on_cuda, host in (False, 0))
         self.told(["transmit_on_host and transmit_on_cuda are both True"], transmit_on_host=True, transmit_on_cuda=True)
         self.assertEqual(horus.InferenceOp.check(params(), transmit_on_host=True, transmit_on_cuda=False), [])
 
@@ -621,7 +622,12 @@ class Setup(Case):
             horus.InferenceOp(params(**{key: False})).close()
         for value in (True, False):
             horus.InferenceOp(params(transmit_on_cuda=value, enable_cuda_graphs=value, dla_gpu_fallback=value)).close()
-        horus.InferenceOp(params(2, infer_on_cpu=True)).close()
+        horus.InferenceOp(params(2, infer_on_cpu=True), threads=3).close()
+        how = Plus.loaded[-1].how
+        self.assertEqual((how.infer_on_cpu, how.threads, how.input_on_cuda, how.transmit_on_cuda), (True, 3, None, None))
+        horus.InferenceOp(params(enable_cuda_graphs=False, dla_gpu_fallback=1, dynamic_input_dims="on")).close()
+        how = Plus.loaded[-1].how
+        self.assertEqual((how.enable_cuda_graphs, how.dla_gpu_fallback, how.dynamic_input_dims), (False, True, True))
 
     def test_files_and_endings(self):
         file = plus()
@@ -847,8 +853,40 @@ class BackEnds(Case):
                        [("x", None, ("n",))], [5], 5, []):
             with self.subTest(inputs):
                 self.refused("pre_processor_map: model m1", horus.InferenceOp, params(backend="bad"))
+        class Raises:
+            run = print
+
+            @property
+            def outputs(self):
+                raise RuntimeError("no list of them")
+        horus.register_backend("raises", lambda how: Raises())
+        self.refused(["inference_map: model m1", "RuntimeError: no list of them"], horus.InferenceOp, params(backend="raises"))
         horus.register_backend("empty", lambda how: object())
         self.refused("model_path_map: model m1: ", horus.InferenceOp, params(backend="empty"))
+
+    def test_frames_that_it_gives(self):
+        """Fresh ones are sent as they are; what is given twice, or was sent, or is a part, is copied."""
+        same = horus.Tensor.from_numpy(F4)
+        big = horus.Tensor.from_numpy(np.arange(8, dtype=np.float32))
+
+        class Gives:
+            def __init__(self, how):
+                pass
+
+            def run(self, inputs, outputs):
+                return [same, same, inputs[0], big.slice(4, 8)]
+        horus.register_backend("gives", Gives)
+        with horus.InferenceOp(params(backend="gives", inference_map={"m1": ["p", "q", "r", "s"]})) as op:
+            address = same.to_numpy().ctypes.data
+            for i in range(3):
+                got = op.infer({"a": F4 + i})
+                self.same(got, {"p": F4, "q": F4, "r": F4 + i, "s": F4 + 4})
+                at = [a.ctypes.data for a in got.values()]
+                self.assertEqual(len(set(at)), 4)
+                self.assertEqual([a == address for a in at], [i == 0, False, False, False])
+                self.assertEqual([op.get(n).frame_id for n in got], list(got))
+            self.assertTrue(same.readonly)
+            self.assertFalse(big.readonly)
 
     def test_what_it_keeps_stays_valid(self):
         kept = []
@@ -950,8 +988,8 @@ class Running(Case):
         def fail(m, inputs, outputs):
             raise Odd("ünglücklich " + "x" * 300)
         Plus.told["m2"] = fail
-        op = horus.InferenceOp(params(3, parallel_inference=True))
-        e = self.refused(["operator infer: ", "model m2: ", "Odd: ünglücklich"], op.infer, {"a": F4})
+        op = horus.InferenceOp(params(3, parallel_inference=True), name="eyes")
+        e = self.refused(["operator eyes: ", "model m2: ", "Odd: ünglücklich"], op.infer, {"a": F4})
         self.assertIsInstance(e.__cause__, Odd)
         self.assertIsInstance(e, horus.SystemError)
         self.assertEqual([op.get(f"b{i}") is None for i in (1, 2, 3)], [False, True, False])
@@ -1125,7 +1163,7 @@ class Running(Case):
 
     @needs_ort
     def test_the_lock_is_free_while_onnxruntime_runs(self):
-        with horus.InferenceOp(params(backend="onnxrt", path=long_one(steps=2000)), threads=1) as op:
+        with horus.InferenceOp(params(backend="onnxrt", path=long_one()), threads=1) as op:
             done, count = [], 0
             thread = threading.Thread(target=lambda: done.append(op.infer({"a": np.eye(192, dtype=np.float32)})))
             thread.start()
@@ -1134,6 +1172,53 @@ class Running(Case):
             thread.join()
             self.assertEqual(len(done), 1)
             self.assertGreater(count, 1000)
+
+    def test_interrupts_go_through(self):
+        def stop(m, inputs, outputs):
+            raise error
+        Plus.told["m1"] = stop
+        op = horus.InferenceOp(params())
+        for error in (KeyboardInterrupt(), SystemExit(3)):
+            self.assertRaises(type(error), op.infer, {"a": F4})
+        Plus.told = {}
+        self.same(op.infer({"a": F4}), {"b1": F4})
+
+    def test_every_allocation_may_fail(self):
+        try:
+            import _testcapi as api
+        except ImportError:
+            self.skipTest("_testcapi is not in this Python")
+        given, op = params(2, temporal_map={"m1": 1}), horus.InferenceOp(params(), name="first")
+        wrong = {**given, "temporal_map": {"m1": 0}, "what": 1}
+        ways = {"make": lambda: horus.InferenceOp(given, "nomemory.in", "nomemory.out").close(),
+                "infer": lambda: op.infer({"a": F4}), "of a list": lambda: op.infer({"a": [1, 2]}), "stats": op.stats,
+                "get": lambda: op.get("b1"), "check": lambda: horus.InferenceOp.check(wrong)}
+        hook, sys.unraisablehook = sys.unraisablehook, lambda u: None
+        try:
+            for name, way in ways.items():
+                way()
+                failed, good = 0, 0
+                for n in range(0, 3000):
+                    try:
+                        api.set_nomemory(n, n + 1)
+                        try:
+                            way()
+                        finally:
+                            api.remove_mem_hooks()
+                        good += 1
+                        if good > 20:
+                            break
+                    except (MemoryError, horus.InferenceError, SystemError):  # inspect's parser gives SystemError
+                        failed, good = failed + 1, 0
+                self.assertGreater(failed, 0 if name == "get" else 10, name)
+                self.assertGreater(good, 20, name)
+        finally:
+            sys.unraisablehook = hook
+        self.same(op.infer({"a": F4}), {"b1": F4})
+        self.assertEqual(len(ways["check"]()), 2)
+        op.close()
+        gc.collect()
+        self.assertTrue(horus.audit()["balanced"])
 
     def test_stats(self):
         op = horus.InferenceOp(params(2))
@@ -1378,7 +1463,9 @@ class Nodes(Case):
         op = Eyes(params(), x)
         keep = self.send(x, F4 + 5)
         self.assertEqual(op.tick(), 5)
-        self.assertIn("Eyes(name='infer')", repr(op))
+        self.assertRegex(repr(op), r"Eyes\(name='infer_\d+'\)$")
+        horus.Scheduler().add(op).add(Eyes(params()))  # their names differ
+        self.assertRaises(horus.ClosedError, Eyes.__new__(Eyes).tick)
         del keep
 
 
