@@ -10,7 +10,7 @@
  *     types        >>image >>cloud >>depth >>tensor >>pool
  *     messages     >>codec >>messages >>topic
  *     scheduler    >>node >>scheduler >>clock
- *     models       >>inference
+ *     models       >>backends >>inference
  *     module       >>module
  *
  * ------------------------------------------------------------------------------------ >>manual
@@ -12402,6 +12402,7 @@ static PyObject *horusp_spread_dict(const horus_spread *p)
                          "p99_ns", (unsigned long long)p->p99_ns, "p99_9_ns",
                          (unsigned long long)p->p99_9_ns, "max_ns", (unsigned long long)p->max_ns);
 }
+static bool horusp_infer_figures(horusp_node *n, PyObject *figures);
 static PyObject *horusp_node_figures(horusp_node *n)
 {
     static const char *const states[] = {"idle", "running", "safe", "paused", "failed"};
@@ -12441,6 +12442,8 @@ static PyObject *horusp_node_figures(horusp_node *n)
                   horusp_spread_dict(&t.spread[HORUS_SPREAD_RUN]), "age",
                   horusp_spread_dict(&t.spread[HORUS_SPREAD_AGE]))
             : NULL;
+    if (d && !horusp_infer_figures(n, d))
+        Py_CLEAR(d);
     Py_XDECREF(name);
     Py_XDECREF(order);
     return d;
@@ -12707,7 +12710,8 @@ static PyMethodDef horusp_scheduler_methods[] = {
      "get_node_info($self, node_name)\n--\n\nThe node's order, or None if there is none."},
     {"get_node_stats", HORUSP_FN(horusp_scheduler_node_stats_), HORUSP_FAST,
      "get_node_stats($self, node_name)\n--\n\nA dict of counts, durations (ms) and the histograms "
-     "wake_latency, execution and age (ns). HorusNotFoundError if there is no such node."},
+     "wake_latency, execution and age (ns); of an InferenceOp also models, its stats(). "
+     "HorusNotFoundError if there is no such node."},
     {"set_node_rate", HORUSP_FN(horusp_scheduler_set_rate), HORUSP_FAST,
      "set_node_rate($self, node_name, rate)\n--\n\nAnother rate, Hz; while it runs within 0.1 s: "
      "the next "
@@ -13041,11 +13045,11 @@ static int horusp_scheduler_init(PyObject *module)
     return ok ? 0 : -1;
 }
 
-/* ------------------------------------------------------------------------------------ >>inference
+/* ------------------------------------------------------------------------------------ >>backends
  *
- * InferenceOp is a Node over the C operator. What is said of parameters is the C library's; what is
- * done in Python is to read them, and the back ends: a table of C that calls an object, with the
- * interpreter's lock. While the C operator works nobody holds that lock. */
+ * What runs models: a table of the C library's for each back end, whose calls take the interpreter's lock
+ * and call an object. ONNX Runtime and PyTorch are such objects, better said in Python, and so is what
+ * reads the parameters of >>inference. */
 /* In pieces: a compiler need not take a string of more than 4095 bytes. */
 static const char *const horusp_infer_source[] = {
     "import collections.abc, difflib, numbers, os, reprlib, types, warnings\n"
@@ -13914,7 +13918,10 @@ static PyObject *horusp_register_backend(PyObject *module, PyObject *args, PyObj
     Py_RETURN_NONE;
 }
 
-/* ---- parameters */
+/* ------------------------------------------------------------------------------------ >>inference
+ *
+ * InferenceOp is a Node over the C operator. What is said of parameters is the C library's. While the C
+ * operator works nobody holds the interpreter's lock, unless a back end needs it. */
 
 /* Kinds: s text, m a map to text, l to lists, n a list of names, b a bool, c one that may adapt. */
 static const struct {
@@ -14668,6 +14675,16 @@ static PyObject *horusp_infer_stats(PyObject *self, PyObject *none)
     if (PyErr_Occurred())
         Py_CLEAR(all);
     return all;
+}
+/* Those of its models, into a node's, if it is an operator. */
+static bool horusp_infer_figures(horusp_node *n, PyObject *figures)
+{
+    if (!PyObject_TypeCheck((PyObject *)n, &horusp_infer_type) || !((horusp_infer *)n)->op)
+        return true;
+    PyObject *models = horusp_infer_stats((PyObject *)n, NULL);
+    bool ok = models && PyDict_SetItemString(figures, "models", models) == 0;
+    Py_XDECREF(models);
+    return ok;
 }
 static void horusp_infer_end(horusp_infer *o)
 {

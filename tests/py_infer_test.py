@@ -523,6 +523,32 @@ class Checks(Case):
         for text in (b"", b"- 1", b"text", b"12", b"inference:\n  - 1\n", b"&a [*a]", b"&a {temporal_map: *a}"):
             self.refused("", horus.InferenceOp, file_of("odd.yaml", text))
 
+    @needs_yaml
+    def test_damaged_files_of_parameters(self):
+        """Seeded: whatever bytes are in the file, an error of ours or none at all."""
+        seed = int(os.environ.get("FUZZ_SEED", 0)) or random.randrange(1 << 32)
+        rng = random.Random(seed)
+        good = json.dumps({"inference": params(2, temporal_map={"m1": 2}, infer_on_cpu=True)}, indent=1).encode()
+        path, fine = os.path.join(FOLDER, "damaged.yaml"), 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for i in range(int(os.environ.get("ROUNDS", 3000)) // 5):
+                data = bytearray(good)
+                for _ in range(rng.randrange(1, 4)):
+                    at = rng.randrange(len(data))
+                    data[at:at + rng.randrange(3)] = rng.choice([bytes([rng.randrange(256)]), b"&a *a", b"[", b"{", b"}", b": ", b"\n-", b"",
+                                                                b"!!set ", b"<<: ", b"0x", b"1e999", b"~", data[at:at + 9]])
+                with open(path, "wb") as file:
+                    file.write(data)
+                try:
+                    fine += horus.InferenceOp.check(path) == []
+                    horus.InferenceOp(path).close()
+                except horus.InferenceError:
+                    pass
+                except Exception as e:
+                    raise AssertionError(f"FUZZ_SEED={seed}, round {i}: {type(e).__name__}: {e}") from e
+        self.assertGreater(fine, 0)
+
     def test_without_pyyaml(self):
         code = ("import sys; sys.modules['yaml'] = None\nimport horus\n"
                 "try:\n    horus.InferenceOp('x.yaml')\nexcept ImportError as e:\n    print(e)\n"
@@ -1401,6 +1427,9 @@ class Nodes(Case):
         self.assertGreaterEqual(len(stats.recv_all()), 5)
         figures = s.get_node_stats("eyes")
         self.assertGreaterEqual(figures["total_ticks"], 5)
+        self.assertGreaterEqual(figures["age"]["count"], 5)
+        self.assertGreaterEqual(figures["models"]["m2"]["run"]["count"], 5)
+        self.assertNotIn("models", s.get_node_stats("camera"))
         self.assertGreaterEqual(op.stats()["m1"]["runs"], 5)
         self.assertEqual(told, [])
 
