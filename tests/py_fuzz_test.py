@@ -67,7 +67,9 @@ def seeds(folder, names):
         "Image.set_pixel": [1, 2, [3, 4, 5]], "Image.roi": [1, 1, 2, 2], "Image.copy_from": [bytes(105)],
         "Tensor.view": [[4, 6]], "Tensor.reshape": [[-1]], "Tensor.slice": [1, 2], "Tensor.astype": ["uint8"],
         "Tensor.__dlpack__": [{"copy": True}], "LaserScan._put": ["ranges", 0, 1.0], "NavPath._item": ["waypoints", 0],
-        "LaserScan._append": ["ranges", 1.0], "Topic.send_one": [{"x": [1, 2]}], "OccupancyGrid.set_occupancy": [1, 1, 50]}
+        "LaserScan._append": ["ranges", 1.0], "Topic.send_one": [{"x": [1, 2]}], "OccupancyGrid.set_occupancy": [1, 1, 50],
+        "InferenceOp.check": [{"backend_map": {"m": "add"}, "model_path_map": {"m": "x"}, "pre_processor_map": {"m": ["a"]},
+                               "inference_map": {"m": "b"}, "temporal_map": {"m": 2}, "infer_on_cpu": True}, {"name": 1}]}
     for i, name in enumerate(names):
         wanted["call" + name] = bytes([2, i]) + horus._pack(arguments.get(name, [1, 2]))
     for i in range(60):
