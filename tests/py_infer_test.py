@@ -1641,6 +1641,9 @@ class Torch(Case):
             path = self.script(self.HEAD + "    " + body + "\n")
             with self.subTest(body), horus.InferenceOp(params(backend="torch", path=path, inference_map={"m1": outputs})) as op:
                 self.same(op.infer({"a": F4}), {o: F4 + 1 + i for i, o in enumerate(outputs)})
+        two = self.HEAD + "    def forward(self, x) -> Tuple[torch.Tensor, torch.Tensor]:\n        return x, x\n"
+        self.refused("gives 2 tensors (output 0, output 1), and 1 are named", horus.InferenceOp,
+                     params(backend="torch", path=self.script(two)))
         self.refused("takes 1 tensors (x), and 2 are named", horus.InferenceOp,
                      params(backend="torch", path=self.script(self.HEAD + "    def forward(self, x):\n        return x\n"),
                             pre_processor_map={"m1": ["a", "b"]}))
@@ -1700,10 +1703,18 @@ class Digits(Case):
     def test_both_back_ends(self):
         from sklearn.datasets import load_digits
         data = load_digits()
-        x = (data.images / 16).astype(np.float32).reshape(-1, 1, 8, 8)
+        x = (data.images / 16).astype(np.float32)
         train = np.arange(len(x)) % 4 != 0
         torch.manual_seed(1)
-        net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 10))
+
+        class Net(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 10))
+
+            def forward(self, x):
+                return self.layers(x.reshape(-1, 64))
+        net = Net()
         best = torch.optim.Adam(net.parameters(), 0.01)
         tx, ty = torch.from_numpy(x[train]), torch.from_numpy(data.target[train])
         for _ in range(150):
@@ -1718,13 +1729,14 @@ class Digits(Case):
         script, archive = os.path.join(FOLDER, "digits.pt"), os.path.join(FOLDER, "digits.pt2")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            torch.jit.script(net).save(script)
+            torch.jit.trace(net, tx[0]).save(script)
             torch.export.save(torch.export.export(net, (tx[:1],)), archive)
         w = {k: v.detach().numpy() for k, v in net.named_parameters()}
         graph = onnx([node("Flatten", ["x"], ["f"]), node("Gemm", ["f", "w1", "b1"], ["h"], transB=1), node("Relu", ["h"], ["r"]),
                       node("Gemm", ["r", "w2", "b2"], ["y"], transB=1)],
-                     [value("x", "float32", [1, 1, 8, 8])], [value("y", "float32", [1, 10])],
-                     [constant(n, w[k]) for n, k in (("w1", "1.weight"), ("b1", "1.bias"), ("w2", "3.weight"), ("b2", "3.bias"))])
+                     [value("x", "float32", [1, 8, 8])], [value("y", "float32", [1, 10])],
+                     [constant(n, w["layers." + k]) for n, k in (("w1", "0.weight"), ("b1", "0.bias"), ("w2", "2.weight"),
+                                                                 ("b2", "2.bias"))])
         given = {"backend_map": {"by_onnx": "onnxrt", "by_torch": "torch", "by_archive": "torch"},
                  "model_path_map": {"by_onnx": file_of("digits.onnx", graph), "by_torch": script, "by_archive": archive},
                  "pre_processor_map": dict.fromkeys(["by_onnx", "by_torch", "by_archive"], ["picture"]),
@@ -1733,17 +1745,10 @@ class Digits(Case):
         send, results = horus.Topic(horus.Image, name=camera), horus.Topic(horus.Tensor, name=out)
         got = {"onnx": [], "torch": [], "archive": []}
 
-        class Prepare(horus.Node):  # images to tensors, as a node before the operator
-            def tick(self):
-                image = self.recv(camera)
-                if image:
-                    self.send(camera + ".tensor", horus.Tensor.from_numpy(image.to_numpy()[None, None]))
-        prepare = Prepare("prepare", subs=horus.Sub(camera, horus.Image), pubs=horus.Pub(camera + ".tensor", horus.Tensor))
-        op = horus.InferenceOp(given, horus.Sub(camera + ".tensor", horus.Tensor), out)
+        op = horus.InferenceOp(given, camera, out)
         op.init()
-        for picture in x[~train][:, 0]:
+        for picture in x[~train]:
             send.send(horus.Image.from_numpy(picture, "mono32f"))
-            prepare.tick()
             self.assertTrue(op.tick())
             for t in results.recv_all():
                 got[t.frame_id].append(t.to_numpy().copy()[0])
