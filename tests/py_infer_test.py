@@ -30,6 +30,7 @@ except ImportError:
     ort = None
 try:
     import torch
+    torch.set_num_threads(1)  # others run beside
 except ImportError:
     torch = None
 HAS_YAML = importlib.util.find_spec("yaml") is not None
@@ -997,7 +998,7 @@ class Running(Case):
         self.assertIsInstance(e, horus.NotFoundError)
         np.testing.assert_array_equal(op.get("b1").to_numpy(), F4)  # the other one has run
         self.refused('no model takes "d": did you mean', op.infer, {"a": F4, "d": F4})
-        self.refused("", op.infer, {})
+        self.refused(['model m1: tensor "a" is missing', 'model m2: tensor "a" is missing'], op.infer, {})  # nothing is left
         self.same(op.infer({"a": F4, "c": F4}), {"b1": F4, "b2": F4 * 2})
         self.refused("empty", op.infer, {"a": np.zeros((0, 4), np.float32), "c": F4})
 
@@ -1262,6 +1263,8 @@ class Running(Case):
         op = horus.InferenceOp(params(3))
         for i in range(50):
             op.infer({"a": F4})
+            op.infer({"a": [1, i]})
+            self.refused("no model takes", op.infer, {"a": F4[::2], "c": [1]})
         op.close()
         del op
         gc.collect()
