@@ -11,7 +11,7 @@
  *     messages     >>codec >>messages >>topic
  *     vision       >>vision
  *     scheduler    >>node >>scheduler >>clock
- *     models       >>inference
+ *     models       >>backends >>inference
  *     module       >>module
  *
  * ------------------------------------------------------------------------------------ >>manual
@@ -81,6 +81,12 @@
  * policies stop; a handler of your own for these signals stays in place, and then nothing of that, nor
  * if run() is called in another thread than Python's main one: there a handler of yours calls stop().
  * Figures are in shared memory under the scheduler's name, as horus_scheduler_read finds them.
+ *
+ * Inference. InferenceOp is a Node over the C operator (horus.h, >>inference): what is said there of frames,
+ * maps and parallel models holds. A model of ONNX Runtime reads and writes pool memory and lets other
+ * threads run; the C library is never loaded beside the Python package, which has its own. torch reads pool
+ * memory, and its results are copied once. A back end in Python (register_backend()) has the GIL while
+ * run() is Python. Results of infer() and get() are read-only, for they may be sent again.
  *
  * Capacity. A topic's handle keeps its newest 1024 messages, or as many as it was opened with. What is
  * larger than an entry of its ring (stats()["message_bytes"]: 168 bytes where no class is named, 1000
@@ -13137,6 +13143,7 @@ static PyObject *horusp_spread_dict(const horus_spread *p)
                          "p99_ns", (unsigned long long)p->p99_ns, "p99_9_ns",
                          (unsigned long long)p->p99_9_ns, "max_ns", (unsigned long long)p->max_ns);
 }
+static bool horusp_infer_figures(horusp_node *n, PyObject *figures);
 static PyObject *horusp_node_figures(horusp_node *n)
 {
     static const char *const states[] = {"idle", "running", "safe", "paused", "failed"};
@@ -13176,6 +13183,8 @@ static PyObject *horusp_node_figures(horusp_node *n)
                   horusp_spread_dict(&t.spread[HORUS_SPREAD_RUN]), "age",
                   horusp_spread_dict(&t.spread[HORUS_SPREAD_AGE]))
             : NULL;
+    if (d && !horusp_infer_figures(n, d))
+        Py_CLEAR(d);
     Py_XDECREF(name);
     Py_XDECREF(order);
     return d;
@@ -13442,7 +13451,8 @@ static PyMethodDef horusp_scheduler_methods[] = {
      "get_node_info($self, node_name)\n--\n\nThe node's order, or None if there is none."},
     {"get_node_stats", HORUSP_FN(horusp_scheduler_node_stats_), HORUSP_FAST,
      "get_node_stats($self, node_name)\n--\n\nA dict of counts, durations (ms) and the histograms "
-     "wake_latency, execution and age (ns). HorusNotFoundError if there is no such node."},
+     "wake_latency, execution and age (ns); of an InferenceOp also models, its stats(). "
+     "HorusNotFoundError if there is no such node."},
     {"set_node_rate", HORUSP_FN(horusp_scheduler_set_rate), HORUSP_FAST,
      "set_node_rate($self, node_name, rate)\n--\n\nAnother rate, Hz; while it runs within 0.1 s: "
      "the next "
@@ -13776,11 +13786,11 @@ static int horusp_scheduler_init(PyObject *module)
     return ok ? 0 : -1;
 }
 
-/* ------------------------------------------------------------------------------------ >>inference
+/* ------------------------------------------------------------------------------------ >>backends
  *
- * InferenceOp is a Node over the C operator. What is said of parameters is the C library's; what is
- * done in Python is to read them, and the back ends: a table of C that calls an object, with the
- * interpreter's lock. While the C operator works nobody holds that lock. */
+ * What runs models: a table of the C library's for each back end, whose calls take the interpreter's lock
+ * and call an object. ONNX Runtime and PyTorch are such objects, better said in Python, and so is what
+ * reads the parameters of >>inference. */
 /* In pieces: a compiler need not take a string of more than 4095 bytes. */
 static const char *const horusp_infer_source[] = {
     "import collections.abc, difflib, numbers, os, reprlib, types, warnings\n"
@@ -14117,6 +14127,12 @@ static PyObject *horusp_infer_error; /* horus.InferenceError */
 static PyObject *horusp_infer_raise(horusp_infer *o, horus_result r, const char *text)
 {
     static PyObject *types[32]; /* made when one is needed */
+    if (o && o->cause && !PyObject_TypeCheck(o->cause, (PyTypeObject *)PyExc_Exception)) {
+        PyErr_SetObject((PyObject *)Py_TYPE(o->cause),
+                        o->cause); /* KeyboardInterrupt, SystemExit */
+        Py_CLEAR(o->cause);
+        return NULL;
+    }
     int k = r < 0 && -(int)r < 32 ? -(int)r : -(int)HORUS_E_ARG;
     if (r == HORUS_E_ARG) {
         types[k] = horusp_infer_error;
@@ -14362,21 +14378,24 @@ static horus_result horusp_on_io(void *model, bool output, uint32_t number, horu
                                  char *why, size_t room)
 {
     horusp_model *m = (horusp_model *)model;
+    const uint32_t named = output ? m->gives : m->takes;
     PyObject *list = NULL, *item = NULL;
     horus_result r = horusp_infer_locked(why, room);
     if (r != HORUS_OK)
         return HORUS_E_NOT_FOUND;
-    if (!horusp_may_have(m->object, output ? "outputs" : "inputs", &list)) {
-        r = horusp_infer_caught(m->op, why, room, HORUS_E_TYPE);
-    } else if (!list) {
+    bool ok = horusp_may_have(m->object, output ? "outputs" : "inputs", &list);
+    if (ok && !list) {
         (void)snprintf(out->name, sizeof out->name, "%s%u", output ? "y" : "x", (unsigned)number);
         out->dtype = out->ndim = HORUS_INFER_ANY;
-        r = number < (output ? m->gives : m->takes) ? HORUS_OK : HORUS_E_NOT_FOUND;
-    } else if (!(item = PySequence_GetItem(list, (Py_ssize_t)number))) {
+        r = number < named ? HORUS_OK : HORUS_E_NOT_FOUND;
+    } else if (ok && !(item = PySequence_GetItem(list, (Py_ssize_t)number)) &&
+               PyErr_ExceptionMatches(PyExc_IndexError)) {
         PyErr_Clear();
         r = HORUS_E_NOT_FOUND;
-    } else if (!horusp_infer_io(item, out)) {
+    } else if (!item ||
+               !horusp_infer_io(item, out)) { /* the operator asks until it is told the end */
         r = horusp_infer_caught(m->op, why, room, HORUS_E_TYPE);
+        r = item || number < named ? r : HORUS_E_NOT_FOUND;
     }
     Py_XDECREF(item);
     Py_XDECREF(list);
@@ -14425,8 +14444,20 @@ static PyObject *horusp_infer_arguments(const horusp_model *m, const horus_tenso
     }
     return list;
 }
-/* What a back end gave for an output, in the pool; a fresh frame of its own is taken as it is. */
-static bool horusp_infer_take(const horusp_infer *op, PyObject *o, horus_tensor *out)
+/* Whether a frame is one of its own, that no other output is in. */
+static bool horusp_infer_is_fresh(const horusp_frame *f, const horus_infer_call *call, uint32_t i)
+{
+    void *data = NULL;
+    uint64_t bytes;
+    bool fresh = f->t.frame.pool && !horusp_is_read_only(f) && horus_tensor_is_contiguous(&f->t) &&
+                 horus_frame_data(&f->t.frame, &data, &bytes) == HORUS_OK && data == f->t.data;
+    for (uint32_t k = 0; k < call->output_count; k++)
+        fresh = fresh && (k == i || call->outputs[k].data != data);
+    return fresh;
+}
+/* What a back end gave for output i, in the pool; a fresh frame is taken as it is. */
+static bool horusp_infer_take(const horusp_infer *op, PyObject *o, const horus_infer_call *call,
+                              uint32_t i, horus_tensor *out)
 {
     horus_pool *pool = op->d.pool;
     if (horusp_is_frame(o)) {
@@ -14434,7 +14465,7 @@ static bool horusp_infer_take(const horusp_infer *op, PyObject *o, horus_tensor 
         if (!horusp_live(f))
             return false;
         *out = f->t;
-        if (f->t.frame.pool && !horusp_is_read_only(f) && horus_tensor_is_contiguous(&f->t))
+        if (horusp_infer_is_fresh(f, call, i))
             return horus_frame_hold(&f->t.frame) == HORUS_OK || horusp_error(HORUS_E_CLOSED);
         horus_result r = horusp_copy_tensor(out, &f->t, pool);
         return r == HORUS_OK || horusp_error(r);
@@ -14455,7 +14486,7 @@ static bool horusp_infer_result(const horusp_model *m, horus_infer_call *call, u
 {
     horus_tensor t, *to = &call->outputs[i];
     char wants[120], has[120];
-    if (!horusp_infer_take(m->op, o, &t))
+    if (!horusp_infer_take(m->op, o, call, i, &t))
         return false;
     bool fits = !to->data || (to->dtype == t.dtype && to->ndim == t.ndim &&
                               memcmp(to->shape, t.shape, t.ndim * sizeof *t.shape) == 0);
@@ -14628,7 +14659,10 @@ static PyObject *horusp_register_backend(PyObject *module, PyObject *args, PyObj
     Py_RETURN_NONE;
 }
 
-/* ---- parameters */
+/* ------------------------------------------------------------------------------------ >>inference
+ *
+ * InferenceOp is a Node over the C operator. What is said of parameters is the C library's. While the C
+ * operator works nobody holds the interpreter's lock, unless a back end needs it. */
 
 /* Kinds: s text, m a map to text, l to lists, n a list of names, b a bool, c one that may adapt. */
 static const struct {
@@ -14667,15 +14701,20 @@ static const struct {
 enum { HORUSP_INFER_FIELDS = sizeof horusp_infer_fields / sizeof *horusp_infer_fields };
 
 /* Zeroed memory that lives as long as the list `kept`. */
+static void horusp_infer_room_end(PyObject *capsule)
+{
+    PyMem_Free(PyCapsule_GetPointer(capsule, NULL));
+}
 static void *horusp_infer_room(PyObject *kept, size_t count, size_t bytes)
 {
-    PyObject *room = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)(count * bytes));
-    if (!room || PyList_Append(kept, room) < 0) {
-        Py_XDECREF(room);
-        return NULL;
-    }
-    Py_DECREF(room); /* the list has it, and nobody else knows it */
-    return memset(PyByteArray_AS_STRING(room), 0, count * bytes);
+    void *room = PyMem_Calloc(count, bytes);
+    PyObject *capsule = room ? PyCapsule_New(room, NULL, horusp_infer_room_end) : PyErr_NoMemory();
+    if (!capsule)
+        PyMem_Free(room);
+    if (!capsule || PyList_Append(kept, capsule) < 0)
+        room = NULL;
+    Py_XDECREF(capsule);
+    return room;
 }
 static const char *const *horusp_infer_names(PyObject *kept, PyObject *list)
 {
@@ -15054,9 +15093,11 @@ static int horusp_infer_init(PyObject *self, PyObject *args, PyObject *kw)
         Py_XDECREF(on);
     }
     PyObject *name = ok ? PyDict_GetItemString(node, "name") : NULL;
-    if (ok && (!name || name == Py_None)) { /* no counted one: it stands in its messages */
+    if (ok && (!name || name == Py_None)) { /* one that no other in this process has */
+        static unsigned count;
         PyObject *own = PyObject_GetAttrString(self, "name");
-        PyObject *usual = own == Py_None ? PyUnicode_FromString("infer") : horusp_ref(own);
+        PyObject *usual =
+            own == Py_None ? PyUnicode_FromFormat("infer_%u", ++count) : horusp_ref(own);
         ok = usual && PyDict_SetItemString(node, "name", usual) == 0;
         Py_XDECREF(own);
         Py_XDECREF(usual);
@@ -15375,6 +15416,16 @@ static PyObject *horusp_infer_stats(PyObject *self, PyObject *none)
     if (PyErr_Occurred())
         Py_CLEAR(all);
     return all;
+}
+/* Those of its models, into a node's, if it is an operator. */
+static bool horusp_infer_figures(horusp_node *n, PyObject *figures)
+{
+    if (!PyObject_TypeCheck((PyObject *)n, &horusp_infer_type) || !((horusp_infer *)n)->op)
+        return true;
+    PyObject *models = horusp_infer_stats((PyObject *)n, NULL);
+    bool ok = models && PyDict_SetItemString(figures, "models", models) == 0;
+    Py_XDECREF(models);
+    return ok;
 }
 static void horusp_infer_end(horusp_infer *o)
 {

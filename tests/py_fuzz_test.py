@@ -70,7 +70,9 @@ def seeds(folder, names):
         "LaserScan._append": ["ranges", 1.0], "Topic.send_one": [{"x": [1, 2]}], "OccupancyGrid.set_occupancy": [1, 1, 50],
         "preprocess": [b"abcdef", [3, 4], {"fit": "stretch", "mean": [0.5], "std": 2, "dtype": "uint8", "encoding": "mono8"}],
         "yolo_decode": [[[9.0], [9.0], [4.0], [4.0], [0.5]], {"class_names": ["a"], "map": [1, 1, 0, 0, 9, 9], "iou": 0.5}],
-        "softmax": [[[1.0, 2.0]]], "topk": [[1.0, 2.0], 1], "argmax": [[1.0, 2.0]]}
+        "softmax": [[[1.0, 2.0]]], "topk": [[1.0, 2.0], 1], "argmax": [[1.0, 2.0]],
+        "InferenceOp.check": [{"backend_map": {"m": "add"}, "model_path_map": {"m": "x"}, "pre_processor_map": {"m": ["a"]},
+                               "inference_map": {"m": "b"}, "temporal_map": {"m": 2}, "infer_on_cpu": True}, {"name": 1}]}
     for i, name in enumerate(names):
         wanted["call" + name] = bytes([2, i]) + horus._pack(arguments.get(name, [1, 2]))
     for i in range(60):

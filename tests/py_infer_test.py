@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import struct
@@ -29,6 +30,7 @@ except ImportError:
     ort = None
 try:
     import torch
+    torch.set_num_threads(1)  # others run beside
 except ImportError:
     torch = None
 HAS_YAML = importlib.util.find_spec("yaml") is not None
@@ -115,7 +117,7 @@ def plus(outputs=1, inputs=1, dtype="float32", shape=(4,), name="plus.onnx"):
                               [constant(f"c{i}", np.array(i, dtype)) for i in range(outputs)]))
 
 
-def long_one(side=192, steps=6000, name="long.onnx"):
+def long_one(side=192, steps=2000, name="long.onnx"):
     """Takes seconds unless it is ended."""
     nodes = [node("MatMul", [f"x{i}", "w"], [f"x{i + 1}"]) for i in range(steps)]
     return file_of(name, onnx(nodes, [value("x0", "float32", [side, side])], [value(f"x{steps}", "float32", [side, side])],
@@ -279,7 +281,7 @@ class Page(Case):
             self.assertEqual(horus.InferenceOp.check(path), told)
         own = set([block["backend"]] if "backend" in block else block["backend_map"].values())
         asks_gpu = "trt" in own or "device_map" in block
-        if "onnxrt" in own and ort or (asks_gpu and TRT and GPUS > 1):
+        if "onnxrt" in own and ort or (asks_gpu and TRT and GPUS > ("device_map" in block)):
             self.run_it(self.with_files(given, None))
         elif ort and (torch or "torch" not in own):
             said = ["device_map: " if own == {"torch"} else "trt needs a GPU", '"onnxrt" works']
@@ -336,7 +338,30 @@ for page_name in PAGE:
     setattr(Page, "test_" + page_name, lambda self, name=page_name: self.check(name))
 
 
+class Table(unittest.TestCase):
+    def test_each_line_of_the_page_has_a_test(self):
+        """examples/inference.md: all parameters and uses, and tests that there are."""
+        here = os.path.dirname(os.path.abspath(__file__))
+        with open(os.path.join(os.path.dirname(here), "examples", "inference.md")) as file:
+            text = file.read()
+        told = re.findall(r"`py_infer_test (\w+)\.(\w+)`", text)
+        for of, name in told:
+            self.assertTrue(callable(getattr(globals().get(of), name, None)), (of, name))
+        with open(os.path.join(here, "test_infer.c")) as file:
+            tests = set(re.findall(r"^TEST\((\w+)\)", file.read(), re.M))
+        self.assertEqual(set(re.findall(r"\| `([a-z0-9_]+)` \|$", text, re.M)) - tests, set())
+        self.assertEqual({name[5:] for of, name in told if of == "Page"} - {"the_page_in_its_own_words"}, set(PAGE))
+        rows = re.findall(r"^\| (\w+) \|.*\| `py_infer_test", text, re.M)
+        self.assertEqual(sorted(rows), sorted(set(KNOWN)))
+
+
 # ---- checks
+
+KNOWN = ["backend", "backend_map", "model_path_map", "pre_processor_map", "inference_map", "in_tensor_names",
+         "out_tensor_names", "temporal_map", "activation_map", "device_map", "dla_core_map", "trt_opt_profile", "infer_on_cpu",
+         "enable_fp16", "is_engine_path", "dynamic_input_dims", "input_on_cuda", "output_on_cuda", "transmit_on_cuda",
+         "transmit_on_host", "parallel_inference", "enable_cuda_graphs", "dla_gpu_fallback"]
+
 
 class Checks(Case):
     """The documented ones; each says the parameter, and all are told at once."""
@@ -483,6 +508,7 @@ class Checks(Case):
         for host in (True, False, "true", 0):
             self.assertEqual(horus.InferenceOp.check(params(), transmit_on_host=host), [])
             horus.InferenceOp(params(), transmit_on_host=host).close()
+            self.assertIs(Plus.loaded[-1].how.transmit_on_cuda, host in (False, 0))
         self.told(["transmit_on_host and transmit_on_cuda are both True"], transmit_on_host=True, transmit_on_cuda=True)
         self.assertEqual(horus.InferenceOp.check(params(), transmit_on_host=True, transmit_on_cuda=False), [])
 
@@ -498,6 +524,32 @@ class Checks(Case):
         for text in (b"", b"- 1", b"text", b"12", b"inference:\n  - 1\n", b"&a [*a]", b"&a {temporal_map: *a}"):
             self.refused("", horus.InferenceOp, file_of("odd.yaml", text))
 
+    @needs_yaml
+    def test_damaged_files_of_parameters(self):
+        """Seeded: whatever bytes are in the file, an error of ours or none at all."""
+        seed = int(os.environ.get("FUZZ_SEED", 0)) or random.randrange(1 << 32)
+        rng = random.Random(seed)
+        good = json.dumps({"inference": params(2, temporal_map={"m1": 2}, infer_on_cpu=True)}, indent=1).encode()
+        path, fine = os.path.join(FOLDER, "damaged.yaml"), 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for i in range(int(os.environ.get("ROUNDS", 3000)) // 5):
+                data = bytearray(good)
+                for _ in range(rng.randrange(1, 4)):
+                    at = rng.randrange(len(data))
+                    data[at:at + rng.randrange(3)] = rng.choice([bytes([rng.randrange(256)]), b"&a *a", b"[", b"{", b"}", b": ", b"\n-", b"",
+                                                                b"!!set ", b"<<: ", b"0x", b"1e999", b"~", data[at:at + 9]])
+                with open(path, "wb") as file:
+                    file.write(data)
+                try:
+                    fine += horus.InferenceOp.check(path) == []
+                    horus.InferenceOp(path).close()
+                except horus.InferenceError:
+                    pass
+                except Exception as e:
+                    raise AssertionError(f"FUZZ_SEED={seed}, round {i}: {type(e).__name__}: {e}") from e
+        self.assertGreater(fine, 0)
+
     def test_without_pyyaml(self):
         code = ("import sys; sys.modules['yaml'] = None\nimport horus\n"
                 "try:\n    horus.InferenceOp('x.yaml')\nexcept ImportError as e:\n    print(e)\n"
@@ -511,10 +563,7 @@ class Checks(Case):
         seed = int(os.environ.get("FUZZ_SEED", 0)) or random.randrange(1 << 32)
         rng = random.Random(seed)
         good = params(2)
-        known = ["backend", "backend_map", "model_path_map", "pre_processor_map", "inference_map", "in_tensor_names",
-                 "out_tensor_names", "temporal_map", "activation_map", "device_map", "dla_core_map", "trt_opt_profile",
-                 "infer_on_cpu", "enable_fp16", "is_engine_path", "dynamic_input_dims", "input_on_cuda",
-                 "transmit_on_cuda", "transmit_on_host", "parallel_inference", "inference", "nothing"]
+        known = KNOWN + ["inference", "nothing"]
 
         def thing(depth=0):
             kind = rng.randrange(14 if depth < 4 else 10)
@@ -600,7 +649,12 @@ class Setup(Case):
             horus.InferenceOp(params(**{key: False})).close()
         for value in (True, False):
             horus.InferenceOp(params(transmit_on_cuda=value, enable_cuda_graphs=value, dla_gpu_fallback=value)).close()
-        horus.InferenceOp(params(2, infer_on_cpu=True)).close()
+        horus.InferenceOp(params(2, infer_on_cpu=True), threads=3).close()
+        how = Plus.loaded[-1].how
+        self.assertEqual((how.infer_on_cpu, how.threads, how.input_on_cuda, how.transmit_on_cuda), (True, 3, None, None))
+        horus.InferenceOp(params(enable_cuda_graphs=False, dla_gpu_fallback=1, dynamic_input_dims="on")).close()
+        how = Plus.loaded[-1].how
+        self.assertEqual((how.enable_cuda_graphs, how.dla_gpu_fallback, how.dynamic_input_dims), (False, True, True))
 
     def test_files_and_endings(self):
         file = plus()
@@ -633,6 +687,18 @@ class Setup(Case):
                                                    dla_gpu_fallback=True))
         self.assertIsInstance(e, horus.UnsupportedError)
         self.assertIsInstance(e.__cause__, horus.UnsupportedError)
+
+    @unittest.skipUnless(TRT and GPUS, "this machine has no GPU with TensorRT")
+    def test_trt_keeps_its_engine_beside_the_model(self):
+        given = params(backend="trt", path=plus(shape=("n", 4), name="profile.onnx"), enable_fp16=True,
+                       trt_opt_profile={"m1": ["x0:1x4", "x0:2x4", "x0:8x4"]}, dynamic_input_dims=True)
+        told, x = [], np.ones((2, 4), np.float32)
+        for _ in range(2):
+            with horus.InferenceOp(given, on_load=lambda model, text: told.append(text)) as op:
+                self.same(op.infer({"a": x}), {"b1": x})
+                self.assertEqual(op.stats()["m1"]["device"], "GPU 0")
+        self.assertIn("an engine for GPU 0", told[1])
+        self.assertTrue([f for f in os.listdir(FOLDER) if f.endswith(".engine")])
 
     @needs_ort
     @unittest.skipIf(GPUS, "this machine has a GPU")
@@ -814,8 +880,40 @@ class BackEnds(Case):
                        [("x", None, ("n",))], [5], 5, []):
             with self.subTest(inputs):
                 self.refused("pre_processor_map: model m1", horus.InferenceOp, params(backend="bad"))
+        class Raises:
+            run = print
+
+            @property
+            def outputs(self):
+                raise RuntimeError("no list of them")
+        horus.register_backend("raises", lambda how: Raises())
+        self.refused(["inference_map: model m1", "RuntimeError: no list of them"], horus.InferenceOp, params(backend="raises"))
         horus.register_backend("empty", lambda how: object())
         self.refused("model_path_map: model m1: ", horus.InferenceOp, params(backend="empty"))
+
+    def test_frames_that_it_gives(self):
+        """Fresh ones are sent as they are; what is given twice, or was sent, or is a part, is copied."""
+        same = horus.Tensor.from_numpy(F4)
+        big = horus.Tensor.from_numpy(np.arange(8, dtype=np.float32))
+
+        class Gives:
+            def __init__(self, how):
+                pass
+
+            def run(self, inputs, outputs):
+                return [same, same, inputs[0], big.slice(4, 8)]
+        horus.register_backend("gives", Gives)
+        with horus.InferenceOp(params(backend="gives", inference_map={"m1": ["p", "q", "r", "s"]})) as op:
+            address = same.to_numpy().ctypes.data
+            for i in range(3):
+                got = op.infer({"a": F4 + i})
+                self.same(got, {"p": F4, "q": F4, "r": F4 + i, "s": F4 + 4})
+                at = [a.ctypes.data for a in got.values()]
+                self.assertEqual(len(set(at)), 4)
+                self.assertEqual([a == address for a in at], [i == 0, False, False, False])
+                self.assertEqual([op.get(n).frame_id for n in got], list(got))
+            self.assertTrue(same.readonly)
+            self.assertFalse(big.readonly)
 
     def test_what_it_keeps_stays_valid(self):
         kept = []
@@ -900,7 +998,7 @@ class Running(Case):
         self.assertIsInstance(e, horus.NotFoundError)
         np.testing.assert_array_equal(op.get("b1").to_numpy(), F4)  # the other one has run
         self.refused('no model takes "d": did you mean', op.infer, {"a": F4, "d": F4})
-        self.refused("", op.infer, {})
+        self.refused(['model m1: tensor "a" is missing', 'model m2: tensor "a" is missing'], op.infer, {})  # nothing is left
         self.same(op.infer({"a": F4, "c": F4}), {"b1": F4, "b2": F4 * 2})
         self.refused("empty", op.infer, {"a": np.zeros((0, 4), np.float32), "c": F4})
 
@@ -917,8 +1015,8 @@ class Running(Case):
         def fail(m, inputs, outputs):
             raise Odd("ünglücklich " + "x" * 300)
         Plus.told["m2"] = fail
-        op = horus.InferenceOp(params(3, parallel_inference=True))
-        e = self.refused(["operator infer: ", "model m2: ", "Odd: ünglücklich"], op.infer, {"a": F4})
+        op = horus.InferenceOp(params(3, parallel_inference=True), name="eyes")
+        e = self.refused(["operator eyes: ", "model m2: ", "Odd: ünglücklich"], op.infer, {"a": F4})
         self.assertIsInstance(e.__cause__, Odd)
         self.assertIsInstance(e, horus.SystemError)
         self.assertEqual([op.get(f"b{i}") is None for i in (1, 2, 3)], [False, True, False])
@@ -1092,7 +1190,7 @@ class Running(Case):
 
     @needs_ort
     def test_the_lock_is_free_while_onnxruntime_runs(self):
-        with horus.InferenceOp(params(backend="onnxrt", path=long_one(steps=2000)), threads=1) as op:
+        with horus.InferenceOp(params(backend="onnxrt", path=long_one()), threads=1) as op:
             done, count = [], 0
             thread = threading.Thread(target=lambda: done.append(op.infer({"a": np.eye(192, dtype=np.float32)})))
             thread.start()
@@ -1101,6 +1199,53 @@ class Running(Case):
             thread.join()
             self.assertEqual(len(done), 1)
             self.assertGreater(count, 1000)
+
+    def test_interrupts_go_through(self):
+        def stop(m, inputs, outputs):
+            raise error
+        Plus.told["m1"] = stop
+        op = horus.InferenceOp(params())
+        for error in (KeyboardInterrupt(), SystemExit(3)):
+            self.assertRaises(type(error), op.infer, {"a": F4})
+        Plus.told = {}
+        self.same(op.infer({"a": F4}), {"b1": F4})
+
+    def test_every_allocation_may_fail(self):
+        try:
+            import _testcapi as api
+        except ImportError:
+            self.skipTest("_testcapi is not in this Python")
+        given, op = params(2, temporal_map={"m1": 1}), horus.InferenceOp(params(), name="first")
+        wrong = {**given, "temporal_map": {"m1": 0}, "what": 1}
+        ways = {"make": lambda: horus.InferenceOp(given, "nomemory.in", "nomemory.out").close(),
+                "infer": lambda: op.infer({"a": F4}), "of a list": lambda: op.infer({"a": [1, 2]}), "stats": op.stats,
+                "get": lambda: op.get("b1"), "check": lambda: horus.InferenceOp.check(wrong)}
+        hook, sys.unraisablehook = sys.unraisablehook, lambda u: None
+        try:
+            for name, way in ways.items():
+                way()
+                failed, good = 0, 0
+                for n in range(0, 3000):
+                    try:
+                        api.set_nomemory(n, n + 1)
+                        try:
+                            way()
+                        finally:
+                            api.remove_mem_hooks()
+                        good += 1
+                        if good > 20:
+                            break
+                    except (MemoryError, horus.InferenceError, SystemError):  # inspect's parser gives SystemError
+                        failed, good = failed + 1, 0
+                self.assertGreater(failed, 0 if name == "get" else 10, name)
+                self.assertGreater(good, 20, name)
+        finally:
+            sys.unraisablehook = hook
+        self.same(op.infer({"a": F4}), {"b1": F4})
+        self.assertEqual(len(ways["check"]()), 2)
+        op.close()
+        gc.collect()
+        self.assertTrue(horus.audit()["balanced"])
 
     def test_stats(self):
         op = horus.InferenceOp(params(2))
@@ -1118,6 +1263,8 @@ class Running(Case):
         op = horus.InferenceOp(params(3))
         for i in range(50):
             op.infer({"a": F4})
+            op.infer({"a": [1, i]})
+            self.refused("no model takes", op.infer, {"a": F4[::2], "c": [1]})
         op.close()
         del op
         gc.collect()
@@ -1283,6 +1430,9 @@ class Nodes(Case):
         self.assertGreaterEqual(len(stats.recv_all()), 5)
         figures = s.get_node_stats("eyes")
         self.assertGreaterEqual(figures["total_ticks"], 5)
+        self.assertGreaterEqual(figures["age"]["count"], 5)
+        self.assertGreaterEqual(figures["models"]["m2"]["run"]["count"], 5)
+        self.assertNotIn("models", s.get_node_stats("camera"))
         self.assertGreaterEqual(op.stats()["m1"]["runs"], 5)
         self.assertEqual(told, [])
 
@@ -1345,7 +1495,9 @@ class Nodes(Case):
         op = Eyes(params(), x)
         keep = self.send(x, F4 + 5)
         self.assertEqual(op.tick(), 5)
-        self.assertIn("Eyes(name='infer')", repr(op))
+        self.assertRegex(repr(op), r"Eyes\(name='infer_\d+'\)$")
+        horus.Scheduler().add(op).add(Eyes(params()))  # their names differ
+        self.assertRaises(horus.ClosedError, Eyes.__new__(Eyes).tick)
         del keep
 
 
@@ -1492,6 +1644,9 @@ class Torch(Case):
             path = self.script(self.HEAD + "    " + body + "\n")
             with self.subTest(body), horus.InferenceOp(params(backend="torch", path=path, inference_map={"m1": outputs})) as op:
                 self.same(op.infer({"a": F4}), {o: F4 + 1 + i for i, o in enumerate(outputs)})
+        two = self.HEAD + "    def forward(self, x) -> Tuple[torch.Tensor, torch.Tensor]:\n        return x, x\n"
+        self.refused("gives 2 tensors (output 0, output 1), and 1 are named", horus.InferenceOp,
+                     params(backend="torch", path=self.script(two)))
         self.refused("takes 1 tensors (x), and 2 are named", horus.InferenceOp,
                      params(backend="torch", path=self.script(self.HEAD + "    def forward(self, x):\n        return x\n"),
                             pre_processor_map={"m1": ["a", "b"]}))
@@ -1551,10 +1706,18 @@ class Digits(Case):
     def test_both_back_ends(self):
         from sklearn.datasets import load_digits
         data = load_digits()
-        x = (data.images / 16).astype(np.float32).reshape(-1, 1, 8, 8)
+        x = (data.images / 16).astype(np.float32)
         train = np.arange(len(x)) % 4 != 0
         torch.manual_seed(1)
-        net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 10))
+
+        class Net(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 10))
+
+            def forward(self, x):
+                return self.layers(x.reshape(-1, 64))
+        net = Net()
         best = torch.optim.Adam(net.parameters(), 0.01)
         tx, ty = torch.from_numpy(x[train]), torch.from_numpy(data.target[train])
         for _ in range(150):
@@ -1569,13 +1732,14 @@ class Digits(Case):
         script, archive = os.path.join(FOLDER, "digits.pt"), os.path.join(FOLDER, "digits.pt2")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            torch.jit.script(net).save(script)
+            torch.jit.trace(net, tx[0]).save(script)
             torch.export.save(torch.export.export(net, (tx[:1],)), archive)
         w = {k: v.detach().numpy() for k, v in net.named_parameters()}
         graph = onnx([node("Flatten", ["x"], ["f"]), node("Gemm", ["f", "w1", "b1"], ["h"], transB=1), node("Relu", ["h"], ["r"]),
                       node("Gemm", ["r", "w2", "b2"], ["y"], transB=1)],
-                     [value("x", "float32", [1, 1, 8, 8])], [value("y", "float32", [1, 10])],
-                     [constant(n, w[k]) for n, k in (("w1", "1.weight"), ("b1", "1.bias"), ("w2", "3.weight"), ("b2", "3.bias"))])
+                     [value("x", "float32", [1, 8, 8])], [value("y", "float32", [1, 10])],
+                     [constant(n, w["layers." + k]) for n, k in (("w1", "0.weight"), ("b1", "0.bias"), ("w2", "2.weight"),
+                                                                 ("b2", "2.bias"))])
         given = {"backend_map": {"by_onnx": "onnxrt", "by_torch": "torch", "by_archive": "torch"},
                  "model_path_map": {"by_onnx": file_of("digits.onnx", graph), "by_torch": script, "by_archive": archive},
                  "pre_processor_map": dict.fromkeys(["by_onnx", "by_torch", "by_archive"], ["picture"]),
@@ -1584,17 +1748,10 @@ class Digits(Case):
         send, results = horus.Topic(horus.Image, name=camera), horus.Topic(horus.Tensor, name=out)
         got = {"onnx": [], "torch": [], "archive": []}
 
-        class Prepare(horus.Node):  # images to tensors, as a node before the operator
-            def tick(self):
-                image = self.recv(camera)
-                if image:
-                    self.send(camera + ".tensor", horus.Tensor.from_numpy(image.to_numpy()[None, None]))
-        prepare = Prepare("prepare", subs=horus.Sub(camera, horus.Image), pubs=horus.Pub(camera + ".tensor", horus.Tensor))
-        op = horus.InferenceOp(given, horus.Sub(camera + ".tensor", horus.Tensor), out)
+        op = horus.InferenceOp(given, camera, out)
         op.init()
-        for picture in x[~train][:, 0]:
+        for picture in x[~train]:
             send.send(horus.Image.from_numpy(picture, "mono32f"))
-            prepare.tick()
             self.assertTrue(op.tick())
             for t in results.recv_all():
                 got[t.frame_id].append(t.to_numpy().copy()[0])

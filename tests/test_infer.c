@@ -1526,6 +1526,27 @@ TEST(a_model_over_its_budget_is_aborted_and_the_others_go_on)
     }
 }
 
+static _Atomic unsigned threads_ended;
+static void a_thread_ends(void) { atomic_fetch_add(&threads_ended, 1); }
+TEST(a_binding_is_told_when_a_thread_ends)
+{
+    horus_infer *op;
+    stub_begin();
+    horus_infer_desc d = stub_desc(3);
+    d.budget_ns = 3000 * (int64_t)ms;
+    d.parallel_inference = HORUS_YES;
+    home = home ? home : join(16 * MiB);
+    d.pool = pool_of(home);
+    REQUIRE_OK(horus_infer_create(&op, &d, NULL, 0));
+    op->thread_ends = a_thread_ends;
+    REQUIRE_OK(horus_infer_setup(op, NULL, 0));
+    set_floats(op, "x", 1);
+    CHECK_OK(horus_infer_run(op));
+    leave(op);
+    CHECK_EQ(threads_ended, 3); /* of the second and the third model, and the watchdog */
+    memset(stubs, 0, sizeof stubs);
+}
+
 /* ---- set-up */
 
 /* Opening fails with that result, and the report says so. */
@@ -1714,7 +1735,9 @@ TEST(back_ends_are_registered_once_each_and_sixteen_at_most)
     }
     horus_infer_desc e = stub_desc(1);
     e.backend = "onnx";
-    CHECK_REPORT(e, 1, "did you mean \"onnxrt\"? There are stub, onnxrt, trt, openvino, identity, add\n", "");
+    CHECK_REPORT(e, 1,
+                 "did you mean \"onnxrt\"? There are stub, onnxrt, trt, openvino, identity, add\n",
+                 "");
     for (int i = 2; i < 16; i++) {
         some[i] = stub_backend;
         (void)snprintf(names[i], sizeof names[i], "b%d", i);

@@ -179,7 +179,8 @@ static const char *const calls[] = {"Image",
                                     "yolo_decode",
                                     "softmax",
                                     "topk",
-                                    "argmax"};
+                                    "argmax",
+                                    "InferenceOp.check"};
 
 static PyObject *target_of(const char *path)
 {
@@ -192,7 +193,7 @@ static PyObject *target_of(const char *path)
     if (!dot || !base)
         return base;
     if (strncmp(dot + 1, "from_", 5) == 0 || strcmp(dot, ".empty") == 0 ||
-        strcmp(dot, ".zeros") == 0) {
+        strcmp(dot, ".zeros") == 0 || strcmp(dot, ".check") == 0) {
         f = PyObject_GetAttrString(base, dot + 1);
     } else if (strcmp(path, "Topic.send_one") == 0) {
         static PyObject *topic; /* one: the rings of closed ones keep what they carried */
