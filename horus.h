@@ -11616,15 +11616,36 @@ static void horusi_store_plane(horusi_strip *s, uint8_t *to, const float *from, 
     horusi_narrow_halves(s->a, s->b, padded);
     memcpy(to, s->a, n);
 }
+#ifdef __clang__
+#define HORUSI_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define HORUSI_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (horusi_i4){__VA_ARGS__})
+#endif
+/* Four pixels of three channels, by pairs that each processor has. */
+static void horusi_interleave(uint8_t *to, horusi_f4 r, horusi_f4 g, horusi_f4 b)
+{
+    horusi_f4 rg01 = HORUSI_SHUFFLE(r, g, 0, 4, 1, 5), rg23 = HORUSI_SHUFFLE(r, g, 2, 6, 3, 7);
+    horusi_f4 b0r1 = HORUSI_SHUFFLE(b, r, 0, 0, 5, 5), gb1 = HORUSI_SHUFFLE(g, b, 1, 1, 5, 5);
+    horusi_f4 b2r3 = HORUSI_SHUFFLE(b, r, 2, 2, 7, 7), gb3 = HORUSI_SHUFFLE(g, b, 3, 3, 7, 7);
+    horusi_f4 first = HORUSI_SHUFFLE(rg01, b0r1, 0, 1, 4, 6);
+    horusi_f4 second = HORUSI_SHUFFLE(gb1, rg23, 0, 2, 4, 5);
+    horusi_f4 third = HORUSI_SHUFFLE(b2r3, gb3, 0, 2, 4, 6);
+    memcpy(to, &first, 16);
+    memcpy(to + 16, &second, 16);
+    memcpy(to + 32, &third, 16);
+}
 /* n pixels of three channels. Of bytes four are written, of which the last is the next pixel's. */
 static void horusi_store_pixels(horusi_strip *s, uint8_t *to, uint32_t n, uint8_t dtype)
 {
     const uint32_t padded = (n + 15) & ~15u, bits = dtype == HORUS_F16 ? 16 : 8;
     if (dtype == HORUS_F32) {
-        for (uint32_t i = 0; i < n; i++, to += 12) {
-            float pixel[3] = {s->result[0][i], s->result[1][i], s->result[2][i]};
-            memcpy(to, pixel, 12);
-        }
+        uint32_t i = 0;
+        for (; i + 4 <= n; i += 4, to += 48)
+            horusi_interleave(to, horusi_f4_at(s->result[0] + i), horusi_f4_at(s->result[1] + i),
+                              horusi_f4_at(s->result[2] + i));
+        for (; i < n; i++, to += 12)
+            for (uint32_t c = 0; c < 3; c++)
+                memcpy(to + 4 * c, &s->result[c][i], 4);
         return;
     }
     horusi_to_words(s->a, s->result[0], padded, dtype);
