@@ -10400,8 +10400,8 @@ static bool horusp_target_begin(horusp_target *to, PyObject *o)
     }
     if (r == 0 && !PyErr_Occurred())
         horusp_refuse(HORUSP_TYPE_ERROR,
-                      "out must be a Tensor or a writable array of float32, float16 or uint8, not "
-                      "%.100s",
+                      "out must be a horus.Tensor or a writable array of float32, float16 or uint8 "
+                      "(of torch: its numpy()), not %.100s",
                       Py_TYPE(o)->tp_name);
     to->t = to->source.t;
     return r > 0;

@@ -208,7 +208,7 @@ class Preprocess(unittest.TestCase):
                 (sent, horus.ReadOnlyError, "copy"), (got, horus.ReadOnlyError, "copy"),
                 (fixed, horus.ReadOnlyError, "out is read-only"),
                 (bytes(48), horus.ReadOnlyError, "out is read-only"), (released, horus.ClosedError, "released"),
-                ([1.0], TypeError, "out must be .* not list"), (5, TypeError, "out must be"), ("x", TypeError, "out must be"),
+                ([1.0], TypeError, "out must be a horus.Tensor .* not list$"), (5, TypeError, "out must be"), ("x", TypeError, "out must be"),
                 (np.zeros((3, 4, 4), object), TypeError, "out must be"),
                 (np.zeros((3, 4, 4), ">f4"), TypeError, "out must be"),
                 (np.zeros((4, 4), np.float32), ValueError, "three dimensions"),
