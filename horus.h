@@ -11299,7 +11299,7 @@ horus_result horus_depth_write(const horus_depth *d, const char *path)
  * still there for the next row where the image grows. */
 
 #ifdef HORUS_NO_OS
-enum { HORUSI_STRIP = 32 }; /* columns; 52 bytes of stack each */
+enum { HORUSI_STRIP = 32 }; /* columns; 56 bytes of stack each */
 #else
 enum { HORUSI_STRIP = 128 };
 #endif
@@ -11325,19 +11325,35 @@ typedef int32_t horusi_i4 __attribute__((vector_size(16), may_alias, aligned(4))
 static horusi_f4 horusi_f4_at(const float *p) { return *(const horusi_f4 *)p; }
 
 #ifndef HORUS_NO_VIEWS
-/* Rounded to the nearest half, of two the even one. */
-static uint16_t horusi_half(float f)
+typedef int32_t horusi_i8 __attribute__((vector_size(32), may_alias, aligned(4)));
+typedef uint16_t horusi_h8 __attribute__((vector_size(16), may_alias, aligned(2)));
+typedef uint16_t horusi_h16 __attribute__((vector_size(32), may_alias, aligned(2)));
+typedef uint8_t horusi_b8 __attribute__((vector_size(8), may_alias, aligned(1)));
+typedef uint8_t horusi_b16 __attribute__((vector_size(16), may_alias, aligned(1)));
+static horusi_i4 horusi_pick(horusi_i4 which, horusi_i4 yes, horusi_i4 no)
 {
-    uint32_t bits = horusi_bits_of(f), sign = bits >> 16 & 0x8000u, m = bits & 0x7fffffffu;
-    if (m > 0x7f800000u)
-        return (uint16_t)(sign | 0x7e00u);
-    if (m >= 0x47800000u) /* 65536 up; from 65520 on the sum below gives the same */
-        return (uint16_t)(sign | 0x7c00u);
-    if (m < 0x38800000u) { /* below the smallest normal one: the sum's last bits are what remains */
-        float sum = horusi_float_of(m) + 0.5f;
-        return (uint16_t)(sign | (horusi_bits_of(sum) - 0x3f000000u));
-    }
-    return (uint16_t)(sign | ((m - 0x38000000u + 0xfffu + (m >> 13 & 1)) >> 13));
+    return (which & yes) | (~which & no);
+}
+/* Bits of halves: rounded to the nearest, of two the even one. */
+static horusi_i4 horusi_halves(horusi_f4 f)
+{
+    const horusi_i4 zero = {0}, infinite = zero + 0x7c00, nan = zero + 0x7e00;
+    horusi_i4 bits = (horusi_i4)f, m = bits & 0x7fffffff;
+    horusi_i4 normal = (m - 0x38000000 + 0xfff + (m >> 13 & 1)) >> 13;
+    /* below the smallest normal one: the sum's last bits are what remains */
+    horusi_i4 small = (horusi_i4)((horusi_f4)m + 0.5f) - 0x3f000000;
+    horusi_i4 h = horusi_pick((horusi_i4)(m < 0x38800000), small, normal);
+    h = horusi_pick((horusi_i4)(m >= 0x47800000), infinite, h); /* so is a sum of 65520 up */
+    h = horusi_pick((horusi_i4)(m > 0x7f800000), nan, h);
+    return h | (bits >> 16 & 0x8000);
+}
+/* Bytes: rounded, cut to 0..255; NaN is 0. */
+static horusi_i4 horusi_bytes(horusi_f4 f)
+{
+    const horusi_f4 zero = {0};
+    horusi_i4 cut =
+        horusi_pick((horusi_i4)(f < 255), (horusi_i4)(f + 0.5f), (horusi_i4)(zero + 255));
+    return __builtin_convertvector((horusi_f4)((horusi_i4)(f > 0) & cut), horusi_i4);
 }
 
 /* One direction of a resize: `from` px of the image become `to`, which begin at `at`. */
@@ -11376,12 +11392,13 @@ typedef struct horusi_strip {
     uint32_t pairs;     /* columns from whose first pixel on a row has 8 bytes more */
     uint32_t pixel;     /* bytes of one */
     bool mixes;         /* any f is not 0 */
+    bool dense;         /* each column's pixel is the next one */
     uint32_t lo[HORUSI_STRIP], hi[HORUSI_STRIP]; /* where its two pixels begin in a row */
     horusi_plane f;
     uint32_t a[HORUSI_STRIP], b[HORUSI_STRIP]; /* pixels as they are */
     int64_t held[2];                           /* which rows of the image `row` has, by parity */
     horusi_plane row[2][3];
-    horusi_plane result;
+    horusi_plane result[3]; /* by channel of the tensor */
 } horusi_strip;
 
 static uint32_t horusi_get3(const uint8_t *p)
@@ -11435,6 +11452,11 @@ static void horusi_gather(const horusi_strip *s, const horusi_plan *p, const uin
             to[i] = horusi_get_yuv(row, at[i] / 2, (uint32_t)p->x.from);
         break;
     case HORUS_MONO8:
+        for (; s->dense && i + 8 <= s->n; i += 8) {
+            horusi_h8 halves =
+                __builtin_convertvector(*(const horusi_b8 *)(row + at[0] + i), horusi_h8);
+            *(horusi_i8 *)(to + i) = __builtin_convertvector(halves, horusi_i8);
+        }
         for (; i < s->n; i++)
             to[i] = row[at[i]];
         break;
@@ -11444,23 +11466,34 @@ static void horusi_gather(const horusi_strip *s, const horusi_plan *p, const uin
         break;
     }
 }
-/* Both sides at once, where colours have bytes: two neighbours lie in eight bytes. Where nothing is
- * mixed the second may be any pixel. */
-static void horusi_gather_both(horusi_strip *s, uint32_t shift, const uint8_t *row)
+/* Both sides at once: two neighbours of colours lie in eight bytes, and become `a` and `b`, those of mono
+ * in two or four, and become the halves of `a`. Where nothing is mixed the second may be any pixel. */
+static void horusi_gather_both(horusi_strip *s, const uint8_t *row)
 {
-    uint32_t i = 0;
-    for (; i < s->pairs; i++) {
-        const uint8_t *at = row + s->lo[i];
-        uint64_t both = horusi_get4(at) | (uint64_t)horusi_get4(at + 4) << 32;
-        s->a[i] = (uint32_t)both;
-        s->b[i] = (uint32_t)(both >> shift);
-    }
-    for (; i < s->n; i++) {
-        s->a[i] = horusi_get3(row + s->lo[i]);
-        s->b[i] = horusi_get3(row + s->hi[i]);
+    uint32_t i = 0, shift = 8 * s->pixel;
+    if (s->pixel == 1) {
+        for (; i < s->inner; i++)
+            s->a[i] = horusi_get2(row + s->lo[i]);
+        for (; i < s->n; i++)
+            s->a[i] = row[s->lo[i]] | (uint32_t)row[s->hi[i]] << 8;
+    } else if (s->pixel == 2) {
+        for (; i < s->inner; i++)
+            s->a[i] = horusi_get4(row + s->lo[i]);
+        for (; i < s->n; i++)
+            s->a[i] = horusi_get2(row + s->lo[i]) | horusi_get2(row + s->hi[i]) << 16;
+    } else {
+        for (; i < s->pairs; i++) {
+            const uint8_t *at = row + s->lo[i];
+            uint64_t both = horusi_get4(at) | (uint64_t)horusi_get4(at + 4) << 32;
+            s->a[i] = (uint32_t)both;
+            s->b[i] = (uint32_t)(both >> shift);
+        }
+        for (; i < s->n; i++) {
+            s->a[i] = horusi_get3(row + s->lo[i]);
+            s->b[i] = horusi_get3(row + s->hi[i]);
+        }
     }
 }
-/* n is a multiple of 16. */
 static horusi_f4 horusi_take4(const uint32_t *pixels, int32_t shift, int32_t mask)
 {
     horusi_i4 v = *(const horusi_i4 *)pixels >> shift & mask;
@@ -11472,13 +11505,49 @@ static void horusi_take_pixels(float *to, const uint32_t *a, int32_t shift, int3
     for (uint32_t i = 0; i < n; i += 4)
         *(horusi_f4 *)(to + i) = horusi_take4(a + i, shift, mask);
 }
-static void horusi_mix_pixels(float *to, const horusi_strip *s, int32_t shift, int32_t mask)
+static void horusi_mix4(float *to, horusi_f4 lo, horusi_f4 hi, const float *f)
+{
+    *(horusi_f4 *)to = lo + (hi - lo) * horusi_f4_at(f);
+}
+static void horusi_mix_mono(float *to, const horusi_strip *s)
+{
+    int32_t shift = (int32_t)(8 * s->pixel), mask = (1 << shift) - 1;
+    for (uint32_t i = 0; i < s->padded; i += 4)
+        horusi_mix4(to + i, horusi_take4(s->a + i, 0, mask), horusi_take4(s->a + i, shift, mask),
+                    s->f + i);
+}
+/* Into planes, of which the first is that of the lowest byte. */
+static void horusi_mix_colours(float *const *to, const horusi_strip *s)
 {
     for (uint32_t i = 0; i < s->padded; i += 4) {
-        horusi_f4 lo = horusi_take4(s->a + i, shift, mask);
-        horusi_f4 hi = horusi_take4(s->b + i, shift, mask);
-        *(horusi_f4 *)(to + i) = lo + (hi - lo) * horusi_f4_at(s->f + i);
+        const uint32_t *a = s->a + i, *b = s->b + i;
+        const float *f = s->f + i;
+        horusi_mix4(to[0] + i, horusi_take4(a, 0, 0xff), horusi_take4(b, 0, 0xff), f);
+        horusi_mix4(to[1] + i, horusi_take4(a, 8, 0xff), horusi_take4(b, 8, 0xff), f);
+        horusi_mix4(to[2] + i, horusi_take4(a, 16, 0xff), horusi_take4(b, 16, 0xff), f);
     }
+}
+/* Channels of the tensor at once, where nothing is mixed. n is a multiple of 4, as below. */
+static void horusi_scale_pixels(float *const *to, const horusi_strip *s, const horusi_plan *p,
+                                uint32_t n)
+{
+    const bool reverse = p->encoding == HORUS_BGR8 || p->encoding == HORUS_BGRA8;
+    int32_t shift[3] = {0, 0, 0}, mask = p->colours == 3 ? 0xff : 0xffff;
+    for (uint32_t c = 0; c < p->channels && p->colours == 3; c++)
+        shift[c] = 8 * (reverse ? 2 - p->source[c] : p->source[c]);
+    if (p->channels == 3)
+        for (uint32_t i = 0; i < n; i += 4) {
+            *(horusi_f4 *)(to[0] + i) =
+                horusi_take4(s->a + i, shift[0], mask) * p->mul[0] + p->add[0];
+            *(horusi_f4 *)(to[1] + i) =
+                horusi_take4(s->a + i, shift[1], mask) * p->mul[1] + p->add[1];
+            *(horusi_f4 *)(to[2] + i) =
+                horusi_take4(s->a + i, shift[2], mask) * p->mul[2] + p->add[2];
+        }
+    else
+        for (uint32_t i = 0; i < n; i += 4)
+            *(horusi_f4 *)(to[0] + i) =
+                horusi_take4(s->a + i, shift[0], mask) * p->mul[0] + p->add[0];
 }
 static void horusi_mix_rows(float *to, const float *a, const float *b, float f, float mul,
                             float add, uint32_t n)
@@ -11506,96 +11575,175 @@ static void horusi_take_floats(const horusi_strip *s, const uint8_t *row, float 
 static void horusi_fetch_row(horusi_strip *s, const horusi_plan *p, const uint8_t *row,
                              horusi_plane *to)
 {
-    bool floats = p->encoding == HORUS_MONO32F || p->encoding == HORUS_RGB32F;
-    bool reverse = p->encoding == HORUS_BGR8 || p->encoding == HORUS_BGRA8;
-    int32_t mask = p->colours == 3 ? 0xff : 0xffff;
-    if (s->pixel > 2 && s->mixes && !floats)
-        horusi_gather_both(s, 8 * s->pixel, row);
-    else if (!floats)
-        horusi_gather(s, p, row, s->lo, s->a);
-    if (s->pixel <= 2 && s->mixes)
-        horusi_gather(s, p, row, s->hi, s->b);
-    for (uint32_t c = 0; c < p->colours; c++) {
-        int32_t shift = p->colours == 1 ? 0 : (int32_t)(8 * (reverse ? 2 - c : c));
-        if (floats)
+    const bool reverse = p->encoding == HORUS_BGR8 || p->encoding == HORUS_BGRA8;
+    const int32_t mask = p->colours == 3 ? 0xff : 0xffff;
+    float *planes[3] = {to[reverse ? 2 : 0], to[1], to[reverse ? 0 : 2]};
+    if (p->encoding == HORUS_MONO32F || p->encoding == HORUS_RGB32F) {
+        for (uint32_t c = 0; c < p->colours; c++)
             horusi_take_floats(s, row + 4 * (size_t)c, to[c]);
-        else if (s->mixes)
-            horusi_mix_pixels(to[c], s, shift, mask);
+    } else if (!s->mixes) {
+        horusi_gather(s, p, row, s->lo, s->a);
+        for (uint32_t c = 0; c < p->colours; c++)
+            horusi_take_pixels(planes[c], s->a, (int32_t)(8 * c), mask, s->padded);
+    } else if (p->encoding == HORUS_YUV422) {
+        horusi_gather(s, p, row, s->lo, s->a);
+        horusi_gather(s, p, row, s->hi, s->b);
+        horusi_mix_colours(planes, s);
+    } else {
+        horusi_gather_both(s, row);
+        if (p->colours == 3)
+            horusi_mix_colours(planes, s);
         else
-            horusi_take_pixels(to[c], s->a, shift, mask, s->padded);
+            horusi_mix_mono(planes[0], s);
     }
     if (p->colours == 3 && p->planes == 1)
         for (uint32_t i = 0; i < s->n; i++)
             to[0][i] = 0.299f * to[0][i] + 0.587f * to[1][i] + 0.114f * to[2][i];
-}
-/* n elements, `step` bytes apart. */
-static void horusi_store(uint8_t *to, size_t step, const float *from, uint32_t n, uint8_t dtype)
-{
-    if (dtype == HORUS_F32 && step == 4) {
-        memcpy(to, from, (size_t)n * 4);
-        return;
-    }
-    for (uint32_t i = 0; i < n; i++, to += step) {
-        float v = from[i];
-        uint16_t half;
-        switch (dtype) {
-        case HORUS_F32:
-            memcpy(to, &v, 4);
-            break;
-        case HORUS_F16:
-            half = horusi_half(v);
-            memcpy(to, &half, 2);
-            break;
-        default:
-            *to = (uint8_t)(v > 0 ? (v < 255 ? v + 0.5f : 255) : 0); /* NaN: 0 */
-            break;
-        }
-    }
 }
 /* Where channel c, row y, column x of the tensor is, and how far the next column. */
 typedef struct horusi_target {
     uint8_t *data;
     size_t channel, row, column;
 } horusi_target;
-static uint8_t *horusi_target_at(const horusi_target *t, uint32_t c, uint32_t y, uint32_t x)
+
+/* A plane as halves or bytes, a word each. n is a multiple of 16 here and below. */
+static void horusi_to_words(uint32_t *to, const float *from, uint32_t n, uint8_t dtype)
 {
-    return t->data + c * t->channel + y * t->row + x * t->column;
+    for (uint32_t i = 0; i < n && dtype == HORUS_F16; i += 4)
+        *(horusi_i4 *)(to + i) = horusi_halves(horusi_f4_at(from + i));
+    for (uint32_t i = 0; i < n && dtype != HORUS_F16; i += 4)
+        *(horusi_i4 *)(to + i) = horusi_bytes(horusi_f4_at(from + i));
+}
+/* Words without their upper halves, and again. */
+static void horusi_narrow_words(uint32_t *to, const uint32_t *from, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i += 8)
+        *(horusi_h8 *)(to + i / 2) =
+            __builtin_convertvector(*(const horusi_i8 *)(from + i), horusi_h8);
+}
+static void horusi_narrow_halves(uint32_t *to, const uint32_t *from, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i += 16)
+        *(horusi_b16 *)(to + i / 4) =
+            __builtin_convertvector(*(const horusi_h16 *)(from + i / 2), horusi_b16);
+}
+/* n elements side by side. `a` and `b` of the strip are free by now. */
+static void horusi_store_plane(horusi_strip *s, uint8_t *to, const float *from, uint32_t n,
+                               uint8_t dtype)
+{
+    uint32_t padded = (n + 15) & ~15u;
+    if (dtype == HORUS_F32) {
+        memcpy(to, from, (size_t)n * 4);
+        return;
+    }
+    horusi_to_words(s->a, from, padded, dtype);
+    horusi_narrow_words(s->b, s->a, padded);
+    if (dtype == HORUS_F16) {
+        memcpy(to, s->b, (size_t)n * 2);
+        return;
+    }
+    horusi_narrow_halves(s->a, s->b, padded);
+    memcpy(to, s->a, n);
+}
+#ifdef __clang__
+#define HORUSI_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define HORUSI_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (horusi_i4){__VA_ARGS__})
+#endif
+/* Four pixels of three channels, by pairs that each processor has. */
+static void horusi_interleave(uint8_t *to, horusi_f4 r, horusi_f4 g, horusi_f4 b)
+{
+    horusi_f4 rg01 = HORUSI_SHUFFLE(r, g, 0, 4, 1, 5), rg23 = HORUSI_SHUFFLE(r, g, 2, 6, 3, 7);
+    horusi_f4 b0r1 = HORUSI_SHUFFLE(b, r, 0, 0, 5, 5), gb1 = HORUSI_SHUFFLE(g, b, 1, 1, 5, 5);
+    horusi_f4 b2r3 = HORUSI_SHUFFLE(b, r, 2, 2, 7, 7), gb3 = HORUSI_SHUFFLE(g, b, 3, 3, 7, 7);
+    horusi_f4 first = HORUSI_SHUFFLE(rg01, b0r1, 0, 1, 4, 6);
+    horusi_f4 second = HORUSI_SHUFFLE(gb1, rg23, 0, 2, 4, 5);
+    horusi_f4 third = HORUSI_SHUFFLE(b2r3, gb3, 0, 2, 4, 6);
+    memcpy(to, &first, 16);
+    memcpy(to + 16, &second, 16);
+    memcpy(to + 32, &third, 16);
+}
+/* n pixels of three channels. Of bytes four are written, of which the last is the next pixel's. */
+static void horusi_store_pixels(horusi_strip *s, uint8_t *to, uint32_t n, uint8_t dtype)
+{
+    const uint32_t padded = (n + 15) & ~15u, bits = dtype == HORUS_F16 ? 16 : 8;
+    if (dtype == HORUS_F32) {
+        uint32_t i = 0;
+        for (; i + 4 <= n; i += 4, to += 48)
+            horusi_interleave(to, horusi_f4_at(s->result[0] + i), horusi_f4_at(s->result[1] + i),
+                              horusi_f4_at(s->result[2] + i));
+        for (; i < n; i++, to += 12)
+            for (uint32_t c = 0; c < 3; c++)
+                memcpy(to + 4 * c, &s->result[c][i], 4);
+        return;
+    }
+    horusi_to_words(s->a, s->result[0], padded, dtype);
+    horusi_to_words(s->b, s->result[1], padded, dtype);
+    for (uint32_t i = 0; i < n; i++)
+        s->a[i] |= s->b[i] << bits;
+    horusi_to_words(s->b, s->result[2], padded, dtype);
+    if (dtype == HORUS_F16) {
+        for (uint32_t i = 0; i < n; i++, to += 6) {
+            uint16_t last = (uint16_t)s->b[i];
+            memcpy(to, &s->a[i], 4);
+            memcpy(to + 4, &last, 2);
+        }
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        s->a[i] |= s->b[i] << 16;
+    for (uint32_t i = 0; i + 1 < n; i++, to += 3)
+        memcpy(to, &s->a[i], 4);
+    memcpy(to, &s->a[n - 1], 3);
+}
+/* n columns of row y from x on, as they are in `result`. */
+static void horusi_store(horusi_strip *s, const horusi_plan *p, const horusi_target *t, uint32_t y,
+                         uint32_t x, uint32_t n)
+{
+    uint8_t *to = t->data + y * t->row + x * t->column;
+    if (p->channels == 3 && t->channel < t->column)
+        horusi_store_pixels(s, to, n, p->dtype);
+    else
+        for (uint32_t c = 0; c < p->channels; c++)
+            horusi_store_plane(s, to + c * t->channel, s->result[c], n, p->dtype);
 }
 
-/* Columns x to end - 1 of channel c in a row are padding. */
+/* Columns x to end - 1 of a row are padding. */
 static void horusi_pad_row(horusi_strip *s, const horusi_plan *p, const horusi_target *t,
-                           uint32_t c, uint32_t y, uint32_t x, uint32_t end)
+                           uint32_t y, uint32_t x, uint32_t end)
 {
     for (uint32_t n; x < end; x += n) {
         n = end - x < HORUSI_STRIP ? end - x : HORUSI_STRIP;
-        horusi_store(horusi_target_at(t, c, y, x), t->column, s->result, n, p->dtype);
+        horusi_store(s, p, t, y, x, n);
     }
 }
 static void horusi_pad(horusi_strip *s, const horusi_plan *p, const horusi_target *t)
 {
-    for (uint32_t c = 0; c < p->channels; c++) {
+    for (uint32_t c = 0; c < p->channels; c++)
         for (uint32_t i = 0; i < HORUSI_STRIP; i++)
-            s->result[i] = p->pad[c];
-        for (uint32_t y = 0; y < p->height; y++) {
-            bool none = y < p->y.begin || y >= p->y.end;
-            horusi_pad_row(s, p, t, c, y, 0, none ? p->width : p->x.begin);
-            if (!none)
-                horusi_pad_row(s, p, t, c, y, p->x.end, p->width);
-        }
+            s->result[c][i] = p->pad[c];
+    for (uint32_t y = 0; y < p->height; y++) {
+        bool none = y < p->y.begin || y >= p->y.end;
+        horusi_pad_row(s, p, t, y, 0, none ? p->width : p->x.begin);
+        if (!none)
+            horusi_pad_row(s, p, t, y, p->x.end, p->width);
     }
 }
 static void horusi_strip_begin(horusi_strip *s, const horusi_plan *p, const horus_image *m,
                                uint32_t x)
 {
-    uint32_t lo, hi;
+    uint32_t first, lo, hi;
     memset(s, 0, sizeof *s); /* what is padding is a number, too */
     s->n = p->x.end - x < HORUSI_STRIP ? p->x.end - x : HORUSI_STRIP;
     s->padded = (s->n + 15) & ~15u;
     s->pixel = (uint32_t)m->channels * m->elem_bytes;
     s->held[0] = s->held[1] = -1;
+    s->dense = true;
+    (void)horusi_mixed(&p->x, x, &first, &hi);
     for (uint32_t i = 0; i < s->n; i++) {
         s->f[i] = horusi_mixed(&p->x, x + i, &lo, &hi);
         s->mixes |= s->f[i] > 0;
+        s->dense &= lo == first + i && !(s->f[i] > 0);
         s->inner += hi + 1 < m->width_px;
         s->pairs += ((uint64_t)m->width_px - lo) * s->pixel >= 8;
         s->lo[i] = lo * s->pixel;
@@ -11615,19 +11763,34 @@ static void horusi_resample(horusi_strip *s, const horusi_plan *p, const horus_i
                             const horusi_target *t, uint32_t x)
 {
     horusi_strip_begin(s, p, m, x);
+    /* floats side by side are computed where they are to be */
+    const bool direct = p->dtype == HORUS_F32 && t->column == 4 && s->n % 4 == 0 &&
+                        (uintptr_t)t->data % sizeof(float) == 0;
+    const bool plain = !s->mixes && p->planes == p->colours && m->elem_bytes != 4;
+    const uint32_t n = direct ? s->n : s->padded;
     for (uint32_t y = p->y.begin; y < p->y.end; y++) {
         uint32_t lo, hi;
-        float f = horusi_mixed(&p->y, y, &lo, &hi);
-        horusi_plane *above = horusi_planes_of(s, p, m, lo);
-        horusi_plane *below = horusi_planes_of(s, p, m, hi);
-        for (uint32_t c = 0; c < p->channels; c++) {
-            const float *a = above[p->source[c]], *b = below[p->source[c]];
-            if (f > 0)
-                horusi_mix_rows(s->result, a, b, f, p->mul[c], p->add[c], s->padded);
-            else
-                horusi_scale_row(s->result, a, p->mul[c], p->add[c], s->padded);
-            horusi_store(horusi_target_at(t, c, y, x), t->column, s->result, s->n, p->dtype);
+        float f = horusi_mixed(&p->y, y, &lo, &hi), *to[3];
+        for (uint32_t c = 0; c < 3; c++)
+            to[c] = direct && c < p->channels
+                        ? (float *)(void *)(t->data + c * t->channel + y * t->row + x * t->column)
+                        : s->result[c];
+        if (plain && !(f > 0)) {
+            horusi_gather(s, p, horusi_pixel_at(m, 0, lo), s->lo, s->a);
+            horusi_scale_pixels(to, s, p, n);
+        } else {
+            horusi_plane *above = horusi_planes_of(s, p, m, lo);
+            horusi_plane *below = horusi_planes_of(s, p, m, hi);
+            for (uint32_t c = 0; c < p->channels; c++) {
+                const float *a = above[p->source[c]], *b = below[p->source[c]];
+                if (f > 0)
+                    horusi_mix_rows(to[c], a, b, f, p->mul[c], p->add[c], n);
+                else
+                    horusi_scale_row(to[c], a, p->mul[c], p->add[c], n);
+            }
         }
+        if (!direct)
+            horusi_store(s, p, t, y, x, s->n);
     }
 }
 

@@ -10440,8 +10440,8 @@ static bool horusp_target_begin(horusp_target *to, PyObject *o)
     }
     if (r == 0 && !PyErr_Occurred())
         horusp_refuse(HORUSP_TYPE_ERROR,
-                      "out must be a Tensor or a writable array of float32, float16 or uint8, not "
-                      "%.100s",
+                      "out must be a horus.Tensor or a writable array of float32, float16 or uint8 "
+                      "(of torch: its numpy()), not %.100s",
                       Py_TYPE(o)->tp_name);
     to->t = to->source.t;
     return r > 0;
@@ -10953,6 +10953,51 @@ static PyObject *horusp_yolo_decode(PyObject *module, PyObject *const *args, Py_
     Py_XDECREF(keep);
     return result;
 }
+/* clang-format off */
+static const char horusp_preprocess_doc[] =
+    "preprocess(image, size=None, *, fit=\"letterbox\", layout=\"NCHW\", order=\"rgb\", "
+    "channels=None, dtype=\"float32\", scale=None, mean=None, std=None, pad=None, "
+    "encoding=None, out=None, return_map=False)\n--\n\n"
+    "An image, depth image or array becomes the input of a network in one pass: a Tensor (1, "
+    "channels, height, width), or with layout=\"NHWC\" (1, height, width, channels). element "
+    "= (value * scale - mean) / std.\n\n"
+    "size: an int, or (height, width) as Image() has it; None: the image's. fit: "
+    "\"letterbox\" shows all of it, the rest is pad; \"stretch\" loses the aspect; "
+    "\"center_crop\" cuts. Pixels are mixed bilinearly, as by cv2.INTER_LINEAR. order: of the "
+    "channels, \"rgb\" or \"bgr\". channels: 1 or 3; None: 1 for mono and depth, else 3. "
+    "dtype: float32, float16 or uint8. scale: None is 1/255 for 8 bits, 1/65535 for 16, "
+    "metres for depth, 1 for floats; for uint8 255 times that. mean, std: a number, or one "
+    "for each channel of the tensor. pad: a value as in the image; None: 114/255 of white, 0 "
+    "for depth. encoding: of an array, as for Image.from_numpy(): \"bgr8\" for what OpenCV "
+    "reads.\n\n"
+    "out: a Tensor, or a writable array, (channels, height, width) with or without a leading "
+    "1, that is written into and returned; its shape and dtype count. It must not overlap the "
+    "image. return_map=True: (tensor, PixelMap), for yolo_decode().";
+static const char horusp_softmax_doc[] =
+    "softmax(logits)\n--\n\n"
+    "Softmax over the last dimension, a Tensor of float32. A row with NaN is NaN.";
+static const char horusp_topk_doc[] =
+    "topk(scores, k)\n--\n\n"
+    "The k largest of each row of the last dimension, largest first: (values, indices), "
+    "Tensors of float32 and int64. Of equals the lower index; NaN is never among them: where "
+    "a row has too few others, the index is -1.";
+static const char horusp_argmax_doc[] =
+    "argmax(scores)\n--\n\n"
+    "The index of the largest of each row of the last dimension: a Tensor of int64 without "
+    "that dimension, of one row of shape [1]. Of equals the lower; -1 where all are NaN.";
+static const char horusp_yolo_doc[] =
+    "yolo_decode(output, *, layout=\"v8\", confidence=0.25, iou=0.45, max_detections=300, "
+    "class_names=None, agnostic=False, map=None, return_stats=False)\n--\n\n"
+    "The boxes that a YOLO network found, as a DetectionList: those whose best class is above "
+    "confidence, without those that overlap a better one of their class (agnostic: of any) by "
+    "more than iou, best first.\n\n"
+    "output: floats, (1, 4 + classes, boxes) for \"v8\" and later, (1, boxes, 5 + classes) "
+    "for \"v5\" and v7; the 1 may be absent. class_names: a list of str, or a dict by class. "
+    "map: what preprocess(..., return_map=True) gave: boxes are in px of the image, cut to "
+    "it; None: px of the input. timestamp_ns and frame_id are the output's, if it is a Tensor "
+    "of a frame. At most 30000 boxes above confidence are looked at, the best. "
+    "return_stats=True: (list, dict) with candidates, invalid, outside, dropped, suppressed.";
+/* clang-format on */
 static int horusp_vision_init(PyObject *module)
 {
     static const char doc[] = "Where the pixels of an image went: x in the tensor = x in the image "
@@ -15661,66 +15706,11 @@ static PyMethodDef horusp_functions[] = {
      "rng_float()\n--\n\nA random number from 0 to below 1; in a tick it depends on the node and "
      "the "
      "tick alone."},
-    {"preprocess", HORUSP_FN(horusp_preprocess), HORUSP_FAST,
-     "preprocess(image, size=None, *, fit=\"letterbox\", layout=\"NCHW\", order=\"rgb\", "
-     "channels=None, "
-     "dtype=\"float32\", scale=None, mean=None, std=None, pad=None, encoding=None, out=None, "
-     "return_map=False)\n--\n\n"
-     "An image, depth image or array becomes the input of a network in one pass: a Tensor (1, "
-     "channels, "
-     "height, width), or with layout=\"NHWC\" (1, height, width, channels). element = (value * "
-     "scale - "
-     "mean) / std.\n\n"
-     "size: an int, or (height, width) as Image() has it; None: the image's. fit: \"letterbox\" "
-     "shows "
-     "all of it, the rest is pad; \"stretch\" loses the aspect; \"center_crop\" cuts. Pixels are "
-     "mixed "
-     "bilinearly, as by cv2.INTER_LINEAR. order: of the channels, \"rgb\" or \"bgr\". channels: 1 "
-     "or 3; "
-     "None: 1 for mono and depth, else 3. dtype: float32, float16 or uint8. scale: None is 1/255 "
-     "for 8 "
-     "bits, 1/65535 for 16, metres for depth, 1 for floats; for uint8 255 times that. mean, std: a "
-     "number, "
-     "or one for each channel of the tensor. pad: a value as in the image; None: 114/255 of white, "
-     "0 for "
-     "depth. encoding: of an array, as for Image.from_numpy(): \"bgr8\" for what OpenCV reads.\n\n"
-     "out: a Tensor, or a writable array, (channels, height, width) with or without a leading 1, "
-     "that is "
-     "written into and returned; its shape and dtype count. It must not overlap the image. "
-     "return_map=True: "
-     "(tensor, PixelMap), for yolo_decode()."},
-    {"softmax", HORUSP_FN(horusp_softmax_), HORUSP_FAST,
-     "softmax(logits)\n--\n\nSoftmax over the last dimension, a Tensor of float32. A row with NaN "
-     "is NaN."},
-    {"topk", HORUSP_FN(horusp_topk), HORUSP_FAST,
-     "topk(scores, k)\n--\n\nThe k largest of each row of the last dimension, largest first: "
-     "(values, "
-     "indices), Tensors of float32 and int64. Of equals the lower index; NaN is never among them: "
-     "where a "
-     "row has too few others, the index is -1."},
-    {"argmax", HORUSP_FN(horusp_argmax_), HORUSP_FAST,
-     "argmax(scores)\n--\n\nThe index of the largest of each row of the last dimension: a Tensor "
-     "of int64 "
-     "without that dimension, of one row of shape [1]. Of equals the lower; -1 where all are NaN."},
-    {"yolo_decode", HORUSP_FN(horusp_yolo_decode), HORUSP_FAST,
-     "yolo_decode(output, *, layout=\"v8\", confidence=0.25, iou=0.45, max_detections=300, "
-     "class_names=None, agnostic=False, map=None, return_stats=False)\n--\n\n"
-     "The boxes that a YOLO network found, as a DetectionList: those whose best class is above "
-     "confidence, "
-     "without those that overlap a better one of their class (agnostic: of any) by more than iou, "
-     "best "
-     "first.\n\n"
-     "output: floats, (1, 4 + classes, boxes) for \"v8\" and later, (1, boxes, 5 + classes) for "
-     "\"v5\" and "
-     "v7; the 1 may be absent. class_names: a list of str, or a dict by class. map: what "
-     "preprocess(..., "
-     "return_map=True) gave: boxes are in px of the image, cut to it; None: px of the input. "
-     "timestamp_ns "
-     "and frame_id are the output's, if it is a Tensor of a frame. At most 30000 boxes above "
-     "confidence "
-     "are looked at, the best. return_stats=True: (list, dict) with candidates, invalid, outside, "
-     "dropped, "
-     "suppressed."},
+    {"preprocess", HORUSP_FN(horusp_preprocess), HORUSP_FAST, horusp_preprocess_doc},
+    {"softmax", HORUSP_FN(horusp_softmax_), HORUSP_FAST, horusp_softmax_doc},
+    {"topk", HORUSP_FN(horusp_topk), HORUSP_FAST, horusp_topk_doc},
+    {"argmax", HORUSP_FN(horusp_argmax_), HORUSP_FAST, horusp_argmax_doc},
+    {"yolo_decode", HORUSP_FN(horusp_yolo_decode), HORUSP_FAST, horusp_yolo_doc},
     {"register_backend", HORUSP_FN(horusp_register_backend), METH_VARARGS | METH_KEYWORDS,
      horusp_register_doc},
     {"_stop_all", horusp_stop_all, METH_NOARGS, "For the interpreter's end."},

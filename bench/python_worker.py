@@ -132,7 +132,7 @@ def make_inference_calls():
         if not hasattr(horus, "InferenceOp"):
             continue
         op = horus.InferenceOp({"backend": "onnxrt", "model_path_map": {"m": path}, "pre_processor_map": {"m": ["x"]},
-                                "inference_map": {"m": ["y"]}, "infer_on_cpu": True})
+                                "inference_map": {"m": ["y"]}, "infer_on_cpu": True}, threads=1)
         op.infer(x)
         calls["infer(): " + label] = lambda op=op, x=x: op.infer(x)
 

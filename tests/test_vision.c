@@ -533,29 +533,60 @@ TEST(floats_that_are_not_mixed_pass_exactly)
     horus_context_close(c);
 }
 
+static uint16_t to_half(float v)
+{
+    horusi_f4 four = {0, v, 0, 0};
+    horusi_i4 bits = horusi_halves(four);
+    return (uint16_t)bits[1];
+}
 TEST(halves_are_rounded_to_the_nearest)
 {
     for (uint32_t h = 0; h < 0x7c00; h++) {
         float v = from_half((uint16_t)h), next = from_half((uint16_t)(h + 1));
         CHECK(horusi_from_half((uint16_t)h) == v);
         CHECK(horusi_from_half((uint16_t)(h | 0x8000)) == -v);
-        CHECK_EQ(horusi_half(v), h);
-        CHECK_EQ(horusi_half(-v), h | 0x8000);
+        CHECK_EQ(to_half(v), h);
+        CHECK_EQ(to_half(-v), h | 0x8000);
         if (h == 0x7bff)
             break;
         float middle = (v + next) / 2; /* exact */
-        CHECK_EQ(horusi_half(middle), h + (h & 1));
-        CHECK_EQ(horusi_half(horusi_float_of(horusi_bits_of(middle) + 1)), h + 1);
-        CHECK_EQ(horusi_half(horusi_float_of(horusi_bits_of(middle) - 1)), h);
+        CHECK_EQ(to_half(middle), h + (h & 1));
+        CHECK_EQ(to_half(horusi_float_of(horusi_bits_of(middle) + 1)), h + 1);
+        CHECK_EQ(to_half(horusi_float_of(horusi_bits_of(middle) - 1)), h);
     }
-    CHECK_EQ(horusi_half(65519.99f), 0x7bff);
-    CHECK_EQ(horusi_half(65520), 0x7c00);
-    CHECK_EQ(horusi_half(-1e30f), 0xfc00);
-    CHECK_EQ(horusi_half((float)INFINITY), 0x7c00);
-    CHECK_EQ(horusi_half((float)NAN) & 0x7fff, 0x7e00);
-    CHECK_EQ(horusi_half(1e-30f), 0);
+    CHECK_EQ(to_half(65519.99f), 0x7bff);
+    CHECK_EQ(to_half(65520), 0x7c00);
+    CHECK_EQ(to_half(-1e30f), 0xfc00);
+    CHECK_EQ(to_half((float)INFINITY), 0x7c00);
+    CHECK_EQ(to_half((float)NAN) & 0x7fff, 0x7e00);
+    CHECK_EQ(to_half(1e-30f), 0);
     CHECK(isinf(horusi_from_half(0x7c00)) && isnan(horusi_from_half(0x7e01)));
     CHECK(horusi_from_half(0xfc00) < 0);
+}
+
+/* Memory of one's own may begin anywhere. */
+TEST(a_tensor_may_lie_unaligned)
+{
+    horus_context *c = private_context();
+    horus_pool *p = pool_of(c);
+    horus_image m = image_of(p, 40, 8, HORUS_RGB8);
+    static uint8_t memory[3 * 8 * 40 * 4 + 1];
+    for (uint32_t i = 0; i < 6; i++) {
+        const horus_dtype dtypes[] = {HORUS_F32, HORUS_F16, HORUS_U8};
+        const bool last = i % 2;
+        horus_preprocess_desc d = {.dtype = dtypes[i / 2], .flags = last ? HORUS_LAYOUT_NHWC : 0};
+        horus_tensor want, own;
+        REQUIRE_OK(horus_image_preprocess(&want, &m, p, &d, NULL));
+        own = want;
+        memset(&own.frame, 0, sizeof own.frame);
+        own.data = memory + 1;
+        CHECK_OK(horus_image_preprocess_into(&own, &m, &d, NULL));
+        CHECK(memcmp(own.data, want.data, 3 * 8 * 40 * horus_dtype_bytes(d.dtype)) == 0);
+        CHECK_OK(horus_tensor_release(&want));
+    }
+    CHECK_OK(horus_image_release(&m));
+    check_empty(p);
+    horus_context_close(c);
 }
 
 TEST(a_batch_is_filled_image_by_image)
@@ -767,7 +798,7 @@ static horus_tensor floats_of(horus_pool *p, horus_dtype dtype, uint32_t ndim, c
         uint16_t half;
         uint8_t *to = (uint8_t *)t.data + i * horus_dtype_bytes(dtype);
         memcpy(&bits, &v[i], 4);
-        half = dtype == HORUS_F16 ? horusi_half(v[i]) : (uint16_t)(bits >> 16);
+        half = dtype == HORUS_F16 ? to_half(v[i]) : (uint16_t)(bits >> 16);
         if (dtype == HORUS_F32)
             memcpy(to, &v[i], 4);
         else if (dtype == HORUS_F64)
