@@ -1700,7 +1700,8 @@ HORUS_API horus_result horus_scheduler_set_budget(horus_scheduler *scheduler, co
  *             also when a tick calls this) | E_MEMORY |
  *             E_SYSTEM (no thread, or no room for the recording) | E_PERMISSION (REALTIME_OR_FAIL) |
  *             E_DIVERGED, E_CORRUPT, E_NOT_FOUND (replay: it holds no further run) | E_DETACHED
- *   stops     once the tick that runs has ended; on_topic nodes within 100 ms
+ *   stops     once the tick that runs has ended; on_topic nodes within 100 ms. A signal ends the inits,
+ *             too: those that are not begun are not called
  *   stack     64 KiB of the caller's thread, besides what callbacks need
  *   no nodes  is allowed: it waits for its end
  *   fork()    in a child that a callback makes, the run ends when the callback returns: with E_DETACHED on
@@ -14764,7 +14765,9 @@ static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool ste
         n->over = n->ticked = false;
         horusi_st32_rlx(own, &n->leave_out, 0);
         horusi_st64_rlx(own, &n->run_phase, 0);
-        if (!n->live && horusi_ld32_acq(Q2, &s->ending) == 0) /* not after a fatal one */
+        /* a signal that came while another one began ends the run here; a stop() is for the ticks */
+        (void)horusi_halts(s);
+        if (!n->live && horusi_ld32_acq(Q2, &s->ending) == 0) /* not after a fatal one either */
             horusi_begin_node(s, n);
     }
     if (!s->child)

@@ -812,6 +812,33 @@ TEST(signals_end_the_run_if_asked_for)
     CHECK_OK(horus_scheduler_close(s));
     horus_context_close(c);
 }
+static horus_result raise_in_init(void *user)
+{
+    (void)user;
+    uint32_t before = horusi_ld32_rlx(own, &horusi_signals);
+    (void)raise(SIGTERM);
+    for (int i = 0; i < 1000 && horusi_ld32_rlx(own, &horusi_signals) == before; i++)
+        test_sleep_us(1000); /* ThreadSanitizer puts it off until a wait */
+    return HORUS_OK;
+}
+TEST(a_signal_in_an_init_leaves_out_those_that_follow)
+{
+    horus_context *c = join(8 * MiB);
+    static probe p, q;
+    horus_scheduler *s = open_with(c, NULL, (horus_scheduler_desc){.flags = HORUS_SIGNALS});
+    REQUIRE_OK(horus_scheduler_add(s, &(horus_node_desc){.name = "first",
+                                                         .tick = probe_tick,
+                                                         .init = raise_in_init,
+                                                         .shutdown = probe_shutdown,
+                                                         .user = &p}));
+    add_probe(s, &q, (horus_node_desc){.name = "second"});
+    CHECK_RESULT(horus_scheduler_run(s, (int64_t)(20 * second)), HORUS_INTERRUPTED);
+    CHECK_EQ(p.shutdowns, 1);
+    CHECK_EQ(p.ticks + q.ticks + q.inits + q.shutdowns, 0);
+    CHECK_EQ(stats_at(s, 1).state, HORUS_NODE_IDLE);
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
 /* In a child of a run the handlers are what they were before it, whoever forked. */
 static void be_signalled(void *arg)
 {
