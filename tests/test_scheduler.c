@@ -3548,6 +3548,56 @@ TEST(a_restart_that_ends_its_thread_is_a_failure_of_its_node_alone)
 
 /* ---- a child that comes back from a callback */
 
+/* ---- an event's function that ends the thread that logs */
+
+static _Atomic int logs_ended;
+static void event_that_exits_for_lines(void *user, const horus_event *e)
+{
+    (void)user;
+    if (e->kind == HORUS_EVENT_LOG) {
+        atomic_fetch_add(&logs_ended, 1);
+        pthread_exit(NULL);
+    }
+}
+static void *logs_once(void *arg)
+{
+    horus_scheduler_log(arg, NULL, "from outside"); /* or before the run: then nobody is told */
+    return NULL;
+}
+static horus_result tick_that_logs_once(void *user, horus_tick *t)
+{
+    pthread_t thread;
+    probe *p = user;
+    p->ticks++;
+    if (t->index == 1 && p->ticks == 1)
+        horus_scheduler_log(t->scheduler, t, "from a node");
+    if (t->index == 0 && p->ticks == 1 &&
+        CHECK_EQ(pthread_create(&thread, NULL, logs_once, t->scheduler), 0))
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+    if (atomic_load(&logs_ended) == 2)
+        horus_scheduler_stop(t->scheduler);
+    return HORUS_OK;
+}
+TEST(a_line_whose_event_ends_the_thread_keeps_no_later_run_waiting)
+{
+    horus_context *c = join(8 * MiB);
+    static probe p, q, r;
+    horus_scheduler *s = open_with(
+        c, NULL,
+        (horus_scheduler_desc){.on_event = event_that_exits_for_lines, .blackbox_bytes = 4096});
+    add_probe(s, &p, (horus_node_desc){.name = "a", .tick = tick_that_logs_once, .rate_num = 100});
+    add_probe(s, &q,
+              (horus_node_desc){
+                  .name = "b", .tick = tick_that_logs_once, .rate_num = 100, .compute = true});
+    CHECK_OK(horus_scheduler_run(s, (int64_t)(20 * second)));
+    CHECK_EQ(atomic_load(&logs_ended), 2);
+    CHECK_EQ(stats_at(s, 1).state, HORUS_NODE_FAILED);
+    add_probe(s, &r, (horus_node_desc){.name = "c"}); /* its figures move */
+    CHECK_OK(horus_scheduler_run(s, 0));
+    CHECK_OK(horus_scheduler_close(s));
+    horus_context_close(c);
+}
+
 enum { FORKS_IN_TICK, FORKS_IN_INIT, FORKS_IN_SHUTDOWN, FORKS_IN_EVENT, FORKS_IN_SAFE, FORKS };
 /* ---- a run whose caller's thread is cancelled */
 
@@ -3679,7 +3729,6 @@ TEST(what_threads_still_write_to_while_a_tick_exits_is_nobody_elses)
     horus_context_close(c);
 }
 
-static int forks_in;    /* which callback forks, once */
 static int forks_in;    /* which callback forks, once */
 static pid_t its_child; /* 0: this is it */
 static int its_status;  /* what it exits with */
