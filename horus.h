@@ -1705,7 +1705,8 @@ HORUS_API horus_result horus_scheduler_set_budget(horus_scheduler *scheduler, co
  *             also when a tick calls this) | E_MEMORY |
  *             E_SYSTEM (no thread, or no room for the recording) | E_PERMISSION (REALTIME_OR_FAIL) |
  *             E_DIVERGED, E_CORRUPT, E_NOT_FOUND (replay: it holds no further run) | E_DETACHED
- *   stops     once the tick that runs has ended; on_topic nodes within 100 ms
+ *   stops     once the tick that runs has ended; on_topic nodes within 100 ms. A signal ends the inits,
+ *             too: those that are not begun are not called
  *   stack     64 KiB of the caller's thread, besides what callbacks need
  *   no nodes  is allowed: it waits for its end
  *   fork()    in a child that a callback makes, the run ends when the callback returns: with E_DETACHED on
@@ -13240,12 +13241,10 @@ HORUSI_HOT bool horusi_is_child(horus_scheduler *s)
     return true;
 }
 
-static HORUSI_THREAD bool horusi_tells; /* this thread is in an on_event */
-static void horusi_report(horus_scheduler *s, horusi_node *n, horus_event_kind kind, uint64_t ns,
-                          horus_result result, const char *text)
+/* An event, as the black box has it now, and on_event is to be told it. */
+static horus_event horusi_happens(horus_scheduler *s, const horusi_node *n, horus_event_kind kind,
+                                  uint64_t ns, horus_result result, const char *text)
 {
-    if ((!s->d.on_event && !s->box_events) || horusi_is_child(s))
-        return;
     horusi_sched_block *b = s->block;
     horus_event e;
     memset(&e, 0, sizeof e);
@@ -13265,12 +13264,25 @@ static void horusi_report(horus_scheduler *s, horusi_node *n, horus_event_kind k
                              (uint64_t)s->box_ticks * HORUSI_TICK_WORDS,
                          &b->events_next, s->box_events, word, HORUSI_EVENT_WORDS);
     }
-    if (s->d.on_event && !horusi_tells) {
-        horusi_tells = true;
-        s->d.on_event(s->d.user, &e);
-        horusi_tells = false;
-        (void)horusi_is_child(s);
-    }
+    return e;
+}
+static HORUSI_THREAD bool horusi_tells; /* this thread is in an on_event */
+static void horusi_tell_event(horus_scheduler *s, const horus_event *e)
+{
+    if (!s->d.on_event || horusi_tells)
+        return;
+    horusi_tells = true;
+    s->d.on_event(s->d.user, e);
+    horusi_tells = false;
+    (void)horusi_is_child(s);
+}
+static void horusi_report(horus_scheduler *s, const horusi_node *n, horus_event_kind kind,
+                          uint64_t ns, horus_result result, const char *text)
+{
+    if ((!s->d.on_event && !s->box_events) || horusi_is_child(s))
+        return;
+    horus_event e = horusi_happens(s, n, kind, ns, result, text);
+    horusi_tell_event(s, &e);
 }
 
 /* The error of what goes only while nothing runs. A child that was forked meanwhile has no thread of that
@@ -13297,10 +13309,14 @@ void horus_scheduler_log(horus_scheduler *s, const horus_tick *tick, const char 
 {
     if (!s || !text)
         return;
-    if (horusi_block_enter(s) == 2)
-        horusi_report(s, tick && tick->index < s->count ? s->nodes[tick->index] : NULL,
-                      HORUS_EVENT_LOG, 0, HORUS_OK, text);
+    horus_event e;
+    bool runs = horusi_block_enter(s) == 2 && !horusi_is_child(s);
+    if (runs)
+        e = horusi_happens(s, tick && tick->index < s->count ? s->nodes[tick->index] : NULL,
+                           HORUS_EVENT_LOG, 0, HORUS_OK, text);
     horusi_block_leave(s);
+    if (runs)
+        horusi_tell_event(s, &e); /* which may end this thread */
 }
 void horus_scheduler_stop(horus_scheduler *s)
 {
@@ -14990,7 +15006,9 @@ static horus_result horusi_run(horus_scheduler *s, int64_t duration_ns, bool ste
         n->over = n->ticked = false;
         horusi_st32_rlx(own, &n->leave_out, 0);
         horusi_st64_rlx(own, &n->run_phase, 0);
-        if (!n->live && horusi_ld32_acq(Q2, &s->ending) == 0) /* not after a fatal one */
+        /* a signal that came while another one began ends the run here; a stop() is for the ticks */
+        (void)horusi_halts(s);
+        if (!n->live && horusi_ld32_acq(Q2, &s->ending) == 0) /* not after a fatal one either */
             horusi_begin_node(s, n);
     }
     if (!s->child)
