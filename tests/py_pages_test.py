@@ -6,6 +6,7 @@ CUDA and there is none, the stand-ins below send that call to the CPU. A run() w
 python_memory_types_api.txt has lost its indentation: BODIES says how long each indented body is."""
 import ast
 import contextlib
+import gc
 import glob
 import io
 import logging
@@ -116,22 +117,25 @@ class Model:
 
 @contextlib.contextmanager
 def interrupted(seconds=0.6):
-    """Ctrl-C after a while, if run() is still there."""
-    running = threading.Event()
-    running.set()
+    """Ctrl-C once a scheduler has run so long; what a sample does before that may take longer."""
+    over = threading.Event()
+
+    def runs():
+        return any(type(o) is horus.Scheduler and o.is_running() for o in gc.get_objects())
 
     def press():
-        if running.is_set():
-            os.kill(os.getpid(), signal.SIGINT)
+        while not over.wait(0.1):
+            if runs() and not over.wait(seconds) and runs():
+                os.kill(os.getpid(), signal.SIGINT)
+                return
 
-    timer = threading.Timer(seconds, press)
-    timer.start()
+    thread = threading.Thread(target=press)
+    thread.start()
     try:
         yield
     finally:
-        running.clear()
-        timer.cancel()
-        timer.join()
+        over.set()
+        thread.join()
 
 
 def stand_ins(torch):
