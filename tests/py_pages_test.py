@@ -6,7 +6,6 @@ CUDA and there is none, the stand-ins below send that call to the CPU. A run() w
 python_memory_types_api.txt has lost its indentation: BODIES says how long each indented body is."""
 import ast
 import contextlib
-import gc
 import glob
 import io
 import logging
@@ -115,26 +114,33 @@ class Model:
         return self
 
 
+RUN = horus.run
+
+
 @contextlib.contextmanager
 def interrupted(seconds=0.6):
-    """Ctrl-C once a scheduler has run so long; what a sample does before that may take longer."""
-    over = threading.Event()
+    """Ctrl-C once run() has run so long; what a sample does before that may take longer. Yields an event that says
+    that it begins."""
+    begun, over = threading.Event(), threading.Event()
 
-    def runs():
-        return any(type(o) is horus.Scheduler and o.is_running() for o in gc.get_objects())
+    def run(*args, **kw):
+        begun.set()
+        RUN(*args, **kw)
 
     def press():
-        while not over.wait(0.1):
-            if runs() and not over.wait(seconds) and runs():
-                os.kill(os.getpid(), signal.SIGINT)
-                return
+        begun.wait()
+        if not over.wait(seconds):
+            os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=press)
     thread.start()
+    horus.run = run
     try:
-        yield
+        yield begun
     finally:
+        horus.run = RUN
         over.set()
+        begun.set()
         thread.join()
 
 
@@ -213,13 +219,15 @@ class Pages(unittest.TestCase):
                 "tensor": horus.TensorPool().alloc([480, 640, 3]),
                 "process_output": lambda output: {"mean": float(output.mean())}, "detect": lambda node: None}
 
-    def run_sample(self, page, line, text):
+    def run_sample(self, page, line, text, begun):
         names, failures, ticks = self.names(), [], []
         deadline = time.monotonic() + 5
         while "node.recv" in text and not names["node"].has_msg("camera") and time.monotonic() < deadline:
             time.sleep(0.01)
         functions = []
         for statement in ast.parse(text).body:  # one by one: a sample may define the same name twice
+            if ast.unparse(statement).startswith("scheduler.run("):
+                begun.set()
             exec(compile(ast.Module([statement], []), f"{page}:{line}", "exec"), names)
             if isinstance(statement, ast.FunctionDef):
                 functions.append(names[statement.name])
@@ -231,7 +239,7 @@ class Pages(unittest.TestCase):
                 function(node)
                 ticks.append(1)
 
-            horus.run(horus.Node("sample", tick, rate=50, on_error=lambda n, e: failures.append(repr(e))), duration=0.3)
+            RUN(horus.Node("sample", tick, rate=50, on_error=lambda n, e: failures.append(repr(e))), duration=0.3)
             self.assertEqual(failures, [], f"{page}:{line}")
             self.assertGreater(len(ticks), 0, f"{page}:{line}")
 
@@ -242,9 +250,10 @@ class Pages(unittest.TestCase):
             for line, text in samples(os.path.join(PAGES, page)):
                 if NO_PYTHON in text:
                     continue
-                with self.subTest(page=page, line=line), interrupted(), contextlib.redirect_stdout(io.StringIO()), \
+                with self.subTest(page=page, line=line), interrupted() as begun, \
+                        contextlib.redirect_stdout(io.StringIO()), \
                         self.no_errors_are_logged("horus", "ERROR", "Model file not found" in text):
-                    self.run_sample(page, line, text)
+                    self.run_sample(page, line, text, begun)
                     done += 1
         self.assertGreaterEqual(done, FILES[page], "too few samples were found")
 
