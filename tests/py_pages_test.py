@@ -165,6 +165,7 @@ class Pages(unittest.TestCase):
         import onnx
         import tensorflow as tf
         import torch
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
         cls.folder = tempfile.TemporaryDirectory(prefix="horus-pages")
         cls.back = os.getcwd()
         os.chdir(cls.folder.name)
