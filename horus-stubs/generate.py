@@ -573,7 +573,7 @@ def missing(text):
     for name, cls in sorted(vars(horus).items()):
         if isinstance(cls, type) and cls.__module__ == "horus" and not issubclass(cls, (Exception, str)):
             yield from (f"{name}.{n}" for n in vars(cls) if (n[0] != "_" or n[:2] == "__") and n not in unasked and
-                        n not in names[cls.__name__] and not (n in ("__lt__", "__le__", "__gt__", "__ge__") and
+                        n not in names.get(cls.__name__, ()) and not (n in ("__lt__", "__le__", "__gt__", "__ge__") and
                                                               cls is not horus.Tensor))
 
 

@@ -114,24 +114,34 @@ class Model:
         return self
 
 
+RUN = horus.run
+
+
 @contextlib.contextmanager
 def interrupted(seconds=0.6):
-    """Ctrl-C after a while, if run() is still there."""
-    running = threading.Event()
-    running.set()
+    """Ctrl-C once run() has run so long; what a sample does before that may take longer. Yields an event that says
+    that it begins."""
+    begun, over = threading.Event(), threading.Event()
+
+    def run(*args, **kw):
+        begun.set()
+        RUN(*args, **kw)
 
     def press():
-        if running.is_set():
+        begun.wait()
+        if not over.wait(seconds):
             os.kill(os.getpid(), signal.SIGINT)
 
-    timer = threading.Timer(seconds, press)
-    timer.start()
+    thread = threading.Thread(target=press)
+    thread.start()
+    horus.run = run
     try:
-        yield
+        yield begun
     finally:
-        running.clear()
-        timer.cancel()
-        timer.join()
+        horus.run = RUN
+        over.set()
+        begun.set()
+        thread.join()
 
 
 def stand_ins(torch):
@@ -155,6 +165,7 @@ class Pages(unittest.TestCase):
         import onnx
         import tensorflow as tf
         import torch
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
         cls.folder = tempfile.TemporaryDirectory(prefix="horus-pages")
         cls.back = os.getcwd()
         os.chdir(cls.folder.name)
@@ -209,13 +220,15 @@ class Pages(unittest.TestCase):
                 "tensor": horus.TensorPool().alloc([480, 640, 3]),
                 "process_output": lambda output: {"mean": float(output.mean())}, "detect": lambda node: None}
 
-    def run_sample(self, page, line, text):
+    def run_sample(self, page, line, text, begun):
         names, failures, ticks = self.names(), [], []
         deadline = time.monotonic() + 5
         while "node.recv" in text and not names["node"].has_msg("camera") and time.monotonic() < deadline:
             time.sleep(0.01)
         functions = []
         for statement in ast.parse(text).body:  # one by one: a sample may define the same name twice
+            if ast.unparse(statement).startswith("scheduler.run("):
+                begun.set()
             exec(compile(ast.Module([statement], []), f"{page}:{line}", "exec"), names)
             if isinstance(statement, ast.FunctionDef):
                 functions.append(names[statement.name])
@@ -227,7 +240,7 @@ class Pages(unittest.TestCase):
                 function(node)
                 ticks.append(1)
 
-            horus.run(horus.Node("sample", tick, rate=50, on_error=lambda n, e: failures.append(repr(e))), duration=0.3)
+            RUN(horus.Node("sample", tick, rate=50, on_error=lambda n, e: failures.append(repr(e))), duration=0.3)
             self.assertEqual(failures, [], f"{page}:{line}")
             self.assertGreater(len(ticks), 0, f"{page}:{line}")
 
@@ -238,9 +251,10 @@ class Pages(unittest.TestCase):
             for line, text in samples(os.path.join(PAGES, page)):
                 if NO_PYTHON in text:
                     continue
-                with self.subTest(page=page, line=line), interrupted(), contextlib.redirect_stdout(io.StringIO()), \
+                with self.subTest(page=page, line=line), interrupted() as begun, \
+                        contextlib.redirect_stdout(io.StringIO()), \
                         self.no_errors_are_logged("horus", "ERROR", "Model file not found" in text):
-                    self.run_sample(page, line, text)
+                    self.run_sample(page, line, text, begun)
                     done += 1
         self.assertGreaterEqual(done, FILES[page], "too few samples were found")
 

@@ -42,7 +42,7 @@ def interpreters():
     """The newest of each minor version: {(3, 11): path}."""
     names = glob.glob(os.path.join(os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv")), "versions", "*",
                                    "bin", "python"))
-    names += [p for n in range(9, 16) for p in [shutil.which(f"python3.{n}")] if p] + [sys.executable]
+    names += [p for n in range(9, 16) for t in ("", "t") for p in [shutil.which(f"python3.{n}{t}")] if p] + [sys.executable]
     found = {}
     for name in names:
         code = ("import sys, sysconfig, os; print(*sys.version_info[:3], sys.implementation.name, "
@@ -266,7 +266,8 @@ def main():
                 log = folder + ".nogil.log"
                 step(f"{label}: for a build without the lock", unlocked(found[key], log), log)
             tests(label, os.path.join(venv, "bin", "python"), folder, PLAIN, options=["-X", "dev"],
-                  env={} if key == home else {"ROUNDS": "1000"})
+                  env={**({} if key == home else {"ROUNDS": "1000"}),  # that the lock is taken again is said, and known
+                       **({"PYTHONWARNINGS": "ignore:The global interpreter lock:RuntimeWarning"} if key[2] else {})})
         old = old_numpy(key, found)
         if old:
             theirs = environment(found[key], venv + "numpy1", [old, "ml_dtypes"] if old == "numpy<2" else [old])

@@ -2860,6 +2860,8 @@ static void fork_in_handler(int signal)
 }
 TEST(a_child_that_a_handler_forks_leaves_its_parents_wait_alone)
 {
+    if (TEST_THREAD_SANITIZED)
+        SKIP("the thread sanitizer cannot fork in a signal handler");
     horus_context *c = join(4 * MiB);
     horus_topic *t = open_in(c, "t", (horus_topic_desc){0}),
                 *r = open_in(c, "r", (horus_topic_desc){.policy = HORUS_RELIABLE, .capacity = 1}),
