@@ -2352,7 +2352,9 @@ typedef struct horus_infer_call {
  * for several at once; abort by another one while run runs.
  *   built in  onnxrt: libonnxruntime, without its header, by its C interface; it uses CUDA if there is
  *             any and infer_on_cpu is not given. trt: the same, by its TensorRT provider: engines are
- *             built at set-up, and cached beside the model. openvino: libopenvino_c of 2025.4 or newer,
+ *             built at set-up, and kept in a folder beside the model, MODEL.HASH.engines, for each precision
+ *             and GPU; the hash is of the model's file, so weights that lie in other files do not count.
+ *             openvino: libopenvino_c of 2025.4 or newer,
  *             likewise, for .onnx and .xml files, on the processor, where it computes 64-bit integers
  *             in 32. identity: gives what it takes. add: gives the sum of all
  *             that it takes, element by element. These two take any file.
@@ -3378,6 +3380,33 @@ static int horusi_file_error(const char *path)
     if (fstatat(AT_FDCWD, path, &s, 0) != 0)
         return errno;
     return S_ISDIR(s.st_mode) ? EISDIR : 0;
+}
+/* A folder beside a file, for what is made of it: named by what the file holds, so that another file of
+ * its name has another one (64 bits, FNV-1a). `made`: it was not there. */
+static horus_result horusi_folder_of(const char *path, char *out, size_t room, bool *made)
+{
+    uint8_t some[4096];
+    uint64_t hash = 0xcbf29ce484222325u;
+    ssize_t n;
+    int fd = horusi_open(AT_FDCWD, path, O_RDONLY, 0);
+    if (fd < 0)
+        return horusi_errno(HORUS_E_SYSTEM, "open", path);
+    do {
+        HORUSI_RETRY(n, read(fd, some, sizeof some));
+        for (ssize_t i = 0; i < n; i++)
+            hash = (hash ^ some[i]) * 0x100000001b3u;
+    } while (n > 0);
+    horus_result r = n < 0 ? horusi_errno(HORUS_E_SYSTEM, "read", path) : HORUS_OK;
+    (void)close(fd);
+    if (r == HORUS_OK &&
+        snprintf(out, room, "%s.%016llx.engines", path, (unsigned long long)hash) >= (int)room)
+        r = horusi_fail(HORUS_E_LIMIT, "\"%.100s...\" is too long a path", path);
+    if (r == HORUS_OK) {
+        *made = mkdir(out, 0777) == 0;
+        if (!*made && errno != EEXIST)
+            r = horusi_errno(HORUS_E_SYSTEM, "make", out);
+    }
+    return r;
 }
 /* Whether this thread may run on one processor alone. */
 static bool horusi_has_one_processor(void)
@@ -15369,7 +15398,7 @@ static bool horusi_ort_provide(void *options, const horus_infer_load *how, bool 
     const horus_infer_desc *d = how->desc;
     const char *key[MOST], *value[MOST],
         *name = trt ? "TensorrtExecutionProvider" : "CUDAExecutionProvider";
-    char device[16], core[16], dir[300];
+    char device[16], core[16], dir[600];
     size_t n = 0;
     void *provider = NULL;
     if (!horusi_ort_has(name)) {
@@ -15380,17 +15409,14 @@ static bool horusi_ort_provide(void *options, const horus_infer_load *how, bool 
     (void)snprintf(device, sizeof device, "%d", how->device < 0 ? 0 : (int)how->device);
     key[n] = "device_id", value[n++] = device;
     if (trt) {
-        const char *slash = strrchr(how->path, '/');
-        size_t length = slash ? (size_t)(slash - how->path) : 0;
-        length = length < sizeof dir ? length : sizeof dir - 1;
-        memcpy(dir, how->path, length);
-        dir[length] = 0;
-        if (!slash)
-            horusi_text(dir, sizeof dir, ".");
+        bool made = false;
+        /* The provider puts precision and GPU into the name of the engine's file, but of the model only
+         * how its tensors are called: one that was trained anew would get the old one's engine. */
+        horus_result kept = horusi_folder_of(how->path, dir, sizeof dir, &made);
+        key[n] = "trt_engine_cache_enable", value[n++] = kept == HORUS_OK ? "1" : "0";
+        if (kept == HORUS_OK)
+            key[n] = "trt_engine_cache_path", value[n++] = dir;
         (void)snprintf(core, sizeof core, "%d", (int)how->dla_core);
-        /* the provider puts model, precision and GPU into the name of the engine's file */
-        key[n] = "trt_engine_cache_enable", value[n++] = "1";
-        key[n] = "trt_engine_cache_path", value[n++] = slash == how->path ? "/" : dir;
         key[n] = "trt_fp16_enable", value[n++] = d->enable_fp16 ? "1" : "0";
         if (how->dla_core >= 0) {
             key[n] = "trt_dla_enable", value[n++] = "1";
@@ -15402,10 +15428,18 @@ static bool horusi_ort_provide(void *options, const horus_infer_load *how, bool 
             key[n] = "trt_profile_max_shapes", value[n++] = how->profile[2];
         }
         if (d->on_load) {
-            char text[400];
-            (void)snprintf(text, sizeof text,
-                           "an engine for GPU %s is taken from %.280s, or built there: minutes",
-                           device, dir);
+            char text[800];
+            if (kept != HORUS_OK)
+                (void)snprintf(
+                    text, sizeof text,
+                    "an engine for GPU %s is built (minutes), and cannot be kept: %.300s", device,
+                    horusi_error_text);
+            else
+                (void)snprintf(
+                    text, sizeof text,
+                    made ? "an engine for GPU %s is built (minutes), and kept in %s"
+                         : "an engine for GPU %s is taken from %s, or built there: minutes",
+                    device, dir);
             d->on_load(d->user, how->model, text);
         }
     }

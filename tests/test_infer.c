@@ -2631,28 +2631,70 @@ TEST(trt_is_onnx_runtimes_provider)
     horus_infer *op = open_op(&d);
     CHECK_TEXT(figures_of(op, 0).device, "GPU 1");
     CHECK_TEXT(f->keys, "device_id=1;trt_engine_cache_enable=1;trt_engine_cache_path=");
-    CHECK_TEXT(f->keys, folder);
-    CHECK_TEXT(f->keys,
-               ";trt_fp16_enable=1;trt_dla_enable=1;trt_dla_core=0;trt_profile_min_shapes=x:1;"
-               "trt_profile_opt_shapes=x:2;trt_profile_max_shapes=x:3;");
+    CHECK_TEXT(
+        f->keys,
+        ".engines;trt_fp16_enable=1;trt_dla_enable=1;trt_dla_core=0;trt_profile_min_shapes=x:1;"
+        "trt_profile_opt_shapes=x:2;trt_profile_max_shapes=x:3;");
     CHECK_TEXT(said, "m:m.onnx;m:");
-    CHECK_TEXT(said, "or built there: minutes;");
     CHECK_OK(run_onnx(op));
     horus_infer_close(op);
-    static const struct {
-        const char *path, *dir;
-    } dirs[] = {{"/m.onnx", "path=/;"}, {"m.onnx", "path=.;"}};
-    for (int i = 0; i < 2; i++) { /* beside the model, wherever that is */
-        horus_infer_load how = {
-            .desc = &d, .model = "m", .path = dirs[i].path, .dla_core = -1, .device = -1};
-        bool gpu;
-        char why[100];
-        f->keys[0] = 0;
-        d.on_load = NULL;
-        CHECK_OK(horusi_ort_place(&d, &how, NULL, &gpu, why, sizeof why));
-        CHECK_TEXT(f->keys, dirs[i].dir);
-    }
     CHECK_EQ(f->live, 2);
+    horus_context_close(home);
+}
+static void note_whole(void *user, const char *model, const char *text)
+{
+    (void)model;
+    (void)snprintf((char *)user + strlen(user), 900, "%s;", text);
+}
+/* Engines are found again by what a model is made of: another one of its name gets others. */
+TEST(engines_are_kept_beside_the_model_by_what_it_holds)
+{
+    const char *library;
+    NEEDS_A_LOADER;
+    fake *f = fake_begin(&library);
+    horus_infer_desc d = onnx_desc(library);
+    char said[4000], path[4][300], wants[100];
+    static char longer[400];
+    d.backend = "trt";
+    d.on_load = note_whole;
+    d.user = said;
+    f->trt = 3;
+    static const char *const content[] = {"one", "one", "two", "one"};
+    for (int i = 0; i < 4; i++) {
+        const char *file = file_of("m.onnx", content[i], strlen(content[i]));
+        f->keys[0] = said[0] = 0;
+        horus_infer *op = open_op(&d);
+        horus_infer_close(op);
+        const char *at = strstr(f->keys, "trt_engine_cache_path=");
+        REQUIRE(at && sscanf(at, "trt_engine_cache_path=%299[^;]", path[i]) == 1);
+        CHECK(strncmp(path[i], file, strlen(file)) == 0); /* beside it */
+        CHECK_EQ(strlen(path[i]), strlen(file) + strlen(".0123456789abcdef.engines"));
+        CHECK_EQ(horusi_file_error(path[i]), EISDIR);
+        (void)snprintf(wants, sizeof wants, "an engine for GPU 0 is %s",
+                       i == 0 || i == 2 ? "built (minutes), and kept in " : "taken from ");
+        CHECK_TEXT(said, wants);
+        CHECK(strstr(said, "m.onnx;") < strstr(said, "an engine")); /* before it begins */
+    }
+    CHECK(strcmp(path[0], path[1]) == 0 && strcmp(path[0], path[3]) == 0);
+    CHECK(strcmp(path[0], path[2]) != 0);
+    /* where no folder can be made it is built each time, and said */
+    (void)snprintf(longer, sizeof longer, "%s/%0235d.onnx", folder, 7);
+    FILE *file = fopen(longer, "wb");
+    REQUIRE(file && fclose(file) == 0);
+    const horus_infer_entry entry[] = {{"m", longer}, {NULL, NULL}};
+    d.model_path_map = entry;
+    for (int i = 0; i < 2; i++) {
+        f->keys[0] = said[0] = 0;
+        horus_infer *op = open_op(&d);
+        horus_infer_close(op);
+        CHECK_TEXT(f->keys, "trt_engine_cache_enable=0;trt_fp16_enable=0;");
+        CHECK_TEXT(said, "is built (minutes), and cannot be kept: cannot make ");
+    }
+    char out[30];
+    bool made;
+    CHECK_RESULT(horusi_folder_of(longer, out, sizeof out, &made), HORUS_E_LIMIT);
+    CHECK_RESULT(horusi_folder_of("/none/m.onnx", out, sizeof out, &made), HORUS_E_SYSTEM);
+    CHECK_RESULT(horusi_folder_of(folder, out, sizeof out, &made), HORUS_E_SYSTEM); /* no file */
     horus_context_close(home);
 }
 TEST(an_output_of_an_open_shape_may_find_no_room)
