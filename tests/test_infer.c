@@ -3164,6 +3164,45 @@ TEST(openvino_switches_models_as_any_back_end)
         leave(op);
     }
 }
+TEST(openvino_and_onnxrt_agree)
+{
+    NEED_OPENVINO();
+    NEED_RUNTIME();
+    static const int64_t square[] = {32, 32};
+    horus_infer_desc d = openvino_desc();
+    graph.n = 0;
+    put_node(&graph, "MatMul", "x", "x", "a");
+    put_node(&graph, "Tanh", "a", NULL, "z");
+    put_value(&graph, 11, "x", 1, 2, square);
+    put_value(&graph, 12, "z", 1, 2, square);
+    const char *file = file_of("square.onnx", model.bytes, finish_onnx(&graph, &model));
+    d.backend = NULL;
+    d.backend_map = ENTRIES({"ov", "openvino"}, {"ort", "onnxrt"});
+    d.model_path_map = ENTRIES({"ov", file}, {"ort", file});
+    d.pre_processor_map = LISTS({"ov", NAMES("x")}, {"ort", NAMES("x")});
+    d.inference_map = LISTS({"ov", NAMES("a")}, {"ort", NAMES("b")});
+    horus_infer *op = open_op(&d);
+    for (int i = 0; i < 10; i++) {
+        horus_tensor x, a, b;
+        float worst = 0;
+        CHECK_OK(horus_tensor_alloc(&x, pool_of(home), HORUS_F32, 2, square, 0));
+        for (int k = 0; k < 32 * 32; k++)
+            ((float *)x.data)[k] = (float)(rng() % 2001) / 5000 - 0.2f;
+        CHECK_OK(horus_infer_set(op, "x", &x, 0));
+        CHECK_OK(horus_tensor_release(&x));
+        CHECK_OK(horus_infer_run(op));
+        CHECK_OK(horus_infer_get(op, "a", &a, NULL));
+        CHECK_OK(horus_infer_get(op, "b", &b, NULL));
+        for (int k = 0; k < 32 * 32; k++) {
+            float difference = fabsf(((float *)a.data)[k] - ((float *)b.data)[k]);
+            worst = difference > worst ? difference : worst;
+        }
+        CHECK(worst <= 1e-5f && ((float *)a.data)[0] != 0);
+        CHECK_OK(horus_tensor_release(&a));
+        CHECK_OK(horus_tensor_release(&b));
+    }
+    leave(op);
+}
 TEST(openvino_takes_all_dtypes_and_ranks_and_open_shapes)
 {
     NEED_OPENVINO();
