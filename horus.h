@@ -13232,9 +13232,9 @@ void horus_tick_used(horus_tick *t, uint64_t publish_ns)
 void horus_tick_part(horus_tick *t, uint32_t number, uint64_t ns, horus_result result)
 {
     horus_scheduler *s = t ? t->scheduler : NULL;
-    if (!s || t->index >= s->count || number >= s->nodes[t->index]->parts)
+    if (!s || t->index >= s->count || number >= s->nodes[t->index]->parts || horusi_is_child(s))
         return;
-    horusi_node_block *b = s->child ? &horusi_nobodys.node : &s->nodes[t->index]->part[number];
+    horusi_node_block *b = &s->nodes[t->index]->part[number];
     horusi_count(&b->ticks, 1);
     horusi_st64_rlx(report, &b->last_due, t->due_ns);
     if (result < 0)
@@ -15772,7 +15772,7 @@ typedef struct horusi_ov_version {
     X(int, ov_infer_request_cancel, (void *))                                                      \
     X(void, ov_infer_request_free, (void *))
 /* clang-format on */
-static struct {
+static struct horusi_ov_calls {
     horusi_a32 lock;
     void *core; /* NULL: not loaded */
     char path[300];
@@ -15826,7 +15826,7 @@ static int horusi_ov_dtype(int type)
                                    HORUS_U16,
                                    HORUS_U32,
                                    HORUS_U64};
-    return type >= 0 && type < (int)sizeof dtype ? dtype[type] : -1;
+    return (size_t)type < sizeof dtype ? dtype[type] : -1;
 }
 static int horusi_ov_type(uint32_t dtype)
 {
@@ -15839,17 +15839,23 @@ static int horusi_ov_type(uint32_t dtype)
 /* Begins with the library, which is loaded for good. */
 static horus_result horusi_ov_begin(const char *path, char *why, size_t room)
 {
+    static const struct {
+        const char *name;
+        size_t at;
+    } call[] = {
+#define HORUSI_X(result, name, parameters) {#name, offsetof(struct horusi_ov_calls, name)},
+        HORUSI_OV_CALLS(HORUSI_X)
+#undef HORUSI_X
+    };
     const char *missing = NULL;
     void *library = horusi_library_open(path, why, room);
     if (!library)
         return HORUS_E_NOT_FOUND;
-    horusi_symbol symbol;
-#define HORUSI_X(result, name, parameters)                                                         \
-    symbol = horusi_library_symbol(library, #name);                                                \
-    memcpy(&horusi_ov.name, &symbol, sizeof symbol);                                               \
-    missing = (missing || symbol) ? missing : #name;
-    HORUSI_OV_CALLS(HORUSI_X)
-#undef HORUSI_X
+    for (size_t i = 0; i < sizeof call / sizeof *call && !missing; i++) {
+        horusi_symbol symbol = horusi_library_symbol(library, call[i].name);
+        memcpy((char *)&horusi_ov + call[i].at, &symbol, sizeof symbol);
+        missing = symbol ? NULL : call[i].name;
+    }
     horusi_ov_version version = {NULL, NULL};
     /* before 2025.4 types are counted otherwise, and what a model hands through gets lost */
     if (missing || horusi_ov.ov_get_openvino_version(&version) != 0 ||
@@ -15953,7 +15959,7 @@ static horus_result horusi_ov_form(int type, int64_t ndim, horus_infer_io *out, 
 {
     out->dtype = horusi_ov_dtype(type);
     out->ndim = (int32_t)ndim;
-    if (ndim >= 0 && ndim <= HORUS_MAX_DIMS && out->dtype >= 0)
+    if ((uint64_t)ndim <= HORUS_MAX_DIMS && out->dtype >= 0)
         return HORUS_OK;
     if (out->dtype < 0)
         (void)snprintf(why, room, "its elements are of OpenVINO's type %d: there is no such tensor",

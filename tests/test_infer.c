@@ -3330,6 +3330,8 @@ TEST(openvino_that_is_not_there_or_another_is_told)
         CHECK_TEXT(report, "backend: model m: back end openvino cannot be used here: ");
         CHECK_TEXT(report, "it is not installed: ");
         CHECK_TEXT(report, "OPENVINO_DYLIB_PATH");
+        REQUIRE(setenv("OPENVINO_DYLIB_PATH", "", 1) == 0);
+        CHECK_SETUP(d, HORUS_E_UNSUPPORTED, "it is not installed: ", "");
     }
     horus_infer_close(op);
     if (r == HORUS_E_UNSUPPORTED) {
@@ -3425,12 +3427,18 @@ TEST(odd_models_of_openvino_are_told)
     OV(int, type) = 4;
     OV(int, ndim) = 9;
     CHECK_SETUP(d, HORUS_E_TYPE, "it has 9 dimensions, tensors have 8 at most", "");
-    OV(int, ndim) = 0; /* and it does not say what is wrong */
-    OV(long, calls) = 0;
-    OV(long, fails_at) = 1;
-    CHECK_SETUP(d, HORUS_E_CORRUPT, "OpenVINO's status -1", "");
-    OV(long, fails_at) = 0;
     OV(int, ndim) = 1;
+    char longer[3000];
+    memset(longer, 'l', sizeof longer);
+    for (int i = 99; i < 3000; i += 100)
+        longer[i] = i < 2999 ? '\n' : 0;
+    for (int i = 0; i < 2; i++) { /* it does not say what is wrong, or too much */
+        OV(const char *, says) = i ? longer : NULL;
+        OV(long, calls) = 0;
+        OV(long, fails_at) = 1;
+        CHECK_SETUP(d, HORUS_E_CORRUPT, i ? "lll lll" : "OpenVINO's status -1", "");
+    }
+    OV(long, fails_at) = 0;
     OV(int, any_rank) = 1;
     horus_infer *op = open_op(&d);
     horus_infer_io io;
@@ -3445,6 +3453,13 @@ TEST(odd_models_of_openvino_are_told)
     CHECK_RESULT(run_onnx(op), HORUS_E_SYSTEM);
     horusi_ov_abort(op->models[0].loaded, false);
     CHECK_OK(run_onnx(op));
+    horus_infer_close(op);
+    OV(int, any_rank) = 0;
+    OV(int, open) = 1; /* what comes is no tensor of ours */
+    OV(int, taken_type) = 23;
+    op = open_op(&d);
+    CHECK_RESULT(run_onnx(op), HORUS_E_TYPE);
+    CHECK_TEXT(horus_last_error(), "model m: its elements are of OpenVINO's type 23");
     leave(op);
 }
 
