@@ -2357,7 +2357,9 @@ typedef struct horus_infer_call {
  * for several at once; abort by another one while run runs.
  *   built in  onnxrt: libonnxruntime, without its header, by its C interface; it uses CUDA if there is
  *             any and infer_on_cpu is not given. trt: the same, by its TensorRT provider: engines are
- *             built at set-up, and cached beside the model. openvino: libopenvino_c of 2025.4 or newer,
+ *             built at set-up, and kept in a folder beside the model, MODEL.HASH.engines, for each precision
+ *             and GPU; the hash is of the model's file, so weights that lie in other files do not count.
+ *             openvino: libopenvino_c of 2025.4 or newer,
  *             likewise, for .onnx and .xml files, on the processor, where it computes 64-bit integers
  *             in 32. identity: gives what it takes. add: gives the sum of all
  *             that it takes, element by element. These two take any file.
@@ -3384,6 +3386,33 @@ static int horusi_file_error(const char *path)
     if (fstatat(AT_FDCWD, path, &s, 0) != 0)
         return errno;
     return S_ISDIR(s.st_mode) ? EISDIR : 0;
+}
+/* A folder beside a file, for what is made of it: named by what the file holds, so that another file of
+ * its name has another one (64 bits, FNV-1a). `made`: it was not there. */
+static horus_result horusi_folder_of(const char *path, char *out, size_t room, bool *made)
+{
+    uint8_t some[4096];
+    uint64_t hash = 0xcbf29ce484222325u;
+    ssize_t n;
+    int fd = horusi_open(AT_FDCWD, path, O_RDONLY, 0);
+    if (fd < 0)
+        return horusi_errno(HORUS_E_SYSTEM, "open", path);
+    do {
+        HORUSI_RETRY(n, read(fd, some, sizeof some));
+        for (ssize_t i = 0; i < n; i++)
+            hash = (hash ^ some[i]) * 0x100000001b3u;
+    } while (n > 0);
+    horus_result r = n < 0 ? horusi_errno(HORUS_E_SYSTEM, "read", path) : HORUS_OK;
+    (void)close(fd);
+    if (r == HORUS_OK &&
+        snprintf(out, room, "%s.%016llx.engines", path, (unsigned long long)hash) >= (int)room)
+        r = horusi_fail(HORUS_E_LIMIT, "\"%.100s...\" is too long a path", path);
+    if (r == HORUS_OK) {
+        *made = mkdir(out, 0777) == 0;
+        if (!*made && errno != EEXIST)
+            r = horusi_errno(HORUS_E_SYSTEM, "make", out);
+    }
+    return r;
 }
 /* Whether this thread may run on one processor alone. */
 static bool horusi_has_one_processor(void)
@@ -13711,9 +13740,9 @@ void horus_tick_used(horus_tick *t, uint64_t publish_ns)
 void horus_tick_part(horus_tick *t, uint32_t number, uint64_t ns, horus_result result)
 {
     horus_scheduler *s = t ? t->scheduler : NULL;
-    if (!s || t->index >= s->count || number >= s->nodes[t->index]->parts)
+    if (!s || t->index >= s->count || number >= s->nodes[t->index]->parts || horusi_is_child(s))
         return;
-    horusi_node_block *b = s->child ? &horusi_nobodys.node : &s->nodes[t->index]->part[number];
+    horusi_node_block *b = &s->nodes[t->index]->part[number];
     horusi_count(&b->ticks, 1);
     horusi_st64_rlx(report, &b->last_due, t->due_ns);
     if (result < 0)
@@ -15662,7 +15691,7 @@ static bool horusi_ort_provide(void *options, const horus_infer_load *how, bool 
     const horus_infer_desc *d = how->desc;
     const char *key[MOST], *value[MOST],
         *name = trt ? "TensorrtExecutionProvider" : "CUDAExecutionProvider";
-    char device[16], core[16], dir[300];
+    char device[16], core[16], dir[600];
     size_t n = 0;
     void *provider = NULL;
     if (!horusi_ort_has(name)) {
@@ -15673,17 +15702,14 @@ static bool horusi_ort_provide(void *options, const horus_infer_load *how, bool 
     (void)snprintf(device, sizeof device, "%d", how->device < 0 ? 0 : (int)how->device);
     key[n] = "device_id", value[n++] = device;
     if (trt) {
-        const char *slash = strrchr(how->path, '/');
-        size_t length = slash ? (size_t)(slash - how->path) : 0;
-        length = length < sizeof dir ? length : sizeof dir - 1;
-        memcpy(dir, how->path, length);
-        dir[length] = 0;
-        if (!slash)
-            horusi_text(dir, sizeof dir, ".");
+        bool made = false;
+        /* The provider puts precision and GPU into the name of the engine's file, but of the model only
+         * how its tensors are called: one that was trained anew would get the old one's engine. */
+        horus_result kept = horusi_folder_of(how->path, dir, sizeof dir, &made);
+        key[n] = "trt_engine_cache_enable", value[n++] = kept == HORUS_OK ? "1" : "0";
+        if (kept == HORUS_OK)
+            key[n] = "trt_engine_cache_path", value[n++] = dir;
         (void)snprintf(core, sizeof core, "%d", (int)how->dla_core);
-        /* the provider puts model, precision and GPU into the name of the engine's file */
-        key[n] = "trt_engine_cache_enable", value[n++] = "1";
-        key[n] = "trt_engine_cache_path", value[n++] = slash == how->path ? "/" : dir;
         key[n] = "trt_fp16_enable", value[n++] = d->enable_fp16 ? "1" : "0";
         if (how->dla_core >= 0) {
             key[n] = "trt_dla_enable", value[n++] = "1";
@@ -15695,10 +15721,18 @@ static bool horusi_ort_provide(void *options, const horus_infer_load *how, bool 
             key[n] = "trt_profile_max_shapes", value[n++] = how->profile[2];
         }
         if (d->on_load) {
-            char text[400];
-            (void)snprintf(text, sizeof text,
-                           "an engine for GPU %s is taken from %.280s, or built there: minutes",
-                           device, dir);
+            char text[800];
+            if (kept != HORUS_OK)
+                (void)snprintf(
+                    text, sizeof text,
+                    "an engine for GPU %s is built (minutes), and cannot be kept: %.300s", device,
+                    horusi_error_text);
+            else
+                (void)snprintf(
+                    text, sizeof text,
+                    made ? "an engine for GPU %s is built (minutes), and kept in %s"
+                         : "an engine for GPU %s is taken from %s, or built there: minutes",
+                    device, dir);
             d->on_load(d->user, how->model, text);
         }
     }
@@ -16031,7 +16065,7 @@ typedef struct horusi_ov_version {
     X(int, ov_infer_request_cancel, (void *))                                                      \
     X(void, ov_infer_request_free, (void *))
 /* clang-format on */
-static struct {
+static struct horusi_ov_calls {
     horusi_a32 lock;
     void *core; /* NULL: not loaded */
     char path[300];
@@ -16085,7 +16119,7 @@ static int horusi_ov_dtype(int type)
                                    HORUS_U16,
                                    HORUS_U32,
                                    HORUS_U64};
-    return type >= 0 && type < (int)sizeof dtype ? dtype[type] : -1;
+    return (size_t)type < sizeof dtype ? dtype[type] : -1;
 }
 static int horusi_ov_type(uint32_t dtype)
 {
@@ -16098,17 +16132,23 @@ static int horusi_ov_type(uint32_t dtype)
 /* Begins with the library, which is loaded for good. */
 static horus_result horusi_ov_begin(const char *path, char *why, size_t room)
 {
+    static const struct {
+        const char *name;
+        size_t at;
+    } call[] = {
+#define HORUSI_X(result, name, parameters) {#name, offsetof(struct horusi_ov_calls, name)},
+        HORUSI_OV_CALLS(HORUSI_X)
+#undef HORUSI_X
+    };
     const char *missing = NULL;
     void *library = horusi_library_open(path, why, room);
     if (!library)
         return HORUS_E_NOT_FOUND;
-    horusi_symbol symbol;
-#define HORUSI_X(result, name, parameters)                                                         \
-    symbol = horusi_library_symbol(library, #name);                                                \
-    memcpy(&horusi_ov.name, &symbol, sizeof symbol);                                               \
-    missing = (missing || symbol) ? missing : #name;
-    HORUSI_OV_CALLS(HORUSI_X)
-#undef HORUSI_X
+    for (size_t i = 0; i < sizeof call / sizeof *call && !missing; i++) {
+        horusi_symbol symbol = horusi_library_symbol(library, call[i].name);
+        memcpy((char *)&horusi_ov + call[i].at, &symbol, sizeof symbol);
+        missing = symbol ? NULL : call[i].name;
+    }
     horusi_ov_version version = {NULL, NULL};
     /* before 2025.4 types are counted otherwise, and what a model hands through gets lost */
     if (missing || horusi_ov.ov_get_openvino_version(&version) != 0 ||
@@ -16212,7 +16252,7 @@ static horus_result horusi_ov_form(int type, int64_t ndim, horus_infer_io *out, 
 {
     out->dtype = horusi_ov_dtype(type);
     out->ndim = (int32_t)ndim;
-    if (ndim >= 0 && ndim <= HORUS_MAX_DIMS && out->dtype >= 0)
+    if ((uint64_t)ndim <= HORUS_MAX_DIMS && out->dtype >= 0)
         return HORUS_OK;
     if (out->dtype < 0)
         (void)snprintf(why, room, "its elements are of OpenVINO's type %d: there is no such tensor",

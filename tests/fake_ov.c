@@ -8,7 +8,9 @@
 /* What the test reads and writes, by dlsym(). */
 long fake_live, fake_calls, fake_fails_at; /* objects made and not released; 0: none fails */
 int fake_type = 4, fake_ndim = 1, fake_open, fake_any_rank, fake_cancels;
+int fake_taken_type; /* of an output that is taken; 0: as it is */
 const char *fake_build = "2025.4.0-fake";
+const char *fake_says = "Exception from src/fake.cpp:1:\n\nthe fake\nsays no\n";
 char fake_options[200];
 
 typedef struct shape {
@@ -49,8 +51,8 @@ static int call(void) { return ++fake_calls == fake_fails_at ? -1 : 0; }
 
 const char *ov_get_last_err_msg(void)
 {
-    static const char text[] = "Exception from src/fake.cpp:1:\n\nthe fake\nsays no\n";
-    return fake_ndim == 0 ? NULL : memcpy(counted(sizeof text), text, sizeof text);
+    return fake_says ? memcpy(counted(strlen(fake_says) + 1), fake_says, strlen(fake_says) + 1)
+                     : NULL;
 }
 void ov_free(const char *text) { gone((void *)(uintptr_t)text); }
 int ov_get_openvino_version(version *v)
@@ -166,7 +168,7 @@ int ov_shape_free(shape *it)
 }
 int ov_tensor_get_element_type(const void *tensor, int *type)
 {
-    *type = ((const object *)tensor)->type;
+    *type = fake_taken_type ? fake_taken_type : ((const object *)tensor)->type;
     return call();
 }
 int ov_tensor_data(const void *tensor, void **data)

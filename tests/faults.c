@@ -1412,7 +1412,6 @@ static bool inferring_in(horus_context *c)
                                                                 .output = t[1],
                                                                 .status = t[2],
                                                                 .activation = t[3],
-                                                                .parallel_inference = HORUS_YES,
                                                                 .wait_ns = 1000000,
                                                                 .budget_ns = 3600000000000,
                                                                 .pool = pool_of(c)},
@@ -1453,6 +1452,21 @@ static bool inferring(void)
     return worked;
 }
 TEST(an_inference_operator_runs) { play(&(scene){"inference", inferring, NULL, false, false}); }
+/* Where engines of a model are kept. */
+static bool keeping(void)
+{
+    char path[120], folder[200];
+    bool made = false;
+    (void)snprintf(path, sizeof path, "/tmp/horus.%s.model", test_space);
+    FILE *f = fopen(path, "w");
+    REQUIRE(f && fputs("weights", f) >= 0 && fclose(f) == 0);
+    bool worked = TRY(horusi_folder_of(path, folder, sizeof folder, &made), path);
+    if (worked)
+        CHECK(made && rmdir(folder) == 0);
+    REQUIRE(unlink(path) == 0);
+    return worked;
+}
+TEST(a_folder_for_engines_is_made) { play(&(scene){"engines", keeping, NULL, false, false}); }
 /* The pool has room for its figures, but none for the ring that tells where they are. */
 static bool scheduling_on_the_heap(void)
 {

@@ -2655,28 +2655,70 @@ TEST(trt_is_onnx_runtimes_provider)
     horus_infer *op = open_op(&d);
     CHECK_TEXT(figures_of(op, 0).device, "GPU 1");
     CHECK_TEXT(f->keys, "device_id=1;trt_engine_cache_enable=1;trt_engine_cache_path=");
-    CHECK_TEXT(f->keys, folder);
-    CHECK_TEXT(f->keys,
-               ";trt_fp16_enable=1;trt_dla_enable=1;trt_dla_core=0;trt_profile_min_shapes=x:1;"
-               "trt_profile_opt_shapes=x:2;trt_profile_max_shapes=x:3;");
+    CHECK_TEXT(
+        f->keys,
+        ".engines;trt_fp16_enable=1;trt_dla_enable=1;trt_dla_core=0;trt_profile_min_shapes=x:1;"
+        "trt_profile_opt_shapes=x:2;trt_profile_max_shapes=x:3;");
     CHECK_TEXT(said, "m:m.onnx;m:");
-    CHECK_TEXT(said, "or built there: minutes;");
     CHECK_OK(run_onnx(op));
     horus_infer_close(op);
-    static const struct {
-        const char *path, *dir;
-    } dirs[] = {{"/m.onnx", "path=/;"}, {"m.onnx", "path=.;"}};
-    for (int i = 0; i < 2; i++) { /* beside the model, wherever that is */
-        horus_infer_load how = {
-            .desc = &d, .model = "m", .path = dirs[i].path, .dla_core = -1, .device = -1};
-        bool gpu;
-        char why[100];
-        f->keys[0] = 0;
-        d.on_load = NULL;
-        CHECK_OK(horusi_ort_place(&d, &how, NULL, &gpu, why, sizeof why));
-        CHECK_TEXT(f->keys, dirs[i].dir);
-    }
     CHECK_EQ(f->live, 2);
+    horus_context_close(home);
+}
+static void note_whole(void *user, const char *model, const char *text)
+{
+    (void)model;
+    (void)snprintf((char *)user + strlen(user), 900, "%s;", text);
+}
+/* Engines are found again by what a model is made of: another one of its name gets others. */
+TEST(engines_are_kept_beside_the_model_by_what_it_holds)
+{
+    const char *library;
+    NEEDS_A_LOADER;
+    fake *f = fake_begin(&library);
+    horus_infer_desc d = onnx_desc(library);
+    char said[4000], path[4][300], wants[100];
+    static char longer[400];
+    d.backend = "trt";
+    d.on_load = note_whole;
+    d.user = said;
+    f->trt = 3;
+    static const char *const content[] = {"one", "one", "two", "one"};
+    for (int i = 0; i < 4; i++) {
+        const char *file = file_of("m.onnx", content[i], strlen(content[i]));
+        f->keys[0] = said[0] = 0;
+        horus_infer *op = open_op(&d);
+        horus_infer_close(op);
+        const char *at = strstr(f->keys, "trt_engine_cache_path=");
+        REQUIRE(at && sscanf(at, "trt_engine_cache_path=%299[^;]", path[i]) == 1);
+        CHECK(strncmp(path[i], file, strlen(file)) == 0); /* beside it */
+        CHECK_EQ(strlen(path[i]), strlen(file) + strlen(".0123456789abcdef.engines"));
+        CHECK_EQ(horusi_file_error(path[i]), EISDIR);
+        (void)snprintf(wants, sizeof wants, "an engine for GPU 0 is %s",
+                       i == 0 || i == 2 ? "built (minutes), and kept in " : "taken from ");
+        CHECK_TEXT(said, wants);
+        CHECK(strstr(said, "m.onnx;") < strstr(said, "an engine")); /* before it begins */
+    }
+    CHECK(strcmp(path[0], path[1]) == 0 && strcmp(path[0], path[3]) == 0);
+    CHECK(strcmp(path[0], path[2]) != 0);
+    /* where no folder can be made it is built each time, and said */
+    (void)snprintf(longer, sizeof longer, "%s/%0235d.onnx", folder, 7);
+    FILE *file = fopen(longer, "wb");
+    REQUIRE(file && fclose(file) == 0);
+    const horus_infer_entry entry[] = {{"m", longer}, {NULL, NULL}};
+    d.model_path_map = entry;
+    for (int i = 0; i < 2; i++) {
+        f->keys[0] = said[0] = 0;
+        horus_infer *op = open_op(&d);
+        horus_infer_close(op);
+        CHECK_TEXT(f->keys, "trt_engine_cache_enable=0;trt_fp16_enable=0;");
+        CHECK_TEXT(said, "is built (minutes), and cannot be kept: cannot make ");
+    }
+    char out[30];
+    bool made;
+    CHECK_RESULT(horusi_folder_of(longer, out, sizeof out, &made), HORUS_E_LIMIT);
+    CHECK_RESULT(horusi_folder_of("/none/m.onnx", out, sizeof out, &made), HORUS_E_SYSTEM);
+    CHECK_RESULT(horusi_folder_of(folder, out, sizeof out, &made), HORUS_E_SYSTEM); /* no file */
     horus_context_close(home);
 }
 TEST(an_output_of_an_open_shape_may_find_no_room)
@@ -3146,6 +3188,45 @@ TEST(openvino_switches_models_as_any_back_end)
         leave(op);
     }
 }
+TEST(openvino_and_onnxrt_agree)
+{
+    NEED_OPENVINO();
+    NEED_RUNTIME();
+    static const int64_t square[] = {32, 32};
+    horus_infer_desc d = openvino_desc();
+    graph.n = 0;
+    put_node(&graph, "MatMul", "x", "x", "a");
+    put_node(&graph, "Tanh", "a", NULL, "z");
+    put_value(&graph, 11, "x", 1, 2, square);
+    put_value(&graph, 12, "z", 1, 2, square);
+    const char *file = file_of("square.onnx", model.bytes, finish_onnx(&graph, &model));
+    d.backend = NULL;
+    d.backend_map = ENTRIES({"ov", "openvino"}, {"ort", "onnxrt"});
+    d.model_path_map = ENTRIES({"ov", file}, {"ort", file});
+    d.pre_processor_map = LISTS({"ov", NAMES("x")}, {"ort", NAMES("x")});
+    d.inference_map = LISTS({"ov", NAMES("a")}, {"ort", NAMES("b")});
+    horus_infer *op = open_op(&d);
+    for (int i = 0; i < 10; i++) {
+        horus_tensor x, a, b;
+        float worst = 0;
+        CHECK_OK(horus_tensor_alloc(&x, pool_of(home), HORUS_F32, 2, square, 0));
+        for (int k = 0; k < 32 * 32; k++)
+            ((float *)x.data)[k] = (float)(rng() % 2001) / 5000 - 0.2f;
+        CHECK_OK(horus_infer_set(op, "x", &x, 0));
+        CHECK_OK(horus_tensor_release(&x));
+        CHECK_OK(horus_infer_run(op));
+        CHECK_OK(horus_infer_get(op, "a", &a, NULL));
+        CHECK_OK(horus_infer_get(op, "b", &b, NULL));
+        for (int k = 0; k < 32 * 32; k++) {
+            float difference = fabsf(((float *)a.data)[k] - ((float *)b.data)[k]);
+            worst = difference > worst ? difference : worst;
+        }
+        CHECK(worst <= 1e-5f && ((float *)a.data)[0] != 0);
+        CHECK_OK(horus_tensor_release(&a));
+        CHECK_OK(horus_tensor_release(&b));
+    }
+    leave(op);
+}
 TEST(openvino_takes_all_dtypes_and_ranks_and_open_shapes)
 {
     NEED_OPENVINO();
@@ -3273,6 +3354,8 @@ TEST(openvino_that_is_not_there_or_another_is_told)
         CHECK_TEXT(report, "backend: model m: back end openvino cannot be used here: ");
         CHECK_TEXT(report, "it is not installed: ");
         CHECK_TEXT(report, "OPENVINO_DYLIB_PATH");
+        REQUIRE(setenv("OPENVINO_DYLIB_PATH", "", 1) == 0);
+        CHECK_SETUP(d, HORUS_E_UNSUPPORTED, "it is not installed: ", "");
     }
     horus_infer_close(op);
     if (r == HORUS_E_UNSUPPORTED) {
@@ -3368,12 +3451,18 @@ TEST(odd_models_of_openvino_are_told)
     OV(int, type) = 4;
     OV(int, ndim) = 9;
     CHECK_SETUP(d, HORUS_E_TYPE, "it has 9 dimensions, tensors have 8 at most", "");
-    OV(int, ndim) = 0; /* and it does not say what is wrong */
-    OV(long, calls) = 0;
-    OV(long, fails_at) = 1;
-    CHECK_SETUP(d, HORUS_E_CORRUPT, "OpenVINO's status -1", "");
-    OV(long, fails_at) = 0;
     OV(int, ndim) = 1;
+    char longer[3000];
+    memset(longer, 'l', sizeof longer);
+    for (int i = 99; i < 3000; i += 100)
+        longer[i] = i < 2999 ? '\n' : 0;
+    for (int i = 0; i < 2; i++) { /* it does not say what is wrong, or too much */
+        OV(const char *, says) = i ? longer : NULL;
+        OV(long, calls) = 0;
+        OV(long, fails_at) = 1;
+        CHECK_SETUP(d, HORUS_E_CORRUPT, i ? "lll lll" : "OpenVINO's status -1", "");
+    }
+    OV(long, fails_at) = 0;
     OV(int, any_rank) = 1;
     horus_infer *op = open_op(&d);
     horus_infer_io io;
@@ -3388,6 +3477,13 @@ TEST(odd_models_of_openvino_are_told)
     CHECK_RESULT(run_onnx(op), HORUS_E_SYSTEM);
     horusi_ov_abort(op->models[0].loaded, false);
     CHECK_OK(run_onnx(op));
+    horus_infer_close(op);
+    OV(int, any_rank) = 0;
+    OV(int, open) = 1; /* what comes is no tensor of ours */
+    OV(int, taken_type) = 23;
+    op = open_op(&d);
+    CHECK_RESULT(run_onnx(op), HORUS_E_TYPE);
+    CHECK_TEXT(horus_last_error(), "model m: its elements are of OpenVINO's type 23");
     leave(op);
 }
 

@@ -1975,6 +1975,12 @@ static horus_result tick_in_parts(void *user, horus_tick *t)
     horus_tick_part(t, 0, 3000, HORUS_OK);
     horus_tick_part(t, 1, 5000, HORUS_E_LIMIT);
     horus_tick_part(t, 2, 5000, HORUS_OK); /* there is none */
+    pid_t pid = fork();
+    if (pid == 0) { /* these are its parent's */
+        horus_tick_part(t, 0, 9000, HORUS_OK);
+        _exit(0);
+    }
+    CHECK_JOIN(pid);
     return HORUS_OK;
 }
 TEST(parts_of_a_tick_have_figures_behind_those_of_the_nodes)
