@@ -10742,12 +10742,15 @@ static PyObject *horusp_node_callback(horusp_node *n, const char *name, uint8_t 
         Py_DECREF(f);
         return NULL;
     }
-    PyObject *look = horusp_helper("look");
-    PyObject *r = look ? PyObject_CallFunctionObjArgs(look, f, NULL) : NULL;
     int takes = 0, is_async = 0;
-    if (!r || !PyArg_ParseTuple(r, "pp", &takes, &is_async))
-        Py_CLEAR(f);
-    Py_XDECREF(r);
+    if (!PyCFunction_Check(f) ||
+        PyCFunction_GET_SELF(f) != (PyObject *)n) { /* else one of C, of ours */
+        PyObject *look = horusp_helper("look");
+        PyObject *r = look ? PyObject_CallFunctionObjArgs(look, f, NULL) : NULL;
+        if (!r || !PyArg_ParseTuple(r, "pp", &takes, &is_async))
+            Py_CLEAR(f);
+        Py_XDECREF(r);
+    }
     n->takes = (uint8_t)((n->takes & ~bit) | (takes ? bit : 0) | (own ? bit << 4 : 0));
     n->is_async = (uint8_t)((n->is_async & ~bit) | (is_async ? bit : 0));
     return f;
