@@ -11522,12 +11522,15 @@ static PyObject *horusp_node_callback(horusp_node *n, const char *name, uint8_t 
         Py_DECREF(f);
         return NULL;
     }
-    PyObject *look = horusp_helper("look");
-    PyObject *r = look ? PyObject_CallFunctionObjArgs(look, f, NULL) : NULL;
     int takes = 0, is_async = 0;
-    if (!r || !PyArg_ParseTuple(r, "pp", &takes, &is_async))
-        Py_CLEAR(f);
-    Py_XDECREF(r);
+    if (!PyCFunction_Check(f) ||
+        PyCFunction_GET_SELF(f) != (PyObject *)n) { /* else one of C, of ours */
+        PyObject *look = horusp_helper("look");
+        PyObject *r = look ? PyObject_CallFunctionObjArgs(look, f, NULL) : NULL;
+        if (!r || !PyArg_ParseTuple(r, "pp", &takes, &is_async))
+            Py_CLEAR(f);
+        Py_XDECREF(r);
+    }
     n->takes = (uint8_t)((n->takes & ~bit) | (takes ? bit : 0) | (own ? bit << 4 : 0));
     n->is_async = (uint8_t)((n->is_async & ~bit) | (is_async ? bit : 0));
     return f;
@@ -13838,9 +13841,11 @@ static int horusp_scheduler_init(PyObject *module)
  * reads the parameters of >>inference. */
 /* In pieces: a compiler need not take a string of more than 4095 bytes. */
 static const char *const horusp_infer_source[] = {
-    "import collections.abc, difflib, numbers, os, reprlib, types, warnings\n"
+    "import collections.abc, functools, numbers, os, reprlib, types, warnings\n"
+    "def nothing(text):\n"
+    "    pass\n"
     "def how(on_load, **given):\n" /* it knows no operator, and may be kept */
-    "    announce = lambda text: on_load(given['model'], text) if on_load else None\n"
+    "    announce = functools.partial(on_load, given['model']) if on_load else nothing\n"
     "    return types.SimpleNamespace(announce=announce, **given)\n"
     /* ---- parameters: any value may be a str, a number or a bool */
     "def show(v):\n"
@@ -13863,10 +13868,13 @@ static const char *const horusp_infer_source[] = {
     "    except Exception as e:\n" /* yaml.YAMLError, ValueError of a date, RecursionError */
     "        bad(f'params: {os.fsdecode(path)!r} is no YAML: {\" \".join(str(e).split())[:300]}')\n"
     "    return {}\n"
-    "def parameters(given, more, kinds):\n" /* ({name: what C takes}, problems) */
-    "    problems, bare, out = [], [], {}\n"
-    "    bad = problems.append\n"
-    "    def text(where, v):\n"
+    /* methods, not functions within one: from 3.12 on the interpreter dies if memory for such a one is
+     * missing */
+    "class Reader:\n"
+    "    def __init__(self):\n"
+    "        self.problems, self.bare = [], []\n"
+    "        self.bad = self.problems.append\n"
+    "    def text(self, where, v):\n"
     "        if isinstance(v, os.PathLike):\n"
     "            v = os.fspath(v)\n"
     "        if isinstance(v, bool):\n"
@@ -13883,72 +13891,89 @@ static const char *const horusp_infer_source[] = {
     "                return str(v)\n"
     "        except (ValueError, OverflowError):\n"
     "            pass\n"
-    "        bad(f'{where}: {show(v)} is no text or number')\n"
-    "    def flag(name, v):\n"
+    "        self.bad(f'{where}: {show(v)} is no text or number')\n"
+    "    def flag(self, name, v):\n"
     "        if isinstance(v, str):\n"
     "            v = {'true': True, 'yes': True, 'on': True, '1': True, 'false': False, 'no': "
     "False,\n"
     "                 'off': False, '0': False}.get(v.lower(), v)\n"
     "        if isinstance(v, (bool, numbers.Real)) and v in (0, 1):\n"
     "            return bool(v)\n"
-    "        bad(f'{name}: {show(v)} is neither true nor false')\n",
-    "    def names(where, v):\n"
+    "        self.bad(f'{name}: {show(v)} is neither true nor false')\n"
+    "    def names(self, where, v):\n"
     "        if isinstance(v, (str, numbers.Real)):\n"
-    "            bare.append(f'{where}: {show(v)} is taken as a list of one name')\n"
+    "            self.bare.append(f'{where}: {show(v)} is taken as a list of one name')\n"
     "            v = [v]\n"
     "        if not isinstance(v, collections.abc.Sequence) or isinstance(v, (bytes, bytearray)):\n"
-    "            bad(f'{where}: {show(v)} is no list of names')\n"
+    "            self.bad(f'{where}: {show(v)} is no list of names')\n"
     "            return []\n"
-    "        return [t for t in (text(where, n) for n in v) if t is not None]\n"
-    "    def mapping(name, v, value):\n"
+    "        found = []\n"
+    "        for n in v:\n"
+    "            n = self.text(where, n)\n"
+    "            if n is not None:\n"
+    "                found.append(n)\n"
+    "        return found\n"
+    "    def mapping(self, name, v, value):\n"
     "        if not isinstance(v, collections.abc.Mapping):\n"
-    "            bad(f'{name}: {show(v)} is no map from models to values')\n"
+    "            self.bad(f'{name}: {show(v)} is no map from models to values')\n"
     "            return []\n"
     "        pairs = []\n"
     "        for k, x in v.items():\n"
-    "            key = text(name, k)\n"
+    "            key = self.text(name, k)\n"
     "            x = None if key is None else value(f'{name}: model {key}', x)\n"
     "            if x is not None:\n"
     "                pairs.append((key, x))\n"
-    "        return pairs\n"
-    "    if isinstance(given, (str, bytes, os.PathLike)):\n"
-    "        given = read(given, bad)\n"
-    "    if not isinstance(given, collections.abc.Mapping):\n"
-    "        if given is not None or not more:\n"
-    "            bad(f'params: {show(given)} is no dict of parameters, nor the path of a "
-    "'\n"
-    "                'YAML file of them')\n"
-    "        given = {}\n"
-    "    inner = given.get('inference')\n"
-    "    if isinstance(inner, collections.abc.Mapping):\n" /* the page's block around it */
-    "        given = inner\n"
-    "    given = {**{str(k): v for k, v in given.items()}, **more}\n"
-    "    for name, v in given.items():\n"
-    "        kind = 'h' if name == 'transmit_on_host' else kinds.get(name)\n"
+    "        return pairs\n",
+    "    def value(self, name, kind, v):\n"
     "        if kind is None:\n"
-    "            near = difflib.get_close_matches(name, [*kinds, 'transmit_on_host'], 1, 0)\n"
-    "            bad(f'{show(name)} is no parameter: did you mean {near[0]!r}?')\n"
+    "            self.bad(f'{show(name)} is no parameter: did you mean {nearest(name)!r}?')\n"
     "        elif v is None:\n" /* as if it were not there */
     "            pass\n"
     "        elif kind == 's':\n"
-    "            out[name] = text(name, v)\n"
+    "            return self.text(name, v)\n"
     "        elif kind == 'm':\n"
-    "            out[name] = mapping(name, v, text)\n"
+    "            return self.mapping(name, v, self.text)\n"
     "        elif kind == 'l':\n"
-    "            out[name] = mapping(name, v, names)\n"
+    "            return self.mapping(name, v, self.names)\n"
     "        elif kind == 'n':\n"
-    "            out[name] = names(name, v)\n"
-    "        elif kind != 'h':\n"
-    "            out[name] = flag(name, v)\n"
-    "    host = given.get('transmit_on_host')\n"
-    "    host = None if host is None else flag('transmit_on_host', host)\n"
-    "    if host is not None and out.get('transmit_on_cuda') is host:\n"
-    "        bad(f'transmit_on_host and transmit_on_cuda are both {host}: leave one of them out')\n"
-    "    elif host is not None:\n"
-    "        out['transmit_on_cuda'] = not host\n"
-    "    for line in bare:\n"
+    "            return self.names(name, v)\n"
+    "        else:\n"
+    "            return self.flag(name, v)\n"
+    "    def all(self, given, more):\n"
+    "        if isinstance(given, (str, bytes, os.PathLike)):\n"
+    "            given = read(given, self.bad)\n"
+    "        if not isinstance(given, collections.abc.Mapping):\n"
+    "            if given is not None or not more:\n"
+    "                self.bad(f'params: {show(given)} is no dict of parameters, nor the path of a "
+    "'\n"
+    "                         'YAML file of them')\n"
+    "            given = {}\n"
+    "        inner = given.get('inference')\n"
+    "        if isinstance(inner, collections.abc.Mapping):\n" /* the page's block around it */
+    "            given = inner\n"
+    "        block, out = {}, {}\n"
+    "        for k, v in given.items():\n"
+    "            block[str(k)] = v\n"
+    "        block.update(more)\n"
+    "        for name, v in block.items():\n"
+    "            v = self.value(name, self.kinds.get(name, 'b' if name == 'transmit_on_host' else "
+    "None), v)\n"
+    "            if v is not None:\n"
+    "                out[name] = v\n"
+    "        host = out.pop('transmit_on_host', None)\n"
+    "        if host is not None and out.get('transmit_on_cuda') is host:\n"
+    "            self.bad(f'transmit_on_host and transmit_on_cuda are both {host}: leave one of "
+    "them out')\n"
+    "        elif host is not None:\n"
+    "            out['transmit_on_cuda'] = not host\n"
+    "        return out\n"
+    "def parameters(given, more, kinds):\n" /* ({name: what C takes}, problems) */
+    "    reader = Reader()\n"
+    "    reader.kinds = kinds\n"
+    "    out = reader.all(given, more)\n"
+    "    for line in reader.bare:\n"
     "        warnings.warn(line, UserWarning, 2)\n"
-    "    return {k: v for k, v in out.items() if v is not None}, problems\n",
+    "    return out, reader.problems\n",
     /* ---- ONNX Runtime: the installed package, whose library is linked into it. What is bound is
      * addresses in the pool; its own objects below io_binding() are used, for the wrappers around them
      * take longer than a small model. */
@@ -14120,6 +14145,67 @@ static PyObject *horusp_infer_compile(PyObject *names)
     Py_XDECREF(text);
     return done;
 }
+/* Kinds: s text, m a map to text, l to lists, n a list of names, b a bool, c one that may adapt. */
+static const struct {
+    const char *name;
+    char kind;
+    size_t offset;
+} horusp_infer_fields[] = {
+#define HORUSP_X(name, kind)                                                                       \
+    {                                                                                              \
+#name, kind, offsetof(horus_infer_desc, name)                                              \
+    }
+    HORUSP_X(backend, 's'),
+    HORUSP_X(backend_map, 'm'),
+    HORUSP_X(model_path_map, 'm'),
+    HORUSP_X(pre_processor_map, 'l'),
+    HORUSP_X(inference_map, 'l'),
+    HORUSP_X(in_tensor_names, 'n'),
+    HORUSP_X(out_tensor_names, 'n'),
+    HORUSP_X(temporal_map, 'm'),
+    HORUSP_X(activation_map, 'm'),
+    HORUSP_X(device_map, 'm'),
+    HORUSP_X(dla_core_map, 'm'),
+    HORUSP_X(trt_opt_profile, 'l'),
+    HORUSP_X(infer_on_cpu, 'b'),
+    HORUSP_X(enable_fp16, 'b'),
+    HORUSP_X(is_engine_path, 'b'),
+    HORUSP_X(dynamic_input_dims, 'b'),
+    HORUSP_X(input_on_cuda, 'c'),
+    HORUSP_X(output_on_cuda, 'c'),
+    HORUSP_X(transmit_on_cuda, 'c'),
+    HORUSP_X(parallel_inference, 'c'),
+    HORUSP_X(enable_cuda_graphs, 'c'),
+    HORUSP_X(dla_gpu_fallback, 'c'),
+#undef HORUSP_X
+};
+enum { HORUSP_INFER_FIELDS = sizeof horusp_infer_fields / sizeof *horusp_infer_fields };
+
+/* The parameter whose name is nearest. */
+static PyObject *horusp_infer_nearest(PyObject *self, PyObject *name)
+{
+    const char *text = PyUnicode_AsUTF8(name);
+    (void)self;
+    if (!text) { /* no UTF-8: near to none */
+        if (PyErr_ExceptionMatches(PyExc_MemoryError))
+            return NULL;
+        PyErr_Clear();
+        text = "";
+    }
+    horusi_nearest n = {text, NULL, 0};
+    horusi_is_it(&n, "transmit_on_host");
+    for (int k = 0; k < HORUSP_INFER_FIELDS; k++)
+        horusi_is_it(&n, horusp_infer_fields[k].name);
+    return PyUnicode_FromString(n.best);
+}
+static PyMethodDef horusp_nearest_method = {"nearest", horusp_infer_nearest, METH_O, NULL};
+static bool horusp_infer_add_nearest(PyObject *names)
+{
+    PyObject *f = PyCFunction_New(&horusp_nearest_method, NULL);
+    bool ok = f && PyDict_SetItemString(names, "nearest", f) == 0;
+    Py_XDECREF(f);
+    return ok;
+}
 /* One of those; a borrowed reference. */
 static PyObject *horusp_infer_helper(const char *name)
 {
@@ -14127,7 +14213,8 @@ static PyObject *horusp_infer_helper(const char *name)
     if (!helpers) {
         PyObject *names = PyDict_New(), *done = NULL;
         if (names && PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()) == 0 &&
-            PyDict_SetItemString(names, "Refused", horusp.by_code[-HORUS_E_UNSUPPORTED]) == 0)
+            PyDict_SetItemString(names, "Refused", horusp.by_code[-HORUS_E_UNSUPPORTED]) == 0 &&
+            horusp_infer_add_nearest(names))
             done = horusp_infer_compile(names);
         if (!done) {
             Py_XDECREF(names);
@@ -14708,42 +14795,6 @@ static PyObject *horusp_register_backend(PyObject *module, PyObject *args, PyObj
  *
  * InferenceOp is a Node over the C operator. What is said of parameters is the C library's. While the C
  * operator works nobody holds the interpreter's lock, unless a back end needs it. */
-
-/* Kinds: s text, m a map to text, l to lists, n a list of names, b a bool, c one that may adapt. */
-static const struct {
-    const char *name;
-    char kind;
-    size_t offset;
-} horusp_infer_fields[] = {
-#define HORUSP_X(name, kind)                                                                       \
-    {                                                                                              \
-#name, kind, offsetof(horus_infer_desc, name)                                              \
-    }
-    HORUSP_X(backend, 's'),
-    HORUSP_X(backend_map, 'm'),
-    HORUSP_X(model_path_map, 'm'),
-    HORUSP_X(pre_processor_map, 'l'),
-    HORUSP_X(inference_map, 'l'),
-    HORUSP_X(in_tensor_names, 'n'),
-    HORUSP_X(out_tensor_names, 'n'),
-    HORUSP_X(temporal_map, 'm'),
-    HORUSP_X(activation_map, 'm'),
-    HORUSP_X(device_map, 'm'),
-    HORUSP_X(dla_core_map, 'm'),
-    HORUSP_X(trt_opt_profile, 'l'),
-    HORUSP_X(infer_on_cpu, 'b'),
-    HORUSP_X(enable_fp16, 'b'),
-    HORUSP_X(is_engine_path, 'b'),
-    HORUSP_X(dynamic_input_dims, 'b'),
-    HORUSP_X(input_on_cuda, 'c'),
-    HORUSP_X(output_on_cuda, 'c'),
-    HORUSP_X(transmit_on_cuda, 'c'),
-    HORUSP_X(parallel_inference, 'c'),
-    HORUSP_X(enable_cuda_graphs, 'c'),
-    HORUSP_X(dla_gpu_fallback, 'c'),
-#undef HORUSP_X
-};
-enum { HORUSP_INFER_FIELDS = sizeof horusp_infer_fields / sizeof *horusp_infer_fields };
 
 /* Zeroed memory that lives as long as the list `kept`. */
 static void horusp_infer_room_end(PyObject *capsule)

@@ -1172,21 +1172,18 @@ class Running(Case):
 
     @needs_ort
     def test_budget_of_onnxruntime(self):
-        given = params(2, backend="onnxrt", path=long_one(), parallel_inference=True)
+        given = params(2, backend="onnxrt", path=long_one(steps=8000, name="longer.onnx"), parallel_inference=True)
         given["model_path_map"]["m1"] = plus(shape=(192, 192), name="square.onnx")
-        with horus.InferenceOp(given, run_budget=0.1) as op:
-            x = np.eye(192, dtype=np.float32)
-            begin = time.monotonic()
-            e = self.refused(["model m2: aborted after", "budget_ns is 100000000"], op.infer, {"a": x})
-            took = time.monotonic() - begin
-            self.assertIsInstance(e, horus.LimitError)
-            np.testing.assert_array_equal(op.get("b1").to_numpy(), x)
-            self.assertEqual(op.stats()["m2"]["aborts"], 1)
-        given["model_path_map"] = {"m1": given["model_path_map"]["m1"], "m2": given["model_path_map"]["m2"]}
-        with horus.InferenceOp(given) as op:
-            begin = time.monotonic()
-            np.testing.assert_array_equal(op.infer({"a": x})["b2"], x)
-            self.assertGreater(time.monotonic() - begin, took)  # without a budget it runs to its end
+        x = np.eye(192, dtype=np.float32)
+        with horus.InferenceOp(given, run_budget=0.1, threads=1) as op:
+            for aborts in (1, 2):
+                e = self.refused(["model m2: aborted after", "budget_ns is 100000000"], op.infer, {"a": x})
+                self.assertIsInstance(e, horus.LimitError)
+                np.testing.assert_array_equal(op.get("b1").to_numpy(), x)
+                self.assertEqual(op.stats()["m2"]["aborts"], aborts)
+        given["model_path_map"]["m2"] = long_one(steps=10, name="short.onnx")
+        with horus.InferenceOp(given, run_budget=60) as op:
+            self.same(op.infer({"a": x}), {"b1": x, "b2": x})
 
     @needs_ort
     def test_the_lock_is_free_while_onnxruntime_runs(self):
@@ -1215,7 +1212,16 @@ class Running(Case):
             import _testcapi as api
         except ImportError:
             self.skipTest("_testcapi is not in this Python")
-        given, op = params(2, temporal_map={"m1": 1}), horus.InferenceOp(params(), name="first")
+
+        class Same:  # makes no functions: from 3.12 on the interpreter dies where memory for one is missing
+            def __init__(self, how):
+                pass
+
+            def run(self, inputs, outputs):
+                return [inputs[0].to_numpy()]
+        horus.register_backend("same", Same)
+        given = params(2, backend="same", temporal_map={"m1": 1})
+        op = horus.InferenceOp(params(backend="same"), name="first")
         wrong = {**given, "temporal_map": {"m1": 0}, "what": 1}
         ways = {"make": lambda: horus.InferenceOp(given, "nomemory.in", "nomemory.out").close(),
                 "infer": lambda: op.infer({"a": F4}), "of a list": lambda: op.infer({"a": [1, 2]}), "stats": op.stats,
@@ -1235,7 +1241,7 @@ class Running(Case):
                         good += 1
                         if good > 20:
                             break
-                    except (MemoryError, horus.InferenceError, SystemError):  # inspect's parser gives SystemError
+                    except (MemoryError, horus.InferenceError):
                         failed, good = failed + 1, 0
                 self.assertGreater(failed, 0 if name == "get" else 10, name)
                 self.assertGreater(good, 20, name)
