@@ -627,7 +627,7 @@ class Setup(Case):
         del none["backend"]
         self.refused("neither backend nor backend_map is given", horus.InferenceOp, none)
         self.refused("backend: \"pluss\" is no back end: did you mean \"plus\"?", horus.InferenceOp, params(backend="pluss"))
-        self.refused("backend: openvino is not built in", horus.InferenceOp, params(backend="openvino"))
+        self.refused("files of back end openvino end with .onnx .xml", horus.InferenceOp, params(backend="openvino"))
         self.refused("backend_map: model m1 has no back end", horus.InferenceOp, {**none, "backend_map": {"m2": "plus"}})
         self.refused("backend_map: \"m2\" is no model", horus.InferenceOp, {**none, "backend_map": {"m2": "plus"}})
         self.refused("backend_map: \"tensorrt\" is no back end", horus.InferenceOp,
