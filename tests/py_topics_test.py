@@ -454,6 +454,7 @@ class Threads(unittest.TestCase):
         size = 32 << 20
         picture, whole = horus.Image(4096, 2048, "rgba8"), bytes(size)
         other, array = np.ones((4096, 2048, 4), "u1"), bytearray(size)
+        text = "x" * size  # not made within the call: that keeps the lock
         rebuild, arguments = picture.__reduce__()
         with horus.Topic("much", capacity=4) as topic:
             def received():
@@ -462,7 +463,7 @@ class Threads(unittest.TestCase):
                      "copy": picture.copy, "copy_from": lambda: picture.copy_from(whole),
                      "from_numpy": lambda: horus.Image.from_numpy(other, "rgba8"), "reduce": picture.__reduce__,
                      "rebuild": lambda: rebuild(*arguments), "send bytes": lambda: topic.send(whole),
-                     "send bytearray": lambda: topic.send(array), "send text": lambda: topic.send("x" * size),
+                     "send bytearray": lambda: topic.send(array), "send text": lambda: topic.send(text),
                      "recv": received}
             for name, call in calls.items():
                 with self.subTest(name):
