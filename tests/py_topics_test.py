@@ -455,6 +455,7 @@ class Threads(unittest.TestCase):
         picture, whole = horus.Image(4096, 2048, "rgba8"), bytes(size)
         other, array = np.ones((4096, 2048, 4), "u1"), bytearray(size)
         small, logits = np.ones((3, 64, 64), "f4"), np.zeros((512, 16384), "f4")
+        text = "x" * size  # not made within the call: that keeps the lock
         rebuild, arguments = picture.__reduce__()
         with horus.Topic("much", capacity=4) as topic:
             def received():
@@ -463,7 +464,7 @@ class Threads(unittest.TestCase):
                      "copy": picture.copy, "copy_from": lambda: picture.copy_from(whole),
                      "from_numpy": lambda: horus.Image.from_numpy(other, "rgba8"), "reduce": picture.__reduce__,
                      "rebuild": lambda: rebuild(*arguments), "send bytes": lambda: topic.send(whole),
-                     "send bytearray": lambda: topic.send(array), "send text": lambda: topic.send("x" * size),
+                     "send bytearray": lambda: topic.send(array), "send text": lambda: topic.send(text),
                      "recv": received, "preprocess": lambda: horus.preprocess(picture),
                      "preprocess out": lambda: horus.preprocess(other, out=small), "softmax": lambda: horus.softmax(logits),
                      "topk": lambda: horus.topk(logits, 1), "yolo_decode": lambda: horus.yolo_decode(logits)}

@@ -2873,7 +2873,7 @@ TEST(a_child_that_a_handler_forks_leaves_its_parents_wait_alone)
         horus_result result = k ? horus_topic_send(s, &n, sizeof n, HORUS_FOREVER)
                                 : horus_topic_receive(t, &n, sizeof n, NULL, HORUS_FOREVER);
         if (is_child) /* its return is its parent's business no more */
-            _exit(result != HORUS_INTERRUPTED);
+            test_leave(result != HORUS_INTERRUPTED);
         stop_alarms();
         CHECK_RESULT(result, HORUS_INTERRUPTED);
         CHECK_EQ(horusi_ld32_rlx(own, &c->pool->rows[c->row].sleepers), 0);
