@@ -2373,7 +2373,7 @@ typedef struct horus_infer_backend {
     horus_result (*probe)(void *user, const horus_infer_load *how, char *why, size_t room);
     horus_result (*load)(void *user, const horus_infer_load *how, void **model, char *why,
                          size_t room);
-    /* E_NOT_FOUND: there are not so many */
+    /* E_NOT_FOUND: there are not so many (65534 at most) */
     horus_result (*io_info)(void *model, bool output, uint32_t number, horus_infer_io *out,
                             char *why, size_t room);
     horus_result (*run)(void *model, horus_infer_call *call);
@@ -16890,7 +16890,8 @@ static void horusi_count_io(horusi_problems *p, const horusi_model *m, bool outp
     uint32_t has = 0;
     size_t used = 0;
     memset(&io, 0, sizeof io);
-    while (m->backend->io_info(m->loaded, output, has, &io, why, sizeof why) != HORUS_E_NOT_FOUND) {
+    while (has < 65535 &&
+           m->backend->io_info(m->loaded, output, has, &io, why, sizeof why) != HORUS_E_NOT_FOUND) {
         if (used < sizeof list)
             used += (size_t)snprintf(list + used, sizeof list - used, "%s%.63s", has ? ", " : "",
                                      io.name);

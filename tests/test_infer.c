@@ -1699,6 +1699,28 @@ TEST(the_back_end_is_told_how_and_we_are_told_what_it_loads)
     CHECK_RESULT(horus_infer_get_io(op, 0, false, 0, NULL), HORUS_E_ARG);
     leave(op);
 }
+static horus_result endless_io(void *model, bool output, uint32_t number, horus_infer_io *out,
+                               char *why, size_t room)
+{
+    (void)number, (void)output, (void)why, (void)room;
+    *out = ((stub *)model)->in[0];
+    return HORUS_OK;
+}
+TEST(a_back_end_that_never_says_how_many_tensors_a_model_has_is_refused)
+{
+    horus_infer *op;
+    stub_begin();
+    horus_infer_backend endless = stub_backend;
+    endless.name = "endless";
+    endless.io_info = endless_io;
+    CHECK_OK(horus_infer_register(&endless));
+    horus_infer_desc d = stub_desc(1);
+    d.backend = "endless";
+    (void)alarm(20); /* what goes on for ever ends here */
+    CHECK_RESULT(horus_infer_open(&op, &d, NULL, 0), HORUS_E_ARG);
+    CHECK_TEXT(horus_last_error(), "65535 tensors");
+    (void)alarm(0);
+}
 static const horus_infer_backend extra[20];
 TEST(back_ends_are_registered_once_each_and_sixteen_at_most)
 {
