@@ -44,10 +44,14 @@ class Leaks(unittest.TestCase):
         references = [sys.getrefcount(o) for o in watched]
         holds = [f.refcount for f in frames]
         pool = horus.TensorPool().stats()
-        before = rss()
-        for _ in range(many):
-            operation()
-        gc.collect()
+        for _ in range(3):  # an allocator takes a step now and then; what leaks grows each time
+            before = rss()
+            for _ in range(many):
+                operation()
+            gc.collect()
+            more = rss() - before
+            if more < max(300_000, many // 4):
+                break
         now = [sys.getrefcount(o) for o in watched]
         for o, n, was in zip(watched, now, references):  # the interpreter itself takes some dozens of None
             some = 100 if o is None or o is True else 0
@@ -57,7 +61,6 @@ class Leaks(unittest.TestCase):
         after = horus.TensorPool().stats()
         self.assertLessEqual(after["allocated_slots"], pool["allocated_slots"] + loose, name)
         self.assertLessEqual(after["total_refcount"], pool["total_refcount"] + loose, name)
-        more = rss() - before
         self.assertLess(more, max(300_000, many // 4), name)
         self.most = max(self.most, (more, name))
 
