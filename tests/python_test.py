@@ -32,7 +32,9 @@ passed = failed = 0
 
 
 def run(command, log, **kw):
-    env = {**os.environ, "HORUS_NAMESPACE": NAMESPACE, **kw.pop("env", {})}
+    env = {**os.environ, "HORUS_NAMESPACE": NAMESPACE,
+           "TORCHINDUCTOR_CACHE_DIR": os.path.join(BUILD, "torchinductor"),  # torch leaves it in TMPDIR otherwise
+           **kw.pop("env", {})}
     with open(log, "w") as file:
         return subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=env,
                               **{"cwd": ROOT, "stdin": subprocess.DEVNULL, **kw}).returncode
