@@ -11,7 +11,8 @@
  *     topics       >>handles >>recording >>send >>receive >>wait
  *     views        >>tensors >>images >>depth >>pictures >>prepare >>decode
  *     scheduler    >>threads >>figures >>nodes >>phases >>misses >>ticks >>setup >>runs
- *     inference    >>parameters >>backends >>onnxrt >>openvino >>operator >>license
+ *     inference    >>parameters >>backends >>onnxrt >>openvino >>registry >>models >>operator
+ *                  >>license
  *
  * ------------------------------------------------------------------------------------ >>manual
  *
@@ -16381,14 +16382,9 @@ static void horusi_ov_abort(void *model, bool now)
         (void)horusi_ov.ov_infer_request_cancel(m->request);
 }
 
-/* ------------------------------------------------------------------------------------ >>operator
+/* ------------------------------------------------------------------------------------ >>registry
  *
- * What an inference operator does with a frame. Edges:
- *
- *     I1 -> I2    a frame's work, to the thread of its model and back; the operator itself, to the
- *                 next one who uses it; the end, to all threads
- *
- * A model's results are swapped under the operator's lock, so that any thread may get them. */
+ * Which back ends there are, and what is checked without loading any. */
 static const horus_infer_backend horusi_backends[] = {
     {"onnxrt", HORUS_INFER_CPU | HORUS_INFER_GPU, ".onnx .ort", horusi_ort_probe, horusi_ort_load,
      horusi_ort_io, horusi_ort_run, horusi_ort_abort, horusi_ort_unload, horusi_ort_on_gpu, NULL},
@@ -16571,7 +16567,13 @@ horus_result horus_infer_check(const horus_infer_desc *d, char *report, size_t r
     return horusi_infer_check(d, report, room, "infer_check");
 }
 
-/* ---- what an operator is made of */
+/* ------------------------------------------------------------------------------------ >>models
+ *
+ * What an inference operator is made of, and its models: made, loaded, each run on its thread within its
+ * budget, unloaded. Edges, here and in >>operator:
+ *
+ *     I1 -> I2    a frame's work, to the thread of its model and back; the operator itself, to the
+ *                 next one who uses it; the end, to all threads */
 
 #define HORUSI_X(snake, name, topic)                                                               \
     HORUSI_MESSAGE_TYPE(HORUSI_DEFINE, snake, #name, topic, HORUS_##snake##_FIELDS)
@@ -17260,6 +17262,11 @@ void horus_infer_close(horus_infer *op)
     horusi_delete(c, (void *)op->parts);
     horusi_delete(c, op);
 }
+
+/* ------------------------------------------------------------------------------------ >>operator
+ *
+ * What it does with a frame, step by step, and what others ask of it meanwhile. A model's results are
+ * swapped under the operator's lock, so that any thread may get them. */
 
 /* ---- extract */
 
