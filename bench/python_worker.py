@@ -6,6 +6,7 @@ import ctypes
 import multiprocessing
 import os
 import pickle
+import statistics
 import subprocess
 import sys
 import time
@@ -216,18 +217,25 @@ class Timespec(ctypes.Structure):
     _fields_ = [("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long)]
 
 
+def stretches(marks, n):
+    """What one of n takes, where a clock was read after every n: the median. NaN: it was not read twice."""
+    return statistics.median(after - before for before, after in zip(marks, marks[1:])) / n if marks[1:] else float("nan")
+
+
 def bare_sleep(seconds):
     """Processor time of a clock_nanosleep() until the next millisecond, that of calling it taken off."""
     sleep, until, took = ctypes.CDLL(None).clock_nanosleep, Timespec(), []
     for works in (True, False):
-        due, begin = time.monotonic_ns(), time.process_time_ns()
-        for _ in range(int(1000 * seconds)):
+        due, marks = time.monotonic_ns(), []
+        for i in range(int(1000 * seconds)):
+            if i % 10 == 0:
+                marks.append(time.process_time_ns())
             due += 1000000
             until.seconds, until.nanoseconds = divmod(due, 1000000000)
             if not works:
                 until.nanoseconds = -1  # refused at once
             sleep(time.CLOCK_MONOTONIC, 1, ctypes.byref(until), None)  # TIMER_ABSTIME
-        took.append((time.process_time_ns() - begin) / int(1000 * seconds))
+        took.append(stretches(marks, 10))
     return took[0] - took[1]
 
 
@@ -241,37 +249,26 @@ def ticks_at_1000_hz(nodes):
 
 
 def ticks(nodes, real):
-    """Nanoseconds of a tick, an empty call taken off. real: processor time at 1000 Hz; else a deterministic run.
-    Two runs, one twice as long: what starting costs is in both."""
+    """Nanoseconds of a tick, an empty call taken off: processor time at 1000 Hz, or a deterministic run's. The median
+    over stretches of ten rounds of all nodes, so that neither starting nor stopping is in it."""
     clock = time.process_time_ns if real else time.perf_counter_ns
-    rate, seconds = 1000, (0.3 if real else max(1, 200 // nodes)) * SCALE
-    took, done = [], []
-    for duration in (seconds, 2 * seconds):
-        count = [0]
+    stretch, marks, done = 10 * nodes, [], 0
 
-        def tick(node):
-            count[0] += 1
+    def tick(node):
+        nonlocal done
+        done += 1
+        if not done % stretch:
+            marks.append(clock())
 
-        kw = {} if real else {"deterministic": True}
-        made = [horus.Node(name=f"n{i}", tick=tick, rate=rate) for i in range(nodes)]
-        begin = clock()
-        horus.run(*made, duration=duration, **kw)
-        took.append(clock() - begin)
-        done.append(count[0])
-    if done[1] <= done[0]:
-        return float("nan")
-    count = [0]
-
-    def alone(node):
-        count[0] += 1
-
+    horus.run(*(horus.Node(name=f"n{i}", tick=tick, rate=1000) for i in range(nodes)),
+              duration=(0.6 if real else max(1, 200 // nodes)) * SCALE, **({} if real else {"deterministic": True}))
     calls_of_it = []
     for _ in range(5):
         begin = time.perf_counter_ns()
         for _ in range(5000):
-            alone(None)
+            tick(None)
         calls_of_it.append((time.perf_counter_ns() - begin) / 5000)
-    return (took[1] - took[0]) / (done[1] - done[0]) - min(calls_of_it)
+    return stretches(marks, stretch) - min(calls_of_it)
 
 
 def make_runs():
