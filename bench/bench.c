@@ -2,8 +2,9 @@
  *
  *     bench GROUP WINDOWS SCALE CPU0 CPU1
  *
- * GROUP is hop, image, iceoryx, stream, wake, alloc, open, idle, tick, late[_fifo], beside[_fifo] or
- * infer_small, infer_image, infer_two (with ORT_DYLIB_PATH, and models.py's files in BENCH_MODELS). Two
+ * GROUP is hop, image, iceoryx (image's beside its own), stream, wake, alloc, open, idle, tick,
+ * late[_fifo], beside[_fifo] or infer_small, infer_image, infer_two (with ORT_DYLIB_PATH, and models.py's
+ * files in BENCH_MODELS). Two
  * processes (from tick on: one), each pinned to a core, walk through the same windows: floor, subject,
  * floor, subject ... so that a machine that speeds up or slows down does so to both. Every
  * window prints one JSON line that has all its samples, none left out, as [ticks, count] pairs; run.py
@@ -626,37 +627,36 @@ static void group_hop(int n, double scale)
     join(side);
 }
 
-static void group_image(int n, double scale)
+/* peers: iceoryx hands over the same, window by window. */
+static void group_image(int n, double scale, int peers)
 {
     subject s[] = {
         PINGPONG("floor: one line", floor_hop, 25000),
         PINGPONG("image: 64 KB", image_64k, 25000),
         PINGPONG("image: 1 MB", image_1m, 25000),
         PINGPONG("image: 8 MB", image_8m, 25000),
-    };
-    int side = split();
-    open_pair(TIMAGE, "image", &horus_image_type, side);
-    windows(s, sizeof s / sizeof s[0], 1, side, n);
-    close_pair(TIMAGE);
-    join(side);
-}
-
 #ifdef WITH_ICEORYX
-static void group_iceoryx(int n, double scale)
-{
-    subject s[] = {
-        PINGPONG("floor: one line", floor_hop, 10000),
         PINGPONG("iceoryx: 64 KB", bench_iceoryx_64k, 10000),
         PINGPONG("iceoryx: 1 MB", bench_iceoryx_1m, 10000),
         PINGPONG("iceoryx: 8 MB", bench_iceoryx_8m, 10000),
+#endif
     };
     int side = split();
-    bench_iceoryx_open(side);
-    windows(s, sizeof s / sizeof s[0], 1, side, n);
-    bench_iceoryx_close();
+    open_pair(TIMAGE, "image", &horus_image_type, side);
+#ifdef WITH_ICEORYX
+    if (peers) {
+        bench_iceoryx_open(side);
+    }
+#endif
+    windows(s, peers ? sizeof s / sizeof s[0] : 4, 1, side, n);
+#ifdef WITH_ICEORYX
+    if (peers) {
+        bench_iceoryx_close();
+    }
+#endif
+    close_pair(TIMAGE);
     join(side);
 }
-#endif
 
 static void group_stream(int n, double scale)
 {
@@ -1462,7 +1462,7 @@ int main(int argc, char **argv)
     if (strcmp(group, "hop") == 0) {
         group_hop(n, scale);
     } else if (strcmp(group, "image") == 0) {
-        group_image(n, scale);
+        group_image(n, scale, 0);
     } else if (strcmp(group, "stream") == 0) {
         group_stream(n, scale);
     } else if (strcmp(group, "wake") == 0) {
@@ -1485,7 +1485,7 @@ int main(int argc, char **argv)
         group_infer_two(n, scale);
 #ifdef WITH_ICEORYX
     } else if (strcmp(group, "iceoryx") == 0) {
-        group_iceoryx(n, scale);
+        group_image(n, scale, 1);
 #endif
     } else {
         bench_die("no group '%s'", group);
