@@ -8,9 +8,11 @@
  *     the ground   >>manual >>state >>errors >>arguments
  *     memory       >>holds >>numpy >>dlpack >>frames >>sources >>arithmetic
  *     types        >>image >>cloud >>depth >>tensor >>pool
- *     messages     >>codec >>messages >>topic
+ *     any value    >>codec >>encode >>decode
+ *     messages     >>messages >>values >>methods >>table >>classes >>definitions
+ *     topics       >>topic >>receive >>handles
  *     vision       >>vision
- *     scheduler    >>node >>scheduler >>clock
+ *     scheduler    >>node >>callbacks >>scheduler >>runs >>reports >>clock
  *     models       >>backends >>inference
  *     module       >>module
  *
@@ -4298,7 +4300,12 @@ static void horusp_pack_end(horusp_writer *w)
     w->heap = false;
 }
 
-/* ---- errors of the encoder
+/* ------------------------------------------------------------------------------------ >>encode
+ *
+ * Python values to MessagePack, straight into a slot or a block. A function takes the place to write at and
+ * returns the place behind what it wrote, or NULL: kept in the writer, that pointer would be loaded and
+ * stored again for every byte.
+ *
  * The place of an error is known only on the way out: so no exception is raised where it happens,
  * each level adds its index or key in front of the path, and horusp_pack raises. The path costs
  * nothing as long as all is well. */
@@ -4406,9 +4413,6 @@ static void horusp_raise(horusp_writer *w)
     horusp_no_fault(w);
 }
 
-/* ---- the encoder
- * Each function takes the place to write at and returns the place behind what it wrote, or NULL:
- * kept in the writer, that pointer would be loaded and stored again for every byte. */
 static uint8_t *horusp_grow(horusp_writer *w, uint8_t *at, size_t need, PyObject *value)
 {
     size_t used = (size_t)(at - w->start), room = (size_t)(w->end - w->start);
@@ -4919,7 +4923,10 @@ static int horusp_pack(horusp_writer *w, PyObject *value)
     return -1;
 }
 
-/* ---- the decoder */
+/* ------------------------------------------------------------------------------------ >>decode
+ *
+ * MessagePack to Python values. What is decoded came from another process: nothing in it is believed. */
+
 /* owed: elements that the lists and dicts around still need, of a byte each at least. With them
  * counted, all lists of a message together are never longer than the message. */
 typedef struct horusp_reader {
@@ -5525,7 +5532,9 @@ static uint8_t *horusp_elements(const horusp_variable *v)
     return v->block ? v->block->data + v->offset : NULL;
 }
 
-/* ---- from values to bytes */
+/* ------------------------------------------------------------------------------------ >>values
+ *
+ * The fields of a message: Python values to bytes and back, and whole messages as they travel. */
 
 static int horusp_mistyped(const horusp_where *p, const char *wanted, PyObject *v)
 {
@@ -6222,7 +6231,10 @@ failed:
     return NULL;
 }
 
-/* ---- construction */
+/* ------------------------------------------------------------------------------------ >>methods
+ *
+ * What every message can do: it is made and filled, copied, pickled, compared and shown; its variable
+ * fields are read and changed. */
 
 static uint64_t horusp_wall_ns(void)
 {
@@ -6771,128 +6783,9 @@ static PyObject *horusp_message_repr(PyObject *self)
     return r;
 }
 
-/* ---- classes */
-
-/* Writes a literal of the table into a place of a fixed part: a number, inf, True or a text. */
-static void horusp_literal(uint8_t *fixed, const horusp_where *p, const char *text, size_t n)
-{
-    char word[32];
-    uint8_t value[8] = {0};
-    if (n >= sizeof word)
-        return;
-    memcpy(word, text, n);
-    word[n] = 0;
-    if (p->scalar == HORUS_SCALAR_text) {
-        if (n > 2) /* 'text' */
-            memcpy(fixed + p->offset, word + 1, n - 2);
-        return;
-    }
-    double d = strcmp(word, "True") == 0    ? 1
-               : strcmp(word, "False") == 0 ? 0
-                                            : PyOS_string_to_double(word, NULL, NULL);
-    if (p->scalar == HORUS_SCALAR_f32 || p->scalar == HORUS_SCALAR_f64)
-        (void)horusp_set_double(value, p, d);
-    else
-        (void)horusp_put_integer(value, p, (int64_t)d, false);
-    for (uint32_t i = 0; i < p->count; i++)
-        memcpy(fixed + p->offset + i * horusp_elem_bytes(p), value, horusp_elem_bytes(p));
-}
-/* The place that "bbox.x" or "covariance.0" means. */
-static bool horusp_path(const horusp_class *c, const char *path, size_t n, horusp_where *out)
-{
-    const char *dot = memchr(path, '.', n);
-    const horusp_where *p = horusp_find(c, path, dot ? (size_t)(dot - path) : n);
-    if (!p)
-        return false;
-    *out = *p;
-    if (!dot)
-        return true;
-    if (p->nested) {
-        if (!horusp_path(p->nested, dot + 1, n - (size_t)(dot + 1 - path), out))
-            return false;
-        out->offset += p->offset;
-    } else {
-        out->offset += (uint32_t)(strtoul(dot + 1, NULL, 10) * horusp_elem_bytes(p));
-        out->count = 1;
-        out->shape = HORUSP_ONE;
-    }
-    out->of = c;
-    return true;
-}
-
-static int horusp_no_memory(void)
-{
-    PyErr_NoMemory();
-    return -1;
-}
-/* What a class shows in its signature for a field's default. */
-static const char *horusp_default(const horusp_where *p)
-{
-    if (p->shape != HORUSP_ONE || p->nested)
-        return "None";
-    if (p->scalar == HORUS_SCALAR_text)
-        return "''";
-    if (p->scalar == HORUS_SCALAR_bool8)
-        return "False";
-    return p->scalar == HORUS_SCALAR_f32 || p->scalar == HORUS_SCALAR_f64 ? "0.0" : "0";
-}
-
-/* Adds a parameter "name>target>target=default"; its name is its target where it has none. */
-static int horusp_add_param(horusp_class *c, const char *word, size_t n)
-{
-    if (n == 1 && *word == '*') {
-        c->positional = c->params;
-        return 0;
-    }
-    horusp_param *p = &c->param[c->params];
-    const char *equals = memchr(word, '=', n), *end = equals ? equals : word + n;
-    const char *name_end = memchr(word, '>', (size_t)(end - word));
-    const char *at = name_end ? name_end + 1 : word;
-    if (!name_end)
-        name_end = end;
-    p->name = PyUnicode_FromStringAndSize(word, name_end - word);
-    if (!p->name)
-        return -1;
-    c->params++;
-    PyUnicode_InternInPlace(&p->name);
-    while (at < end) {
-        const char *next = memchr(at, '>', (size_t)(end - at));
-        size_t length = (size_t)((next ? next : end) - at);
-        if (*at == '@') {
-            p->attribute = PyUnicode_FromStringAndSize(at + 1, (Py_ssize_t)length - 1);
-            if (!p->attribute)
-                return -1;
-            PyUnicode_InternInPlace(&p->attribute);
-        } else {
-            horusp_where *t = &p->target[p->targets++];
-            if (!horusp_path(c, at, length, t)) {
-                PyErr_Format(PyExc_SystemError, "%s has no field %s", c->horus->name, at);
-                return -1;
-            }
-            t->name = PyUnicode_AsUTF8(p->name); /* what messages speak of */
-            if (!t->name)
-                return -1;
-        }
-        at += length + 1;
-    }
-    p->shown = p->attribute ? "None" : horusp_default(&p->target[0]);
-    if (equals) {
-        size_t length = n - (size_t)(equals + 1 - word);
-        char *shown = PyMem_Malloc(length + 1);
-        if (!shown)
-            return horusp_no_memory();
-        memcpy(shown, equals + 1, length);
-        shown[length] = 0;
-        for (uint32_t t = 0; t < p->targets && *shown != '.'; t++)
-            horusp_literal(c->fresh, &p->target[t], shown, length);
-        p->shown = shown;
-        if (strcmp(shown, "inf") == 0) { /* no literal of Python's */
-            PyMem_Free(shown);
-            p->shown = "...";
-        }
-    }
-    return 0;
-}
+/* ------------------------------------------------------------------------------------ >>table
+ *
+ * What the constructors of the classes take, and their small methods, which are Python. */
 
 typedef struct horusp_spec {
     const char *name;
@@ -8259,7 +8152,130 @@ static const char *const horusp_methods[] = {
     /* clang-format on */
 };
 
-/* ---- making classes */
+/* ------------------------------------------------------------------------------------ >>classes
+ *
+ * A class of Python from a horus_type and its row of the table. */
+
+/* Writes a literal of the table into a place of a fixed part: a number, inf, True or a text. */
+static void horusp_literal(uint8_t *fixed, const horusp_where *p, const char *text, size_t n)
+{
+    char word[32];
+    uint8_t value[8] = {0};
+    if (n >= sizeof word)
+        return;
+    memcpy(word, text, n);
+    word[n] = 0;
+    if (p->scalar == HORUS_SCALAR_text) {
+        if (n > 2) /* 'text' */
+            memcpy(fixed + p->offset, word + 1, n - 2);
+        return;
+    }
+    double d = strcmp(word, "True") == 0    ? 1
+               : strcmp(word, "False") == 0 ? 0
+                                            : PyOS_string_to_double(word, NULL, NULL);
+    if (p->scalar == HORUS_SCALAR_f32 || p->scalar == HORUS_SCALAR_f64)
+        (void)horusp_set_double(value, p, d);
+    else
+        (void)horusp_put_integer(value, p, (int64_t)d, false);
+    for (uint32_t i = 0; i < p->count; i++)
+        memcpy(fixed + p->offset + i * horusp_elem_bytes(p), value, horusp_elem_bytes(p));
+}
+/* The place that "bbox.x" or "covariance.0" means. */
+static bool horusp_path(const horusp_class *c, const char *path, size_t n, horusp_where *out)
+{
+    const char *dot = memchr(path, '.', n);
+    const horusp_where *p = horusp_find(c, path, dot ? (size_t)(dot - path) : n);
+    if (!p)
+        return false;
+    *out = *p;
+    if (!dot)
+        return true;
+    if (p->nested) {
+        if (!horusp_path(p->nested, dot + 1, n - (size_t)(dot + 1 - path), out))
+            return false;
+        out->offset += p->offset;
+    } else {
+        out->offset += (uint32_t)(strtoul(dot + 1, NULL, 10) * horusp_elem_bytes(p));
+        out->count = 1;
+        out->shape = HORUSP_ONE;
+    }
+    out->of = c;
+    return true;
+}
+
+static int horusp_no_memory(void)
+{
+    PyErr_NoMemory();
+    return -1;
+}
+/* What a class shows in its signature for a field's default. */
+static const char *horusp_default(const horusp_where *p)
+{
+    if (p->shape != HORUSP_ONE || p->nested)
+        return "None";
+    if (p->scalar == HORUS_SCALAR_text)
+        return "''";
+    if (p->scalar == HORUS_SCALAR_bool8)
+        return "False";
+    return p->scalar == HORUS_SCALAR_f32 || p->scalar == HORUS_SCALAR_f64 ? "0.0" : "0";
+}
+
+/* Adds a parameter "name>target>target=default"; its name is its target where it has none. */
+static int horusp_add_param(horusp_class *c, const char *word, size_t n)
+{
+    if (n == 1 && *word == '*') {
+        c->positional = c->params;
+        return 0;
+    }
+    horusp_param *p = &c->param[c->params];
+    const char *equals = memchr(word, '=', n), *end = equals ? equals : word + n;
+    const char *name_end = memchr(word, '>', (size_t)(end - word));
+    const char *at = name_end ? name_end + 1 : word;
+    if (!name_end)
+        name_end = end;
+    p->name = PyUnicode_FromStringAndSize(word, name_end - word);
+    if (!p->name)
+        return -1;
+    c->params++;
+    PyUnicode_InternInPlace(&p->name);
+    while (at < end) {
+        const char *next = memchr(at, '>', (size_t)(end - at));
+        size_t length = (size_t)((next ? next : end) - at);
+        if (*at == '@') {
+            p->attribute = PyUnicode_FromStringAndSize(at + 1, (Py_ssize_t)length - 1);
+            if (!p->attribute)
+                return -1;
+            PyUnicode_InternInPlace(&p->attribute);
+        } else {
+            horusp_where *t = &p->target[p->targets++];
+            if (!horusp_path(c, at, length, t)) {
+                PyErr_Format(PyExc_SystemError, "%s has no field %s", c->horus->name, at);
+                return -1;
+            }
+            t->name = PyUnicode_AsUTF8(p->name); /* what messages speak of */
+            if (!t->name)
+                return -1;
+        }
+        at += length + 1;
+    }
+    p->shown = p->attribute ? "None" : horusp_default(&p->target[0]);
+    if (equals) {
+        size_t length = n - (size_t)(equals + 1 - word);
+        char *shown = PyMem_Malloc(length + 1);
+        if (!shown)
+            return horusp_no_memory();
+        memcpy(shown, equals + 1, length);
+        shown[length] = 0;
+        for (uint32_t t = 0; t < p->targets && *shown != '.'; t++)
+            horusp_literal(c->fresh, &p->target[t], shown, length);
+        p->shown = shown;
+        if (strcmp(shown, "inf") == 0) { /* no literal of Python's */
+            PyMem_Free(shown);
+            p->shown = "...";
+        }
+    }
+    return 0;
+}
 
 /* Calls `each` with every word of a list. */
 static int horusp_words(horusp_class *c, const char *list,
@@ -8555,7 +8571,9 @@ static int horusp_add_is_valid(const horusp_class *c)
     return PyObject_SetAttrString((PyObject *)c->type, "is_valid", horusp_is_valid);
 }
 
-/* ---- horus.message(): a user's own */
+/* ------------------------------------------------------------------------------------ >>definitions
+ *
+ * horus.message(), which makes a class of a user's own, and the import of all classes. */
 
 static const horus_field *horusp_user_list(uint32_t *count, uint32_t which)
 {
@@ -9463,7 +9481,9 @@ static PyObject *horusp_topic_send_blocking(PyObject *self, PyObject *const *arg
     return horusp_sent(r);
 }
 
-/* ---- receiving */
+/* ------------------------------------------------------------------------------------ >>receive
+ *
+ * A message as Python has it, and the calls that wait for one. */
 
 typedef struct horusp_receiving {
     horusp_topic *o;
@@ -9891,7 +9911,9 @@ static PyObject *horusp_wait_many(PyObject *module, PyObject *const *args, Py_ss
     return result;
 }
 
-/* ---- opening */
+/* ------------------------------------------------------------------------------------ >>handles
+ *
+ * How a topic is opened, and what it says of itself. */
 
 static bool horusp_policy(PyObject *o, horus_policy *out)
 {
@@ -11699,7 +11721,9 @@ static int horusp_node_init(PyObject *self, PyObject *args, PyObject *kw)
     return horusp_node_read(n, &d, &watchdog) ? 0 : -1;
 }
 
-/* ---- callbacks */
+/* ------------------------------------------------------------------------------------ >>callbacks
+ *
+ * What the C scheduler calls, and what a callback may use: its node's topics, and NodeInfo. */
 
 static bool horusp_scheduler_raised(horusp_scheduler *s);
 static PyObject *horusp_scheduler_await(horusp_scheduler *s, PyObject *coroutine);
@@ -12892,7 +12916,9 @@ static double horusp_uptime(const horusp_node *n)
     return now > begin ? (double)(now - begin) / 1e9 : 0;
 }
 
-/* ---- running */
+/* ------------------------------------------------------------------------------------ >>runs
+ *
+ * run(), step() and stop(): signals, the event loop of async nodes, what a callback raised. */
 
 static uint64_t horusp_ticks_of(const horusp_scheduler *s, uint64_t now)
 {
@@ -13134,7 +13160,9 @@ static PyObject *horusp_stop_all(PyObject *module, PyObject *none)
     Py_RETURN_NONE;
 }
 
-/* ---- what it says of itself */
+/* ------------------------------------------------------------------------------------ >>reports
+ *
+ * What a scheduler says of itself: state, statistics, its black box, its recording. */
 
 static PyObject *horusp_scheduler_status(PyObject *self, PyObject *none)
 {

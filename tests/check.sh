@@ -129,7 +129,7 @@ for tag in $(sed -n '1,13p' horus.h | grep -o '>>[a-z]*' | sort -u); do
 done
 for header in horus.h horus_python.h; do
     there=$(grep -o -- '--- >>[a-z]*' $header | cut -c5- | sort)
-    told=$(sed -n '1,16p' $header | grep -v -- '---' | grep -o '>>[a-z]*' | sort -u)
+    told=$(sed -n '1,18p' $header | grep -v -- '---' | grep -o '>>[a-z]*' | sort -u)
     # what is told elsewhere in those lines, as a cross reference, is a section as well
     try "$header: every section is in the contents list" [ "$there" = "$told" ]
 done
