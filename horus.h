@@ -2146,7 +2146,7 @@ typedef struct horus_infer_desc {
     bool is_engine_path; /* files are engines, built before (trt) */
     bool
         dynamic_input_dims; /* open dimensions may change from frame to frame; else those of the first
-                                frame are kept to */
+                                frame that the model ran on are kept to */
     /* AUTO is yes where the back end has tensors in a GPU's memory, and no elsewhere. Pool memory is
      * the host's: what is sent is there with either value of transmit_on_cuda */
     horus_choice input_on_cuda, output_on_cuda, transmit_on_cuda;
@@ -16619,7 +16619,7 @@ typedef struct horusi_model {
     horus_infer_io *io;   /* inputs, then outputs */
     horusi_feed **feeds;  /* of each input */
     horus_tensor *views;  /* of one run: inputs, then outputs */
-    uint8_t *fixed;       /* inputs whose open dimensions the first frame has set */
+    uint8_t *fixed;       /* inputs whose open dimensions the first run has set */
     horusi_result *gives; /* of each output */
     uint32_t takes_count, gives_count, every;
     horusi_a32 active;
@@ -17534,7 +17534,7 @@ horus_result horus_infer_set(horus_infer *op, const char *name, const horus_tens
 static horus_result horusi_bind(horusi_model *m, uint32_t i)
 {
     const horusi_feed *f = m->feeds[i];
-    horus_infer_io *io = &m->io[i];
+    const horus_infer_io *io = &m->io[i];
     horus_tensor *v = &m->views[i];
     char wants[120], has[120];
     bool fits = true;
@@ -17565,14 +17565,25 @@ static horus_result horusi_bind(horusi_model *m, uint32_t i)
                                      : "");
         return fits && !empty ? HORUS_E_TYPE : HORUS_E_SIZE;
     }
-    if (io->ndim > 0 && !m->how.desc->dynamic_input_dims) {
-        for (int k = 0; k < io->ndim; k++)
-            m->fixed[i] |= io->shape[k] < 0;
-        memcpy(io->shape, v->shape, sizeof io->shape);
-    }
     if (f->publish_ns < m->input_ns)
         m->input_ns = f->publish_ns;
     return HORUS_OK;
+}
+/* From the first frame that it ran on a model keeps to open dimensions as they were then. */
+static void horusi_fix_shapes(horusi_model *m)
+{
+    for (uint32_t i = 0; i < m->takes_count && !m->how.desc->dynamic_input_dims; i++) {
+        horus_infer_io *io = &m->io[i];
+        bool open = false;
+        for (int k = 0; k < io->ndim; k++)
+            open |= io->shape[k] < 0;
+        if (!open)
+            continue;
+        horusi_lock(&m->infer->lock);
+        memcpy(io->shape, m->views[i].shape, sizeof io->shape);
+        horusi_unlock(&m->infer->lock);
+        m->fixed[i] = 1;
+    }
 }
 /* Lets go of dense copies. */
 static void horusi_unbind(horusi_model *m)
@@ -17648,8 +17659,11 @@ static horus_result horusi_infer_execute(horus_infer *op)
         horusi_model *m = &op->models[i];
         if (m->turn == HORUSI_TURN_DUE) /* not reached: an earlier one failed */
             m->turn = HORUSI_TURN_NONE;
-        if (m->turn == HORUSI_TURN_DONE && (op->used_ns == 0 || m->input_ns < op->used_ns))
-            op->used_ns = m->input_ns;
+        if (m->turn == HORUSI_TURN_DONE) {
+            if (op->used_ns == 0 || m->input_ns < op->used_ns)
+                op->used_ns = m->input_ns;
+            horusi_fix_shapes(m);
+        }
         if (m->turn == HORUSI_TURN_FAILED) {
             r = used ? r : m->result;
             if (used < sizeof words)
@@ -17875,7 +17889,9 @@ horus_result horus_infer_get_io(horus_infer *op, uint32_t index, bool output, ui
     if (!m || number >= (output ? m->gives_count : m->takes_count))
         return horusi_fail(HORUS_E_NOT_FOUND, "operator %s: no such model, or tensor of it",
                            op->name);
+    horusi_lock(&op->lock);
     *out = m->io[(output ? m->takes_count : 0) + number];
+    horusi_unlock(&op->lock);
     return HORUS_OK;
 }
 horus_result horus_infer_get_stats(horus_infer *op, horus_infer_stats *out, size_t room,

@@ -780,6 +780,67 @@ TEST(open_dimensions_are_fixed_by_the_first_frame_or_change)
         leave(op);
     }
 }
+TEST(open_dimensions_are_fixed_by_the_first_frame_that_ran)
+{
+    stub_begin();
+    stubs[0].in[0] = stubs[0].out[0] = IO(HORUS_F32, 1, -1);
+    stubs[0].takes = 2;
+    stubs[0].in[1] = IO(HORUS_F32, 1, 4);
+    horus_infer_desc d = stub_desc(1);
+    d.pre_processor_map = LISTS({"p", NAMES("x", "y")});
+    horus_infer *op = open_op(&d);
+    const int64_t length[] = {3, 5, 6, 7};
+    for (int i = 0; i < 4; i++) {
+        horus_tensor t = floats(length[i], 1), y = floats(i == 0 ? 2 : 4, 1);
+        CHECK_OK(horus_infer_set(op, "x", &t, 0));
+        CHECK_OK(horus_infer_set(op, "y", &y, 0));
+        CHECK_OK(horus_tensor_release(&t));
+        CHECK_OK(horus_tensor_release(&y));
+        stubs[0].run_result = i == 1 ? HORUS_E_SYSTEM : HORUS_OK; /* the runtime does not take 5 */
+        CHECK_RESULT(horus_infer_execute(op), i == 1   ? HORUS_E_SYSTEM
+                                              : i == 2 ? HORUS_OK
+                                                       : HORUS_E_SIZE);
+        CHECK((i == 3) == (strstr(horus_last_error(), "see dynamic_input_dims") != NULL));
+        horus_infer_io io;
+        CHECK_OK(horus_infer_get_io(op, 0, false, 0, &io));
+        CHECK_EQ(io.shape[0], i < 2 ? -1 : 6);
+    }
+    leave(op);
+}
+static horus_result give_nothing(horus_infer_call *call)
+{
+    return call->alloc(call, 0, HORUS_F32, 2, (const int64_t[]){0, 6});
+}
+TEST(an_output_of_no_elements_is_a_result)
+{
+    stub_begin();
+    home = join(16 * MiB);
+    stubs[0].out[0] = IO(HORUS_F32, 2, -1, 6);
+    stubs[0].during = give_nothing;
+    stubs[0].lazy = true;
+    horus_topic *out = topic_of("out", NULL);
+    horus_infer_desc d = stub_desc(1);
+    d.output = out;
+    horus_infer *op = open_op(&d);
+    horus_tensor t;
+    set_floats(op, "x", 1);
+    CHECK_OK(horus_infer_run(op));
+    if (CHECK_OK(horus_topic_receive_tensor(out, &t, NULL, HORUS_NO_WAIT))) {
+        CHECK_EQ(t.shape[0], 0);
+        CHECK_EQ(t.shape[1], 6);
+        CHECK_OK(horus_tensor_release(&t));
+    }
+    if (CHECK_OK(horus_infer_get(op, "px", &t, NULL))) {
+        CHECK_EQ(t.shape[1], 6);
+        CHECK_OK(horus_tensor_release(&t));
+    }
+    CHECK_OK(horus_infer_set_active(op, "p", false));
+    set_floats(op, "x", 1);
+    CHECK_OK(horus_infer_run(op));
+    CHECK_EQ(figures_of(op, 0).resent, 1);
+    horus_topic_close(out);
+    leave(op);
+}
 TEST(what_does_not_lie_densely_is_copied_once)
 {
     stub_begin();
