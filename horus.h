@@ -16586,6 +16586,7 @@ typedef struct horusi_feed {
     horus_tensor view;
     uint64_t publish_ns;
     bool there;
+    const struct horusi_source *source; /* where it is from; NULL: given by hand */
 } horusi_feed;
 /* A topic that they come from. */
 typedef struct horusi_source {
@@ -17350,11 +17351,13 @@ static horusi_feed *horusi_feed_in(horus_infer *op, horusi_source *s, const horu
     horusi_feed *f = horusi_feed_of(op, id);
     return f ? f : s->declared;
 }
-static void horusi_serve(horusi_feed *f, const horus_tensor *t, uint64_t publish_ns)
+static void horusi_serve(horusi_feed *f, const horus_tensor *t, uint64_t publish_ns,
+                         const horusi_source *from)
 {
     f->view = *t;
     f->publish_ns = publish_ns;
     f->there = true;
+    f->source = from;
 }
 static bool horusi_has_all(const horus_infer *op)
 {
@@ -17363,31 +17366,55 @@ static bool horusi_has_all(const horus_infer *op)
             return false;
     return true;
 }
+static void horusi_serve_stash(horusi_source *s)
+{
+    horusi_feed *f = s->stash_for;
+    if (f->there)
+        horusi_drop(&f->view);
+    horusi_serve(f, &s->stash, s->stash_ns, s);
+    memset(&s->stash, 0, sizeof s->stash);
+    s->stash_for = NULL;
+}
+/* Takes the newest frame that a topic has: what came before it gives way. */
+static horus_result horusi_source_newest(horus_infer *op, horusi_source *s)
+{
+    horus_tensor t;
+    horus_info info;
+    horus_result r = horus_topic_skip_to_latest(s->topic, NULL);
+    if (r >= HORUS_OK)
+        r = horusi_source_receive(s, &t, &info);
+    if (r == HORUS_OK) {
+        horusi_drop(&s->stash);
+        s->stash = t;
+        s->stash_ns = info.publish_ns;
+        s->stash_for = horusi_feed_in(op, s, &t);
+        if (!s->stash_for)
+            horusi_drop(&s->stash);
+    }
+    if (s->stash_for && (!s->stash_for->there || s->stash_for->source == s))
+        horusi_serve_stash(s);
+    return r == HORUS_EMPTY ? HORUS_OK : r;
+}
 /* Takes what a topic has, until it has no more, or something of the next frame. */
 static horus_result horusi_source_take(horus_infer *op, horusi_source *s)
 {
     enum { MOST = 1024 }; /* behind a publisher that never ends */
     horus_tensor t;
     horus_info info;
+    if (s->newest)
+        return horusi_source_newest(op, s);
     if (s->stash_for) {
         if (s->stash_for->there)
             return HORUS_OK;
-        horusi_serve(s->stash_for, &s->stash, s->stash_ns);
-        memset(&s->stash, 0, sizeof s->stash);
-        s->stash_for = NULL;
+        horusi_serve_stash(s);
     }
     for (int i = 0; i < MOST && !horusi_has_all(op); i++) {
-        if (s->newest) {
-            horus_result r = horus_topic_skip_to_latest(s->topic, NULL);
-            if (r < 0)
-                return r;
-        }
         horus_result r = horusi_source_receive(s, &t, &info);
         if (r != HORUS_OK)
             return r == HORUS_EMPTY ? HORUS_OK : r;
         horusi_feed *f = horusi_feed_in(op, s, &t);
         if (f && !f->there)
-            horusi_serve(f, &t, info.publish_ns);
+            horusi_serve(f, &t, info.publish_ns, s);
         else if (f) {
             s->stash = t;
             s->stash_ns = info.publish_ns;
@@ -17523,7 +17550,7 @@ horus_result horus_infer_set(horus_infer *op, const char *name, const horus_tens
     if (r == HORUS_OK) {
         if (f->there)
             horusi_drop(&f->view);
-        horusi_serve(f, tensor, publish_ns ? publish_ns : horusi_now());
+        horusi_serve(f, tensor, publish_ns ? publish_ns : horusi_now(), NULL);
     }
     return horusi_infer_end(op, r);
 }

@@ -1246,6 +1246,59 @@ TEST(the_newest_frame_is_taken_where_that_is_wanted)
     horus_topic_close(queue);
     leave(op);
 }
+TEST(the_newest_frame_is_none_that_waited)
+{
+    stub_begin();
+    stubs[0].takes = 2;
+    stubs[0].in[1] = IO(HORUS_F32, 1, 4);
+    home = join(16 * MiB);
+    horus_topic *one = topic_of("one", NULL), *two = topic_of("two", NULL);
+    horus_infer_desc d = stub_desc(1);
+    d.pre_processor_map = LISTS({"p", NAMES("x", "y")});
+    d.inputs = INPUTS({.topic = one, .tensor = "x", .newest = true}, {.topic = two, .tensor = "y"});
+    d.wait_ns = 30000 * (int64_t)ms;
+    horus_infer *op = open_op(&d);
+    pid_t pid = fork();
+    if (pid == 0) {
+        home = join(16 * MiB);
+        horus_topic *t, *u;
+        REQUIRE_OK(horus_topic_open(&t, "one", &(horus_topic_desc){.context = home}));
+        REQUIRE_OK(horus_topic_open(&u, "two", &(horus_topic_desc){.context = home}));
+        test_await(0);
+        test_sleep_us(20000);
+        send_floats(t, NULL, 2); /* while it waits for y */
+        test_sleep_us(20000);
+        send_floats(u, NULL, 1);
+        horus_topic_close(t);
+        horus_topic_close(u);
+        horus_context_close(home);
+        test_leave(0);
+    }
+    send_floats(one, NULL, 1);
+    test_raise(0);
+    CHECK_OK(horus_infer_run(op));
+    CHECK(result_of(op, "px", NULL) == 2);
+    CHECK_JOIN(pid);
+    set_floats(op, "x", 3); /* what is given by hand stays, and what came meanwhile gets older */
+    send_floats(one, NULL, 4);
+    send_floats(two, NULL, 1);
+    CHECK_OK(horus_infer_run(op));
+    CHECK(result_of(op, "px", NULL) == 3);
+    send_floats(one, NULL, 5);
+    send_floats(two, NULL, 1);
+    CHECK_OK(horus_infer_run(op));
+    CHECK(result_of(op, "px", NULL) == 5);
+    set_floats(op, "x", 6);
+    send_floats(one, NULL, 7);
+    send_floats(two, NULL, 1);
+    CHECK_OK(horus_infer_run(op));
+    send_floats(two, NULL, 1);
+    CHECK_OK(horus_infer_run(op)); /* there is no newer one than the one that waits */
+    CHECK(result_of(op, "px", NULL) == 7);
+    horus_topic_close(one);
+    horus_topic_close(two);
+    leave(op);
+}
 TEST(images_depth_maps_and_clouds_are_tensors)
 {
     stub_begin();
