@@ -2093,8 +2093,8 @@ HORUS_API horus_result horus_yolo_decode_message(void *message, size_t room, siz
  * and nothing on a frame on which it failed. horus_infer_status says how old each is.
  *
  * Several models run in parallel, each but the first on a thread of its own, or in the order of
- * model_path_map. In parallel all run to their end, and the error names each that failed; in sequence
- * the first that fails ends the frame. What was computed is sent all the same. Two operators never
+ * model_path_map. In parallel all run to their end, and the error names each that failed (as far as its
+ * 255 bytes go; the status has all); in sequence the first that fails ends the frame. What was computed is sent all the same. Two operators never
  * wait for each other.
  *
  * Memory from the heap is taken at set-up alone. The runtime's is its own affair: ONNX Runtime
@@ -2233,7 +2233,7 @@ HORUS_API horus_result horus_infer_extract(horus_infer *infer);
  *   returns   OK | E_NOT_FOUND, E_TYPE, E_SIZE (a tensor is missing, of another dtype, of another shape:
  *             last_error names model, tensor and both) | E_LIMIT (aborted: budget_ns) | E_POOL_FULL |
  *             E_CLOSED (not set up) | E_BUSY and what the back end returns. Of several that of the first
- *             model; last_error names all */
+ *             model; last_error has the beginning of what each says */
 HORUS_API horus_result horus_infer_execute(horus_infer *infer);
 /* Sends the results of this frame, or the last ones again, and the status. Never waits.
  *   returns   OK | E_BUSY | E_CLOSED and what sending returns, of the first that fails */
@@ -17667,10 +17667,27 @@ static void horusi_run_parallel(horus_infer *op)
     while ((left = horusi_ld32_acq(I2, &op->left)) != 0)
         (void)horusi_sleep_on(&op->left, left, HORUSI_LOOP_SLICE_NS);
 }
+/* What went wrong with each model: if there is no room for it all, each says the beginning. */
+static horus_result horusi_frame_failed(horus_infer *op, horus_result r)
+{
+    char words[201] = "";
+    size_t used = 0, all = 0, failed = 0, most = sizeof words;
+    for (uint32_t i = 0; i < op->count; i++)
+        if (op->models[i].turn == HORUSI_TURN_FAILED) {
+            all += strlen(op->models[i].why) + 2;
+            failed++;
+        }
+    if (all > sizeof words)
+        most = sizeof words / failed - 2;
+    for (uint32_t i = 0; i < op->count && used < sizeof words; i++)
+        if (op->models[i].turn == HORUSI_TURN_FAILED)
+            used += (size_t)snprintf(words + used, sizeof words - used, "%s%.*s", used ? "; " : "",
+                                     (int)most, op->models[i].why);
+    return horusi_fail(r, "operator %.40s: %s", op->name, words);
+}
 static horus_result horusi_infer_execute(horus_infer *op)
 {
-    char words[sizeof horusi_error_text] = "";
-    size_t used = 0;
+    bool failed = false;
     horus_result r = HORUS_OK;
     horusi_choose_turns(op);
     op->chosen = false;
@@ -17692,16 +17709,14 @@ static horus_result horusi_infer_execute(horus_infer *op)
             horusi_fix_shapes(m);
         }
         if (m->turn == HORUSI_TURN_FAILED) {
-            r = used ? r : m->result;
-            if (used < sizeof words)
-                used += (size_t)snprintf(words + used, sizeof words - used, "%s%s",
-                                         used ? "; " : "", m->why);
+            r = failed ? r : m->result;
+            failed = true;
         }
         horusi_unbind(m);
     }
     horusi_count(&op->frames, 1);
     horusi_drop_feeds(op);
-    return used ? horusi_fail(r, "operator %.40s: %.200s", op->name, words) : HORUS_OK;
+    return failed ? horusi_frame_failed(op, r) : HORUS_OK;
 }
 horus_result horus_infer_execute(horus_infer *op)
 {

@@ -2216,6 +2216,8 @@ TEST(what_many_models_say_is_cut)
     set_floats(op, "x", 1);
     CHECK_RESULT(horus_infer_run(op), HORUS_E_SYSTEM);
     CHECK_TEXT(horus_last_error(), "operator op: model p: wwwww");
+    CHECK_TEXT(horus_last_error(), "; model q: wwwww");
+    CHECK_TEXT(horus_last_error(), "; model r: wwwww");
     leave(op);
 }
 TEST(in_parallel_a_missing_tensor_fails_its_model_alone)
