@@ -2255,7 +2255,7 @@ HORUS_API horus_result horus_infer_set_active(horus_infer *infer, const char *mo
 
 /* The newest result of a name: a view that holds its frame; release it.
  *   age_frames  0: of the newest frame; may be NULL
- *   returns   OK | EMPTY (nothing yet) | E_ARG | E_NOT_FOUND (no model gives it)
+ *   returns   OK | EMPTY (nothing yet) | E_ARG | E_NOT_FOUND (no model gives it) | E_DETACHED
  *   threads   any */
 HORUS_API horus_result horus_infer_get(horus_infer *infer, const char *name, horus_tensor *out,
                                        uint64_t *age_frames);
@@ -2270,7 +2270,7 @@ typedef struct horus_infer_io {
     int64_t shape[HORUS_MAX_DIMS]; /* below 0: open */
 } horus_infer_io;
 /* Of model `index` (in the order of model_path_map) the input or output `number`. OK | E_ARG | E_CLOSED
- * (not set up) | E_NOT_FOUND (there are not so many). Any thread after set-up. */
+ * (not set up) | E_NOT_FOUND (there are not so many) | E_DETACHED. Any thread after set-up. */
 HORUS_API horus_result horus_infer_get_io(horus_infer *infer, uint32_t index, bool output,
                                           uint32_t number, horus_infer_io *out);
 
@@ -17903,13 +17903,17 @@ horus_result horus_infer_get(horus_infer *op, const char *name, horus_tensor *ou
         *age_frames = 0;
     if (!op || !name || !out)
         return horusi_fail(HORUS_E_ARG, "infer_get: an argument is NULL");
+    horus_context *c;
+    horus_result r = horusi_context_of(op->context, &c);
+    if (r != HORUS_OK) /* the lock may be held by a thread that this child has not */
+        return r;
     horusi_result *g = horusi_result_of(op, name);
     if (!g)
         return horusi_fail(HORUS_E_NOT_FOUND,
                            "infer_get: no model gives \"%.63s\": did you mean \"%.63s\"?", name,
                            horusi_near_tensor(op->d.inference_map, name));
     horusi_lock(&op->lock);
-    horus_result r = g->last.data ? horus_frame_hold(&g->last.frame) : HORUS_EMPTY;
+    r = g->last.data ? horus_frame_hold(&g->last.frame) : HORUS_EMPTY;
     uint64_t frame = g->frame, newest = horusi_ld64_rlx(report, &op->frames);
     if (r == HORUS_OK)
         *out = g->last;
@@ -17925,6 +17929,10 @@ horus_result horus_infer_get_io(horus_infer *op, uint32_t index, bool output, ui
         memset(out, 0, sizeof *out);
     if (!op || !out)
         return horusi_fail(HORUS_E_ARG, "infer_get_io: an argument is NULL");
+    horus_context *c;
+    horus_result r = horusi_context_of(op->context, &c);
+    if (r != HORUS_OK)
+        return r;
     if (!op->ready)
         return horusi_fail(HORUS_E_CLOSED, "operator %s is not set up", op->name);
     const horusi_model *m = index < op->count ? &op->models[index] : NULL;

@@ -1978,13 +1978,19 @@ TEST(a_child_of_fork_neither_runs_nor_closes_its_parents_operator)
     horus_infer *op = open_op(&d);
     set_floats(op, "x", 1);
     CHECK_OK(horus_infer_run(op));
+    horusi_lock(&op->lock); /* as another thread may have at that moment */
     pid_t pid = fork();
     if (pid == 0) {
+        horus_tensor t;
+        horus_infer_io io;
         CHECK_RESULT(horus_infer_run(op), HORUS_E_DETACHED);
+        CHECK_RESULT(horus_infer_get(op, "px", &t, NULL), HORUS_E_DETACHED);
+        CHECK_RESULT(horus_infer_get_io(op, 0, false, 0, &io), HORUS_E_DETACHED);
         horus_infer_close(op);
         CHECK_EQ(stubs[0].unloads, 0); /* it is the parent's, whose threads may be in it */
         test_leave(0);
     }
+    horusi_unlock(&op->lock);
     CHECK_JOIN(pid);
     set_floats(op, "x", 2);
     CHECK_OK(horus_infer_run(op));
