@@ -14951,6 +14951,17 @@ enum {
     HORUSP_I_POOL,
     HORUSP_I_COUNT
 };
+/* The text of a name; NULL with an exception. */
+static const char *horusp_infer_name(PyObject *name, const char *what)
+{
+    Py_ssize_t bytes = 0;
+    const char *text = PyUnicode_Check(name) ? horusp_utf8(name, &bytes) : NULL;
+    if (!PyUnicode_Check(name))
+        PyErr_Format(HORUSP_TYPE_ERROR, "%s is a str, not %.100s", what, Py_TYPE(name)->tp_name);
+    else if (text && strlen(text) != (size_t)bytes)
+        text = (const char *)horusp_refuse(HORUSP_VALUE_ERROR, "%s has no zeros: %R", what, name);
+    return text;
+}
 /* A topic of the operator's: a handle of its own, whatever names it. Borrowed. */
 static horusp_topic *horusp_infer_topic(horusp_infer *o, PyObject *what, PyObject *cls,
                                         PyObject *list)
@@ -14981,10 +14992,7 @@ static bool horusp_infer_input(horusp_infer *o, PyObject *what, PyObject *tensor
     out->topic = t->handle;
     out->newest = newest;
     if (tensor && tensor != Py_None) {
-        out->tensor = PyUnicode_Check(tensor) ? horusp_utf8(tensor, NULL) : NULL;
-        if (!out->tensor && !PyErr_Occurred())
-            PyErr_Format(HORUSP_TYPE_ERROR, "inputs: a tensor's name is a str, not %.100s",
-                         Py_TYPE(tensor)->tp_name);
+        out->tensor = horusp_infer_name(tensor, "inputs: a tensor's name");
         if (!out->tensor || PyList_Append(o->kept, tensor) < 0)
             return false;
     }
@@ -15314,6 +15322,22 @@ static bool horusp_infer_given(PyObject *value, horus_pool *pool, horus_tensor *
     Py_XDECREF(keep);
     return ok;
 }
+/* The exception that is set says of which tensor it is, if it is one of ours. */
+static void horusp_infer_blame(PyObject *name)
+{
+    PyObject *type, *value, *trace;
+    if (!PyErr_ExceptionMatches(horusp.error))
+        return;
+    PyErr_Fetch(&type, &value, &trace);
+    PyErr_NormalizeException(&type, &value, &trace);
+    PyObject *text = PyUnicode_FromFormat("tensor \"%U\": %S", name, value);
+    PyObject *args = text ? PyTuple_Pack(1, text) : NULL;
+    if (!args || PyObject_SetAttrString(value, "args", args) < 0)
+        PyErr_Clear();
+    Py_XDECREF(args);
+    Py_XDECREF(text);
+    PyErr_Restore(type, value, trace);
+}
 static PyObject *horusp_infer_run(horusp_infer *o, PyObject *items)
 {
     Py_ssize_t n = PyList_GET_SIZE(items), set = 0;
@@ -15326,13 +15350,13 @@ static PyObject *horusp_infer_run(horusp_infer *o, PyObject *items)
     ok = ok && owners;
     for (Py_ssize_t i = 0; ok && i < n; i++) {
         PyObject *owner = NULL, *pair = PyList_GET_ITEM(items, i);
-        if (!PyUnicode_Check(PyTuple_GET_ITEM(pair, 0))) {
-            PyErr_Format(HORUSP_TYPE_ERROR, "infer(): a tensor's name is a str, not %.100s",
-                         Py_TYPE(PyTuple_GET_ITEM(pair, 0))->tp_name);
+        PyObject *name = PyTuple_GET_ITEM(pair, 0);
+        ok = horusp_infer_name(name, "infer(): a tensor's name") != NULL;
+        if (ok &&
+            !horusp_infer_given(PyTuple_GET_ITEM(pair, 1), o->d.pool, &t[i], &copied[i], &owner)) {
+            horusp_infer_blame(name);
             ok = false;
         }
-        ok = ok &&
-             horusp_infer_given(PyTuple_GET_ITEM(pair, 1), o->d.pool, &t[i], &copied[i], &owner);
         PyTuple_SET_ITEM(owners, i, owner ? owner : horusp_ref(Py_None));
     }
     for (; ok && set < n; set++) {
@@ -15393,10 +15417,7 @@ static bool horusp_infer_live(const horusp_infer *o)
 static PyObject *horusp_infer_get(PyObject *self, PyObject *name)
 {
     horusp_infer *o = (horusp_infer *)self;
-    if (!PyUnicode_Check(name))
-        return PyErr_Format(HORUSP_TYPE_ERROR, "a tensor's name is a str, not %.100s",
-                            Py_TYPE(name)->tp_name);
-    const char *text = horusp_infer_live(o) ? horusp_utf8(name, NULL) : NULL;
+    const char *text = horusp_infer_live(o) ? horusp_infer_name(name, "a tensor's name") : NULL;
     return text ? horusp_infer_result_of(o, text, false) : NULL;
 }
 HORUSP_ONE(horusp_infer_get, "get", "name")
@@ -15405,7 +15426,7 @@ static PyObject *horusp_infer_age(PyObject *self, PyObject *name)
     horusp_infer *o = (horusp_infer *)self;
     horus_tensor t;
     uint64_t age;
-    const char *text = horusp_infer_live(o) ? PyUnicode_AsUTF8(name) : NULL;
+    const char *text = horusp_infer_live(o) ? horusp_infer_name(name, "a tensor's name") : NULL;
     if (!text)
         return NULL;
     horus_result r = horus_infer_get(o->op, text, &t, &age);
@@ -15424,10 +15445,7 @@ static PyObject *horusp_infer_set_active(PyObject *self, PyObject *const *args, 
     PyObject *v[2];
     if (!horusp_args(&sig, args, nargs, kw, v) || !horusp_infer_live(o))
         return NULL;
-    if (!PyUnicode_Check(v[0]))
-        return PyErr_Format(HORUSP_TYPE_ERROR, "a model's name is a str, not %.100s",
-                            Py_TYPE(v[0])->tp_name);
-    const char *text = horusp_utf8(v[0], NULL);
+    const char *text = horusp_infer_name(v[0], "a model's name");
     int active = text ? PyObject_IsTrue(v[1]) : -1;
     if (active < 0 || !horusp_infer_live(o))
         return NULL;

@@ -969,6 +969,15 @@ class Running(Case):
         for bad in ({"a": object()}, {"a": "text"}, {"a": None}, {3: F4}, {"a": np.ma.masked_array([1.])}, F4, None, [("a", F4)]):
             with self.subTest(repr(bad)), self.assertRaises((horus.Error, TypeError)):
                 op.infer(bad)
+        for bad in (None, "text", np.ma.masked_array([1.]), F4.astype(complex)):  # and it is said which one it was
+            with self.subTest(repr(bad)), self.assertRaisesRegex(horus.Error, '^tensor "a": '):
+                op.infer({"a": bad})
+        for call in (op.get, op.age, lambda n: op.infer({n: F4}), lambda n: op.set_active(n, False)):
+            for bad, error in ((3, horus.MessageTypeError), ("a\0b", ValueError), ("b1\0b", ValueError), ("m1\0b", ValueError),
+                               ("\ud800", ValueError)):
+                with self.subTest(repr(bad)), self.assertRaises(error) as e:
+                    call(bad)
+                self.assertIsInstance(e.exception, horus.Error)
         released = horus.Tensor([4])
         released.release()
         self.assertRaises(horus.ClosedError, op.infer, {"a": released})
