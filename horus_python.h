@@ -14017,16 +14017,20 @@ static const char *const horusp_infer_source[] = {
     "        device = {'device_id': str(how.device or 0)}\n"
     "        if not trt:\n"
     "            return device\n"
-    "        place = os.path.dirname(how.path) or '.'\n" /* its name has model, precision and GPU */
-    "        device.update(trt_engine_cache_enable='1', trt_engine_cache_path=place,\n"
+    "        place, more = engines(how.path)\n"
+    "        device.update(trt_engine_cache_enable=str(int(place is not None)),\n"
     "                      trt_fp16_enable=str(int(how.enable_fp16)))\n"
+    "        if place is not None:\n"
+    "            device['trt_engine_cache_path'] = place\n"
     "        if how.dla_core is not None:\n"
     "            device.update(trt_dla_enable='1', trt_dla_core=str(how.dla_core))\n"
     "        if how.profile:\n"
     "            device.update(zip(('trt_profile_min_shapes', 'trt_profile_opt_shapes',\n"
     "                               'trt_profile_max_shapes'), how.profile))\n"
-    "        how.announce(f'an engine for GPU {how.device or 0} is taken from {place}, or built '\n"
-    "                     'there: minutes')\n"
+    "        how.announce(f'an engine for GPU {how.device or 0} is ' + (\n"
+    "            f'built (minutes), and cannot be kept: {more}' if place is None else\n"
+    "            f'built (minutes), and kept in {place}' if more else\n"
+    "            f'taken from {place}, or built there: minutes'))\n"
     "        return device\n",
     "    def describe(self, x):\n"
     "        kind = x.type[7:-1] if x.type.startswith('tensor(') else x.type\n"
@@ -14198,12 +14202,32 @@ static PyObject *horusp_infer_nearest(PyObject *self, PyObject *name)
         horusi_is_it(&n, horusp_infer_fields[k].name);
     return PyUnicode_FromString(n.best);
 }
-static PyMethodDef horusp_nearest_method = {"nearest", horusp_infer_nearest, METH_O, NULL};
-static bool horusp_infer_add_nearest(PyObject *names)
+/* The folder beside a model for engines of what it holds, and whether it is new; or None, and why. */
+static PyObject *horusp_infer_engines(PyObject *self, PyObject *path)
 {
-    PyObject *f = PyCFunction_New(&horusp_nearest_method, NULL);
-    bool ok = f && PyDict_SetItemString(names, "nearest", f) == 0;
-    Py_XDECREF(f);
+    const char *text = PyUnicode_AsUTF8(path);
+    char dir[600];
+    bool made = false;
+    horus_result r = HORUS_E_ARG;
+    (void)self;
+    if (!text)
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS r =
+        horusi_folder_of(text, dir, sizeof dir, &made); /* reads all of the model */
+    Py_END_ALLOW_THREADS return r == HORUS_OK
+        ? Py_BuildValue("(NO)", PyUnicode_DecodeFSDefault(dir), made ? Py_True : Py_False)
+        : Py_BuildValue("(Os)", Py_None, horus_last_error());
+}
+static PyMethodDef horusp_infer_own_helpers[] = {{"nearest", horusp_infer_nearest, METH_O, NULL},
+                                                 {"engines", horusp_infer_engines, METH_O, NULL}};
+static bool horusp_infer_add_helpers(PyObject *names)
+{
+    bool ok = true;
+    for (int i = 0; ok && i < 2; i++) {
+        PyObject *f = PyCFunction_New(&horusp_infer_own_helpers[i], NULL);
+        ok = f && PyDict_SetItemString(names, horusp_infer_own_helpers[i].ml_name, f) == 0;
+        Py_XDECREF(f);
+    }
     return ok;
 }
 /* One of those; a borrowed reference. */
@@ -14214,7 +14238,7 @@ static PyObject *horusp_infer_helper(const char *name)
         PyObject *names = PyDict_New(), *done = NULL;
         if (names && PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()) == 0 &&
             PyDict_SetItemString(names, "Refused", horusp.by_code[-HORUS_E_UNSUPPORTED]) == 0 &&
-            horusp_infer_add_nearest(names))
+            horusp_infer_add_helpers(names))
             done = horusp_infer_compile(names);
         if (!done) {
             Py_XDECREF(names);

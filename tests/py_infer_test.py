@@ -698,7 +698,47 @@ class Setup(Case):
                 self.same(op.infer({"a": x}), {"b1": x})
                 self.assertEqual(op.stats()["m1"]["device"], "GPU 0")
         self.assertIn("an engine for GPU 0", told[1])
-        self.assertTrue([f for f in os.listdir(FOLDER) if f.endswith(".engine")])
+        folder = next(f for f in os.listdir(FOLDER) if f.startswith("profile.onnx.") and f.endswith(".engines"))
+        self.assertTrue([f for f in os.listdir(os.path.join(FOLDER, folder)) if f.endswith(".engine")])
+
+    def test_trt_tells_the_runtime_where_engines_are(self):
+        """Beside the model, by what it holds: the provider's own name for one has no hash of the weights."""
+        given, told, name = [], [], "TensorrtExecutionProvider"
+        new = types.SimpleNamespace
+
+        class Session:
+            def __init__(self, path, options, providers):
+                given.append(dict(p for p in providers if isinstance(p, tuple))[name])
+
+            get_providers = staticmethod(lambda: [name])
+            get_inputs = get_outputs = staticmethod(lambda: [new(name="x", type="tensor(float)", shape=[4])])
+            io_binding = staticmethod(lambda: new(_iobinding=None))
+        fake = types.ModuleType("onnxruntime")
+        fake.__dict__.update(SessionOptions=new, RunOptions=new, InferenceSession=Session, __version__="0",
+                             get_available_providers=lambda: [name],
+                             OrtDevice=new(make=lambda *a: new(_get_c_device=lambda: None)))
+        path = file_of("engines.onnx", b"one")
+        was = sys.modules.get("onnxruntime")
+        sys.modules["onnxruntime"] = fake
+        try:
+            for data in (b"one", b"one", b"two"):  # the second finds the first one's, the third is another model
+                file_of("engines.onnx", data)
+                horus.InferenceOp(params(backend="trt", path=path, device_map={"m1": 1}, enable_fp16=True),
+                                  on_load=lambda m, text: told.append(text)).close()
+        finally:
+            del sys.modules["onnxruntime"]
+            if was:
+                sys.modules["onnxruntime"] = was
+        places = [g["trt_engine_cache_path"] for g in given]
+        self.assertEqual(places[0], places[1])
+        self.assertNotEqual(places[0], places[2])
+        for place in places:
+            self.assertRegex(place, "^" + re.escape(path) + r"\.[0-9a-f]{16}\.engines$")
+        self.assertEqual({(g["trt_engine_cache_enable"], g["trt_fp16_enable"], g["device_id"]) for g in given}, {("1", "1", "1")})
+        said = [t for t in told if "engine for" in t]
+        self.assertEqual(said, [f"an engine for GPU 1 is built (minutes), and kept in {places[0]}",
+                                f"an engine for GPU 1 is taken from {places[0]}, or built there: minutes",
+                                f"an engine for GPU 1 is built (minutes), and kept in {places[2]}"])
 
     @needs_ort
     @unittest.skipIf(GPUS, "this machine has a GPU")
