@@ -1980,8 +1980,8 @@ HORUS_API horus_result horus_image_preprocess_into(const horus_tensor *out,
 #endif
 
 /* Softmax over the last dimension: a fresh F32 tensor of the same shape. A row with NaN or +infinity,
- * and one of -infinity alone, becomes NaN. Errors are below 1e-6 of the value; values below 1e-37 of
- * the largest become 0.
+ * and one of -infinity alone, becomes NaN. Errors are below 1e-6 of the value where float32 holds
+ * what the logits differ by, else below 5e-6; values below 1e-37 of the largest become 0.
  *   pool      NULL: the tensor's own, else the default one
  *   returns   OK | E_ARG (no dimension, or an empty last one) | E_TYPE (no floats) | E_CLOSED |
  *             E_UNSUPPORTED (not contiguous) and as horus_frame_alloc */
@@ -1990,7 +1990,7 @@ HORUS_API horus_result horus_tensor_softmax(horus_tensor *out, const horus_tenso
 /* The k largest of each row of the last dimension, largest first; of equals, the lower index. NaN is
  * never among them: where a row has too few others, the index is -1 and the value NaN.
  *   index     room entries, k for each row
- *   value     likewise; may be NULL
+ *   value     likewise
  *   returns   OK | E_ARG (k is not 1 to the last dimension) | E_SIZE (room) | E_TYPE | E_CLOSED |
  *             E_UNSUPPORTED
  *   cost      a pass, and up to k steps for an element that is among the largest so far */
