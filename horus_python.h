@@ -11365,6 +11365,9 @@ static PyObject *horusp_node_declare(horusp_node *n, PyObject *name, PyObject *i
                              : typed ? e->topic
                                      : NULL,
                              e->capacity, e->policy, e->history);
+    } else if (!name && item == Py_None) {
+        t = PyErr_Format(HORUSP_TYPE_ERROR,
+                         "a topic is a name, a message class, horus.Pub or horus.Sub, not None");
     } else {
         t = horusp_node_open(n, name ? name : item, item == Py_None ? name : item, name, NULL, NULL,
                              NULL);
@@ -13868,6 +13871,8 @@ static const char *const horusp_infer_source[] = {
     "    except Exception as e:\n" /* yaml.YAMLError, ValueError of a date, RecursionError */
     "        bad(f'params: {os.fsdecode(path)!r} is no YAML: {\" \".join(str(e).split())[:300]}')\n"
     "    return {}\n"
+    "def plain(v):\n" /* numpy.bool_ is no bool */
+    "    return v.item() if type(v).__module__ == 'numpy' and getattr(v, 'ndim', 1) == 0 else v\n"
     /* methods, not functions within one: from 3.12 on the interpreter dies if memory for such a one is
      * missing */
     "class Reader:\n"
@@ -13875,6 +13880,7 @@ static const char *const horusp_infer_source[] = {
     "        self.problems, self.bare = [], []\n"
     "        self.bad = self.problems.append\n"
     "    def text(self, where, v):\n"
+    "        v = plain(v)\n"
     "        if isinstance(v, os.PathLike):\n"
     "            v = os.fspath(v)\n"
     "        if isinstance(v, bool):\n"
@@ -13893,6 +13899,7 @@ static const char *const horusp_infer_source[] = {
     "            pass\n"
     "        self.bad(f'{where}: {show(v)} is no text or number')\n"
     "    def flag(self, name, v):\n"
+    "        v = plain(v)\n"
     "        if isinstance(v, str):\n"
     "            v = {'true': True, 'yes': True, 'on': True, '1': True, 'false': False, 'no': "
     "False,\n"

@@ -470,6 +470,8 @@ class Checks(Case):
         self.told(["input_on_cuda: 2 is neither"], input_on_cuda=2)
         self.told(["is_engine_path: [] is neither"], is_engine_path=[])
         self.told(["backend: ['onnxrt'] is no text"], backend=["onnxrt"])
+        self.assertEqual(horus.InferenceOp.check(params(1, infer_on_cpu=np.True_, activation_map={"m1": np.False_},
+                                                        temporal_map={"m1": np.int8(2)})), [])
         for wrong in (5, [1], None, object()):
             self.refused("is no dict of parameters, nor the path", horus.InferenceOp, wrong)
 
@@ -604,7 +606,7 @@ class Checks(Case):
         op = horus.InferenceOp
         self.refused("inputs: \"z\" is not in pre_processor_map", op, params(), {next(names): "z"})
         for kw in (dict(wait=-1), dict(wait=True), dict(run_budget=0), dict(run_budget="1"), dict(threads=-1),
-                   dict(threads=1025), dict(on_load=3), dict(pool=3), dict(inputs=5), dict(inputs={next(names): 3}),
+                   dict(threads=1025), dict(on_load=3), dict(pool=3), dict(inputs=5), dict(inputs=[None]), dict(inputs={next(names): 3}),
                    dict(output=5), dict(rate=0), dict(name=3), dict(name=""), dict(order="x"), dict(compute=True, on=next(names))):
             with self.subTest(kw), self.assertRaises((horus.Error, TypeError)):
                 op(params(), **kw)
