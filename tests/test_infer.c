@@ -2078,6 +2078,8 @@ static void *look_on(void *arg)
         CHECK_OK(horus_infer_get_stats(op, s, 3, NULL));
         CHECK(s[1].runs >= seen);
         CHECK_OK(horus_infer_get_io(op, 1, true, 0, &io));
+        CHECK_OK(horus_infer_get_io(op, 0, false, 0, &io)); /* the first frame changes it */
+        CHECK(io.shape[0] == -1 || io.shape[0] == 4);
     }
     return NULL;
 }
@@ -2087,6 +2089,7 @@ TEST(others_look_on_while_it_runs)
     horus_infer_desc d = stub_desc(3);
     d.parallel_inference = HORUS_YES;
     d.budget_ns = 3600 * 1000 * (int64_t)ms;
+    stubs[0].in[0] = IO(HORUS_F32, 1, -1);
     horus_infer *op = open_op(&d);
     pthread_t thread;
     REQUIRE(pthread_create(&thread, NULL, look_on, op) == 0);
