@@ -14080,6 +14080,14 @@ static const char *const horusp_infer_source[] = {
     "                      f'onnxruntime {ort.__version__}. \"onnxrt\" works')\n"
     "def trt_load(how):\n"
     "    return Onnx(how, True)\n",
+    /* ---- OpenVINO: the C library of the installed package, unless one is named */
+    "def openvino():\n"
+    "    import glob, importlib.util\n"
+    "    spec = importlib.util.find_spec('openvino')\n"
+    "    for place in spec and spec.submodule_search_locations or ():\n"
+    "        for path in glob.glob(os.path.join(glob.escape(place), 'libs', "
+    "'libopenvino_c.so*')):\n"
+    "            return None if os.environ.get('OPENVINO_DYLIB_PATH') else path\n",
     /* ---- PyTorch: TorchScript (.pt, .pth) and archives of torch.export (.pt2) */
     "class Torch:\n"
     "    def __init__(self, how):\n"
@@ -14893,6 +14901,20 @@ static bool horusp_infer_field(PyObject *kept, horus_infer_desc *d, int k, PyObj
     }
     return ok;
 }
+/* Where OpenVINO's library is, if a model is to be run by it. */
+static bool horusp_infer_library(PyObject *kept, horus_infer_desc *d)
+{
+    bool wanted = d->backend && strcmp(d->backend, "openvino") == 0;
+    for (const horus_infer_entry *e = d->backend_map; e && e->model; e++)
+        wanted |= strcmp(e->value, "openvino") == 0;
+    PyObject *f = wanted ? horusp_infer_helper("openvino") : NULL;
+    PyObject *path = f ? PyObject_CallNoArgs(f) : NULL;
+    bool ok = !wanted || (path && PyList_Append(kept, path) == 0);
+    if (ok && path && path != Py_None)
+        ok = (d->library = PyUnicode_AsUTF8(path)) != NULL;
+    Py_XDECREF(path);
+    return ok;
+}
 /* Reads parameters into a description. A new list of problems in lines, those of horus_infer_check()
  * last; *kept is a new list of what the description points into. */
 static PyObject *horusp_infer_parameters(PyObject *given, PyObject *more, horus_infer_desc *d,
@@ -14915,6 +14937,7 @@ static PyObject *horusp_infer_parameters(PyObject *given, PyObject *more, horus_
         ok = horusp_dict_has(values, horusp_infer_fields[k].name, &v) &&
              (!v || horusp_infer_field(*kept, d, k, v));
     }
+    ok = ok && horusp_infer_library(*kept, d);
     enum { ROOM = 1 << 16 };
     char *report = ok ? (char *)PyMem_Malloc(ROOM) : NULL;
     if (report) {
@@ -15684,9 +15707,9 @@ static PyTypeObject horusp_infer_type = {
         "works alone: infer().\n\n"
         "params: a dict, or the path of a YAML file (PyYAML), with or without the block "
         "`inference:` "
-        "around it; parameters may be keywords, too: backend (\"onnxrt\", \"torch\", \"trt\", or "
-        "one of "
-        "register_backend()) or backend_map, model_path_map, pre_processor_map, inference_map, "
+        "around it; parameters may be keywords, too: backend (\"onnxrt\", \"torch\", \"trt\", "
+        "\"openvino\", or one of register_backend()) or backend_map, model_path_map, "
+        "pre_processor_map, inference_map, "
         "in_tensor_names, out_tensor_names, temporal_map, activation_map, device_map, "
         "dla_core_map, "
         "trt_opt_profile, infer_on_cpu, enable_fp16, is_engine_path, dynamic_input_dims, "

@@ -750,6 +750,28 @@ class Setup(Case):
         with horus.InferenceOp(params(backend="onnxrt", path=plus(), infer_on_cpu=False)) as op:
             self.assertEqual(op.stats()["m1"]["device"], "CPU")
 
+    def test_openvino_is_that_of_the_installed_package(self):
+        """Found where pip puts it; what OPENVINO_DYLIB_PATH names goes first. Here neither is one."""
+        place = os.path.join(FOLDER, "packages", "openvino")
+        os.makedirs(os.path.join(place, "libs"), exist_ok=True)
+        for name in ("__init__.py", "libs/libopenvino_c.so.2541"):
+            open(os.path.join(place, name), "w").close()
+        code = ("import horus, sys\ntry: horus.InferenceOp(backend='openvino', model_path_map={'m': sys.argv[1]}, "
+                "pre_processor_map={'m': ['a']}, inference_map={'m': ['b']})\n"
+                "except horus.UnsupportedError as e: print(e)")
+        for named in ("", "/no/such/library"):
+            env = {**os.environ, "OPENVINO_DYLIB_PATH": named,
+                   "PYTHONPATH": os.pathsep.join([os.path.dirname(place), os.environ.get("PYTHONPATH", "")])}
+            said = subprocess.run([sys.executable, "-c", code, plus()], env=env, capture_output=True, text=True).stdout
+            self.assertIn("its library cannot be loaded: " + (named or place + "/libs/libopenvino_c.so.2541"), said)
+
+    @unittest.skipUnless(importlib.util.find_spec("openvino") or os.environ.get("OPENVINO_DYLIB_PATH"),
+                         "openvino is not installed")
+    def test_openvino(self):
+        with horus.InferenceOp(params(2, backend="openvino", path=plus())) as op:
+            self.same(op.infer({"a": F4}), {"b1": F4, "b2": F4})
+            self.assertEqual(op.stats()["m1"]["backend"], "openvino")
+
     @needs_ort
     def test_files_that_onnxruntime_does_not_take(self):
         with open(plus(), "rb") as file:
