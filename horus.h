@@ -1980,8 +1980,8 @@ HORUS_API horus_result horus_image_preprocess_into(const horus_tensor *out,
 #endif
 
 /* Softmax over the last dimension: a fresh F32 tensor of the same shape. A row with NaN or +infinity,
- * and one of -infinity alone, becomes NaN. Errors are below 1e-6 of the value; values below 1e-37 of
- * the largest become 0.
+ * and one of -infinity alone, becomes NaN. Errors are below 1e-6 of the value where float32 holds
+ * what the logits differ by, else below 5e-6; values below 1e-37 of the largest become 0.
  *   pool      NULL: the tensor's own, else the default one
  *   returns   OK | E_ARG (no dimension, or an empty last one) | E_TYPE (no floats) | E_CLOSED |
  *             E_UNSUPPORTED (not contiguous) and as horus_frame_alloc */
@@ -1990,7 +1990,7 @@ HORUS_API horus_result horus_tensor_softmax(horus_tensor *out, const horus_tenso
 /* The k largest of each row of the last dimension, largest first; of equals, the lower index. NaN is
  * never among them: where a row has too few others, the index is -1 and the value NaN.
  *   index     room entries, k for each row
- *   value     likewise; may be NULL
+ *   value     likewise
  *   returns   OK | E_ARG (k is not 1 to the last dimension) | E_SIZE (room) | E_TYPE | E_CLOSED |
  *             E_UNSUPPORTED
  *   cost      a pass, and up to k steps for an element that is among the largest so far */
@@ -2093,8 +2093,8 @@ HORUS_API horus_result horus_yolo_decode_message(void *message, size_t room, siz
  * and nothing on a frame on which it failed. horus_infer_status says how old each is.
  *
  * Several models run in parallel, each but the first on a thread of its own, or in the order of
- * model_path_map. In parallel all run to their end, and the error names each that failed; in sequence
- * the first that fails ends the frame. What was computed is sent all the same. Two operators never
+ * model_path_map. In parallel all run to their end, and the error names each that failed (as far as its
+ * 255 bytes go; the status has all); in sequence the first that fails ends the frame. What was computed is sent all the same. Two operators never
  * wait for each other.
  *
  * Memory from the heap is taken at set-up alone. The runtime's is its own affair: ONNX Runtime
@@ -2146,7 +2146,7 @@ typedef struct horus_infer_desc {
     bool is_engine_path; /* files are engines, built before (trt) */
     bool
         dynamic_input_dims; /* open dimensions may change from frame to frame; else those of the first
-                                frame are kept to */
+                                frame that the model ran on are kept to */
     /* AUTO is yes where the back end has tensors in a GPU's memory, and no elsewhere. Pool memory is
      * the host's: what is sent is there with either value of transmit_on_cuda */
     horus_choice input_on_cuda, output_on_cuda, transmit_on_cuda;
@@ -2233,7 +2233,7 @@ HORUS_API horus_result horus_infer_extract(horus_infer *infer);
  *   returns   OK | E_NOT_FOUND, E_TYPE, E_SIZE (a tensor is missing, of another dtype, of another shape:
  *             last_error names model, tensor and both) | E_LIMIT (aborted: budget_ns) | E_POOL_FULL |
  *             E_CLOSED (not set up) | E_BUSY and what the back end returns. Of several that of the first
- *             model; last_error names all */
+ *             model; last_error has the beginning of what each says */
 HORUS_API horus_result horus_infer_execute(horus_infer *infer);
 /* Sends the results of this frame, or the last ones again, and the status. Never waits.
  *   returns   OK | E_BUSY | E_CLOSED and what sending returns, of the first that fails */
@@ -2255,7 +2255,7 @@ HORUS_API horus_result horus_infer_set_active(horus_infer *infer, const char *mo
 
 /* The newest result of a name: a view that holds its frame; release it.
  *   age_frames  0: of the newest frame; may be NULL
- *   returns   OK | EMPTY (nothing yet) | E_ARG | E_NOT_FOUND (no model gives it)
+ *   returns   OK | EMPTY (nothing yet) | E_ARG | E_NOT_FOUND (no model gives it) | E_DETACHED
  *   threads   any */
 HORUS_API horus_result horus_infer_get(horus_infer *infer, const char *name, horus_tensor *out,
                                        uint64_t *age_frames);
@@ -2270,7 +2270,7 @@ typedef struct horus_infer_io {
     int64_t shape[HORUS_MAX_DIMS]; /* below 0: open */
 } horus_infer_io;
 /* Of model `index` (in the order of model_path_map) the input or output `number`. OK | E_ARG | E_CLOSED
- * (not set up) | E_NOT_FOUND (there are not so many). Any thread after set-up. */
+ * (not set up) | E_NOT_FOUND (there are not so many) | E_DETACHED. Any thread after set-up. */
 HORUS_API horus_result horus_infer_get_io(horus_infer *infer, uint32_t index, bool output,
                                           uint32_t number, horus_infer_io *out);
 
@@ -16586,6 +16586,7 @@ typedef struct horusi_feed {
     horus_tensor view;
     uint64_t publish_ns;
     bool there;
+    const struct horusi_source *source; /* where it is from; NULL: given by hand */
 } horusi_feed;
 /* A topic that they come from. */
 typedef struct horusi_source {
@@ -16619,7 +16620,7 @@ typedef struct horusi_model {
     horus_infer_io *io;   /* inputs, then outputs */
     horusi_feed **feeds;  /* of each input */
     horus_tensor *views;  /* of one run: inputs, then outputs */
-    uint8_t *fixed;       /* inputs whose open dimensions the first frame has set */
+    uint8_t *fixed;       /* inputs whose open dimensions the first run has set */
     horusi_result *gives; /* of each output */
     uint32_t takes_count, gives_count, every;
     horusi_a32 active;
@@ -17350,11 +17351,13 @@ static horusi_feed *horusi_feed_in(horus_infer *op, horusi_source *s, const horu
     horusi_feed *f = horusi_feed_of(op, id);
     return f ? f : s->declared;
 }
-static void horusi_serve(horusi_feed *f, const horus_tensor *t, uint64_t publish_ns)
+static void horusi_serve(horusi_feed *f, const horus_tensor *t, uint64_t publish_ns,
+                         const horusi_source *from)
 {
     f->view = *t;
     f->publish_ns = publish_ns;
     f->there = true;
+    f->source = from;
 }
 static bool horusi_has_all(const horus_infer *op)
 {
@@ -17363,31 +17366,55 @@ static bool horusi_has_all(const horus_infer *op)
             return false;
     return true;
 }
+static void horusi_serve_stash(horusi_source *s)
+{
+    horusi_feed *f = s->stash_for;
+    if (f->there)
+        horusi_drop(&f->view);
+    horusi_serve(f, &s->stash, s->stash_ns, s);
+    memset(&s->stash, 0, sizeof s->stash);
+    s->stash_for = NULL;
+}
+/* Takes the newest frame that a topic has: what came before it gives way. */
+static horus_result horusi_source_newest(horus_infer *op, horusi_source *s)
+{
+    horus_tensor t;
+    horus_info info;
+    horus_result r = horus_topic_skip_to_latest(s->topic, NULL);
+    if (r >= HORUS_OK)
+        r = horusi_source_receive(s, &t, &info);
+    if (r == HORUS_OK) {
+        horusi_drop(&s->stash);
+        s->stash = t;
+        s->stash_ns = info.publish_ns;
+        s->stash_for = horusi_feed_in(op, s, &t);
+        if (!s->stash_for)
+            horusi_drop(&s->stash);
+    }
+    if (s->stash_for && (!s->stash_for->there || s->stash_for->source == s))
+        horusi_serve_stash(s);
+    return r == HORUS_EMPTY ? HORUS_OK : r;
+}
 /* Takes what a topic has, until it has no more, or something of the next frame. */
 static horus_result horusi_source_take(horus_infer *op, horusi_source *s)
 {
     enum { MOST = 1024 }; /* behind a publisher that never ends */
     horus_tensor t;
     horus_info info;
+    if (s->newest)
+        return horusi_source_newest(op, s);
     if (s->stash_for) {
         if (s->stash_for->there)
             return HORUS_OK;
-        horusi_serve(s->stash_for, &s->stash, s->stash_ns);
-        memset(&s->stash, 0, sizeof s->stash);
-        s->stash_for = NULL;
+        horusi_serve_stash(s);
     }
     for (int i = 0; i < MOST && !horusi_has_all(op); i++) {
-        if (s->newest) {
-            horus_result r = horus_topic_skip_to_latest(s->topic, NULL);
-            if (r < 0)
-                return r;
-        }
         horus_result r = horusi_source_receive(s, &t, &info);
         if (r != HORUS_OK)
             return r == HORUS_EMPTY ? HORUS_OK : r;
         horusi_feed *f = horusi_feed_in(op, s, &t);
         if (f && !f->there)
-            horusi_serve(f, &t, info.publish_ns);
+            horusi_serve(f, &t, info.publish_ns, s);
         else if (f) {
             s->stash = t;
             s->stash_ns = info.publish_ns;
@@ -17523,7 +17550,7 @@ horus_result horus_infer_set(horus_infer *op, const char *name, const horus_tens
     if (r == HORUS_OK) {
         if (f->there)
             horusi_drop(&f->view);
-        horusi_serve(f, tensor, publish_ns ? publish_ns : horusi_now());
+        horusi_serve(f, tensor, publish_ns ? publish_ns : horusi_now(), NULL);
     }
     return horusi_infer_end(op, r);
 }
@@ -17534,7 +17561,7 @@ horus_result horus_infer_set(horus_infer *op, const char *name, const horus_tens
 static horus_result horusi_bind(horusi_model *m, uint32_t i)
 {
     const horusi_feed *f = m->feeds[i];
-    horus_infer_io *io = &m->io[i];
+    const horus_infer_io *io = &m->io[i];
     horus_tensor *v = &m->views[i];
     char wants[120], has[120];
     bool fits = true;
@@ -17565,14 +17592,25 @@ static horus_result horusi_bind(horusi_model *m, uint32_t i)
                                      : "");
         return fits && !empty ? HORUS_E_TYPE : HORUS_E_SIZE;
     }
-    if (io->ndim > 0 && !m->how.desc->dynamic_input_dims) {
-        for (int k = 0; k < io->ndim; k++)
-            m->fixed[i] |= io->shape[k] < 0;
-        memcpy(io->shape, v->shape, sizeof io->shape);
-    }
     if (f->publish_ns < m->input_ns)
         m->input_ns = f->publish_ns;
     return HORUS_OK;
+}
+/* From the first frame that it ran on a model keeps to open dimensions as they were then. */
+static void horusi_fix_shapes(horusi_model *m)
+{
+    for (uint32_t i = 0; i < m->takes_count && !m->how.desc->dynamic_input_dims; i++) {
+        horus_infer_io *io = &m->io[i];
+        bool open = false;
+        for (int k = 0; k < io->ndim; k++)
+            open |= io->shape[k] < 0;
+        if (!open)
+            continue;
+        horusi_lock(&m->infer->lock);
+        memcpy(io->shape, m->views[i].shape, sizeof io->shape);
+        horusi_unlock(&m->infer->lock);
+        m->fixed[i] = 1;
+    }
 }
 /* Lets go of dense copies. */
 static void horusi_unbind(horusi_model *m)
@@ -17629,10 +17667,27 @@ static void horusi_run_parallel(horus_infer *op)
     while ((left = horusi_ld32_acq(I2, &op->left)) != 0)
         (void)horusi_sleep_on(&op->left, left, HORUSI_LOOP_SLICE_NS);
 }
+/* What went wrong with each model: if there is no room for it all, each says the beginning. */
+static horus_result horusi_frame_failed(horus_infer *op, horus_result r)
+{
+    char words[201] = "";
+    size_t used = 0, all = 0, failed = 0, most = sizeof words;
+    for (uint32_t i = 0; i < op->count; i++)
+        if (op->models[i].turn == HORUSI_TURN_FAILED) {
+            all += strlen(op->models[i].why) + 2;
+            failed++;
+        }
+    if (all > sizeof words)
+        most = sizeof words / failed - 2;
+    for (uint32_t i = 0; i < op->count && used < sizeof words; i++)
+        if (op->models[i].turn == HORUSI_TURN_FAILED)
+            used += (size_t)snprintf(words + used, sizeof words - used, "%s%.*s", used ? "; " : "",
+                                     (int)most, op->models[i].why);
+    return horusi_fail(r, "operator %.40s: %s", op->name, words);
+}
 static horus_result horusi_infer_execute(horus_infer *op)
 {
-    char words[sizeof horusi_error_text] = "";
-    size_t used = 0;
+    bool failed = false;
     horus_result r = HORUS_OK;
     horusi_choose_turns(op);
     op->chosen = false;
@@ -17648,19 +17703,20 @@ static horus_result horusi_infer_execute(horus_infer *op)
         horusi_model *m = &op->models[i];
         if (m->turn == HORUSI_TURN_DUE) /* not reached: an earlier one failed */
             m->turn = HORUSI_TURN_NONE;
-        if (m->turn == HORUSI_TURN_DONE && (op->used_ns == 0 || m->input_ns < op->used_ns))
-            op->used_ns = m->input_ns;
+        if (m->turn == HORUSI_TURN_DONE) {
+            if (op->used_ns == 0 || m->input_ns < op->used_ns)
+                op->used_ns = m->input_ns;
+            horusi_fix_shapes(m);
+        }
         if (m->turn == HORUSI_TURN_FAILED) {
-            r = used ? r : m->result;
-            if (used < sizeof words)
-                used += (size_t)snprintf(words + used, sizeof words - used, "%s%s",
-                                         used ? "; " : "", m->why);
+            r = failed ? r : m->result;
+            failed = true;
         }
         horusi_unbind(m);
     }
     horusi_count(&op->frames, 1);
     horusi_drop_feeds(op);
-    return used ? horusi_fail(r, "operator %.40s: %.200s", op->name, words) : HORUS_OK;
+    return failed ? horusi_frame_failed(op, r) : HORUS_OK;
 }
 horus_result horus_infer_execute(horus_infer *op)
 {
@@ -17847,13 +17903,17 @@ horus_result horus_infer_get(horus_infer *op, const char *name, horus_tensor *ou
         *age_frames = 0;
     if (!op || !name || !out)
         return horusi_fail(HORUS_E_ARG, "infer_get: an argument is NULL");
+    horus_context *c;
+    horus_result r = horusi_context_of(op->context, &c);
+    if (r != HORUS_OK) /* the lock may be held by a thread that this child has not */
+        return r;
     horusi_result *g = horusi_result_of(op, name);
     if (!g)
         return horusi_fail(HORUS_E_NOT_FOUND,
                            "infer_get: no model gives \"%.63s\": did you mean \"%.63s\"?", name,
                            horusi_near_tensor(op->d.inference_map, name));
     horusi_lock(&op->lock);
-    horus_result r = g->last.data ? horus_frame_hold(&g->last.frame) : HORUS_EMPTY;
+    r = g->last.data ? horus_frame_hold(&g->last.frame) : HORUS_EMPTY;
     uint64_t frame = g->frame, newest = horusi_ld64_rlx(report, &op->frames);
     if (r == HORUS_OK)
         *out = g->last;
@@ -17869,13 +17929,19 @@ horus_result horus_infer_get_io(horus_infer *op, uint32_t index, bool output, ui
         memset(out, 0, sizeof *out);
     if (!op || !out)
         return horusi_fail(HORUS_E_ARG, "infer_get_io: an argument is NULL");
+    horus_context *c;
+    horus_result r = horusi_context_of(op->context, &c);
+    if (r != HORUS_OK)
+        return r;
     if (!op->ready)
         return horusi_fail(HORUS_E_CLOSED, "operator %s is not set up", op->name);
     const horusi_model *m = index < op->count ? &op->models[index] : NULL;
     if (!m || number >= (output ? m->gives_count : m->takes_count))
         return horusi_fail(HORUS_E_NOT_FOUND, "operator %s: no such model, or tensor of it",
                            op->name);
+    horusi_lock(&op->lock);
     *out = m->io[(output ? m->takes_count : 0) + number];
+    horusi_unlock(&op->lock);
     return HORUS_OK;
 }
 horus_result horus_infer_get_stats(horus_infer *op, horus_infer_stats *out, size_t room,

@@ -11387,6 +11387,9 @@ static PyObject *horusp_node_declare(horusp_node *n, PyObject *name, PyObject *i
                              : typed ? e->topic
                                      : NULL,
                              e->capacity, e->policy, e->history);
+    } else if (!name && item == Py_None) {
+        t = PyErr_Format(HORUSP_TYPE_ERROR,
+                         "a topic is a name, a message class, horus.Pub or horus.Sub, not None");
     } else {
         t = horusp_node_open(n, name ? name : item, item == Py_None ? name : item, name, NULL, NULL,
                              NULL);
@@ -13896,6 +13899,8 @@ static const char *const horusp_infer_source[] = {
     "    except Exception as e:\n" /* yaml.YAMLError, ValueError of a date, RecursionError */
     "        bad(f'params: {os.fsdecode(path)!r} is no YAML: {\" \".join(str(e).split())[:300]}')\n"
     "    return {}\n"
+    "def plain(v):\n" /* numpy.bool_ is no bool */
+    "    return v.item() if type(v).__module__ == 'numpy' and getattr(v, 'ndim', 1) == 0 else v\n"
     /* methods, not functions within one: from 3.12 on the interpreter dies if memory for such a one is
      * missing */
     "class Reader:\n"
@@ -13903,6 +13908,7 @@ static const char *const horusp_infer_source[] = {
     "        self.problems, self.bare = [], []\n"
     "        self.bad = self.problems.append\n"
     "    def text(self, where, v):\n"
+    "        v = plain(v)\n"
     "        if isinstance(v, os.PathLike):\n"
     "            v = os.fspath(v)\n"
     "        if isinstance(v, bool):\n"
@@ -13921,6 +13927,7 @@ static const char *const horusp_infer_source[] = {
     "            pass\n"
     "        self.bad(f'{where}: {show(v)} is no text or number')\n"
     "    def flag(self, name, v):\n"
+    "        v = plain(v)\n"
     "        if isinstance(v, str):\n"
     "            v = {'true': True, 'yes': True, 'on': True, '1': True, 'false': False, 'no': "
     "False,\n"
@@ -14045,16 +14052,20 @@ static const char *const horusp_infer_source[] = {
     "        device = {'device_id': str(how.device or 0)}\n"
     "        if not trt:\n"
     "            return device\n"
-    "        place = os.path.dirname(how.path) or '.'\n" /* its name has model, precision and GPU */
-    "        device.update(trt_engine_cache_enable='1', trt_engine_cache_path=place,\n"
+    "        place, more = engines(how.path)\n"
+    "        device.update(trt_engine_cache_enable=str(int(place is not None)),\n"
     "                      trt_fp16_enable=str(int(how.enable_fp16)))\n"
+    "        if place is not None:\n"
+    "            device['trt_engine_cache_path'] = place\n"
     "        if how.dla_core is not None:\n"
     "            device.update(trt_dla_enable='1', trt_dla_core=str(how.dla_core))\n"
     "        if how.profile:\n"
     "            device.update(zip(('trt_profile_min_shapes', 'trt_profile_opt_shapes',\n"
     "                               'trt_profile_max_shapes'), how.profile))\n"
-    "        how.announce(f'an engine for GPU {how.device or 0} is taken from {place}, or built '\n"
-    "                     'there: minutes')\n"
+    "        how.announce(f'an engine for GPU {how.device or 0} is ' + (\n"
+    "            f'built (minutes), and cannot be kept: {more}' if place is None else\n"
+    "            f'built (minutes), and kept in {place}' if more else\n"
+    "            f'taken from {place}, or built there: minutes'))\n"
     "        return device\n",
     "    def describe(self, x):\n"
     "        kind = x.type[7:-1] if x.type.startswith('tensor(') else x.type\n"
@@ -14097,6 +14108,14 @@ static const char *const horusp_infer_source[] = {
     "                      f'onnxruntime {ort.__version__}. \"onnxrt\" works')\n"
     "def trt_load(how):\n"
     "    return Onnx(how, True)\n",
+    /* ---- OpenVINO: the C library of the installed package, unless one is named */
+    "def openvino():\n"
+    "    import glob, importlib.util\n"
+    "    spec = importlib.util.find_spec('openvino')\n"
+    "    for place in spec and spec.submodule_search_locations or ():\n"
+    "        for path in glob.glob(os.path.join(glob.escape(place), 'libs', "
+    "'libopenvino_c.so*')):\n"
+    "            return None if os.environ.get('OPENVINO_DYLIB_PATH') else path\n",
     /* ---- PyTorch: TorchScript (.pt, .pth) and archives of torch.export (.pt2) */
     "class Torch:\n"
     "    def __init__(self, how):\n"
@@ -14226,12 +14245,32 @@ static PyObject *horusp_infer_nearest(PyObject *self, PyObject *name)
         horusi_is_it(&n, horusp_infer_fields[k].name);
     return PyUnicode_FromString(n.best);
 }
-static PyMethodDef horusp_nearest_method = {"nearest", horusp_infer_nearest, METH_O, NULL};
-static bool horusp_infer_add_nearest(PyObject *names)
+/* The folder beside a model for engines of what it holds, and whether it is new; or None, and why. */
+static PyObject *horusp_infer_engines(PyObject *self, PyObject *path)
 {
-    PyObject *f = PyCFunction_New(&horusp_nearest_method, NULL);
-    bool ok = f && PyDict_SetItemString(names, "nearest", f) == 0;
-    Py_XDECREF(f);
+    const char *text = PyUnicode_AsUTF8(path);
+    char dir[600];
+    bool made = false;
+    horus_result r = HORUS_E_ARG;
+    (void)self;
+    if (!text)
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS r =
+        horusi_folder_of(text, dir, sizeof dir, &made); /* reads all of the model */
+    Py_END_ALLOW_THREADS return r == HORUS_OK
+        ? Py_BuildValue("(NO)", PyUnicode_DecodeFSDefault(dir), made ? Py_True : Py_False)
+        : Py_BuildValue("(Os)", Py_None, horus_last_error());
+}
+static PyMethodDef horusp_infer_own_helpers[] = {{"nearest", horusp_infer_nearest, METH_O, NULL},
+                                                 {"engines", horusp_infer_engines, METH_O, NULL}};
+static bool horusp_infer_add_helpers(PyObject *names)
+{
+    bool ok = true;
+    for (int i = 0; ok && i < 2; i++) {
+        PyObject *f = PyCFunction_New(&horusp_infer_own_helpers[i], NULL);
+        ok = f && PyDict_SetItemString(names, horusp_infer_own_helpers[i].ml_name, f) == 0;
+        Py_XDECREF(f);
+    }
     return ok;
 }
 /* One of those; a borrowed reference. */
@@ -14242,7 +14281,7 @@ static PyObject *horusp_infer_helper(const char *name)
         PyObject *names = PyDict_New(), *done = NULL;
         if (names && PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()) == 0 &&
             PyDict_SetItemString(names, "Refused", horusp.by_code[-HORUS_E_UNSUPPORTED]) == 0 &&
-            horusp_infer_add_nearest(names))
+            horusp_infer_add_helpers(names))
             done = horusp_infer_compile(names);
         if (!done) {
             Py_XDECREF(names);
@@ -14890,6 +14929,20 @@ static bool horusp_infer_field(PyObject *kept, horus_infer_desc *d, int k, PyObj
     }
     return ok;
 }
+/* Where OpenVINO's library is, if a model is to be run by it. */
+static bool horusp_infer_library(PyObject *kept, horus_infer_desc *d)
+{
+    bool wanted = d->backend && strcmp(d->backend, "openvino") == 0;
+    for (const horus_infer_entry *e = d->backend_map; e && e->model; e++)
+        wanted |= strcmp(e->value, "openvino") == 0;
+    PyObject *f = wanted ? horusp_infer_helper("openvino") : NULL;
+    PyObject *path = f ? PyObject_CallNoArgs(f) : NULL;
+    bool ok = !wanted || (path && PyList_Append(kept, path) == 0);
+    if (ok && path && path != Py_None)
+        ok = (d->library = PyUnicode_AsUTF8(path)) != NULL;
+    Py_XDECREF(path);
+    return ok;
+}
 /* Reads parameters into a description. A new list of problems in lines, those of horus_infer_check()
  * last; *kept is a new list of what the description points into. */
 static PyObject *horusp_infer_parameters(PyObject *given, PyObject *more, horus_infer_desc *d,
@@ -14912,6 +14965,7 @@ static PyObject *horusp_infer_parameters(PyObject *given, PyObject *more, horus_
         ok = horusp_dict_has(values, horusp_infer_fields[k].name, &v) &&
              (!v || horusp_infer_field(*kept, d, k, v));
     }
+    ok = ok && horusp_infer_library(*kept, d);
     enum { ROOM = 1 << 16 };
     char *report = ok ? (char *)PyMem_Malloc(ROOM) : NULL;
     if (report) {
@@ -14979,6 +15033,17 @@ enum {
     HORUSP_I_POOL,
     HORUSP_I_COUNT
 };
+/* The text of a name; NULL with an exception. */
+static const char *horusp_infer_name(PyObject *name, const char *what)
+{
+    Py_ssize_t bytes = 0;
+    const char *text = PyUnicode_Check(name) ? horusp_utf8(name, &bytes) : NULL;
+    if (!PyUnicode_Check(name))
+        PyErr_Format(HORUSP_TYPE_ERROR, "%s is a str, not %.100s", what, Py_TYPE(name)->tp_name);
+    else if (text && strlen(text) != (size_t)bytes)
+        text = (const char *)horusp_refuse(HORUSP_VALUE_ERROR, "%s has no zeros: %R", what, name);
+    return text;
+}
 /* A topic of the operator's: a handle of its own, whatever names it. Borrowed. */
 static horusp_topic *horusp_infer_topic(horusp_infer *o, PyObject *what, PyObject *cls,
                                         PyObject *list)
@@ -15009,10 +15074,7 @@ static bool horusp_infer_input(horusp_infer *o, PyObject *what, PyObject *tensor
     out->topic = t->handle;
     out->newest = newest;
     if (tensor && tensor != Py_None) {
-        out->tensor = PyUnicode_Check(tensor) ? horusp_utf8(tensor, NULL) : NULL;
-        if (!out->tensor && !PyErr_Occurred())
-            PyErr_Format(HORUSP_TYPE_ERROR, "inputs: a tensor's name is a str, not %.100s",
-                         Py_TYPE(tensor)->tp_name);
+        out->tensor = horusp_infer_name(tensor, "inputs: a tensor's name");
         if (!out->tensor || PyList_Append(o->kept, tensor) < 0)
             return false;
     }
@@ -15342,6 +15404,22 @@ static bool horusp_infer_given(PyObject *value, horus_pool *pool, horus_tensor *
     Py_XDECREF(keep);
     return ok;
 }
+/* The exception that is set says of which tensor it is, if it is one of ours. */
+static void horusp_infer_blame(PyObject *name)
+{
+    PyObject *type, *value, *trace;
+    if (!PyErr_ExceptionMatches(horusp.error))
+        return;
+    PyErr_Fetch(&type, &value, &trace);
+    PyErr_NormalizeException(&type, &value, &trace);
+    PyObject *text = PyUnicode_FromFormat("tensor \"%U\": %S", name, value);
+    PyObject *args = text ? PyTuple_Pack(1, text) : NULL;
+    if (!args || PyObject_SetAttrString(value, "args", args) < 0)
+        PyErr_Clear();
+    Py_XDECREF(args);
+    Py_XDECREF(text);
+    PyErr_Restore(type, value, trace);
+}
 static PyObject *horusp_infer_run(horusp_infer *o, PyObject *items)
 {
     Py_ssize_t n = PyList_GET_SIZE(items), set = 0;
@@ -15354,13 +15432,13 @@ static PyObject *horusp_infer_run(horusp_infer *o, PyObject *items)
     ok = ok && owners;
     for (Py_ssize_t i = 0; ok && i < n; i++) {
         PyObject *owner = NULL, *pair = PyList_GET_ITEM(items, i);
-        if (!PyUnicode_Check(PyTuple_GET_ITEM(pair, 0))) {
-            PyErr_Format(HORUSP_TYPE_ERROR, "infer(): a tensor's name is a str, not %.100s",
-                         Py_TYPE(PyTuple_GET_ITEM(pair, 0))->tp_name);
+        PyObject *name = PyTuple_GET_ITEM(pair, 0);
+        ok = horusp_infer_name(name, "infer(): a tensor's name") != NULL;
+        if (ok &&
+            !horusp_infer_given(PyTuple_GET_ITEM(pair, 1), o->d.pool, &t[i], &copied[i], &owner)) {
+            horusp_infer_blame(name);
             ok = false;
         }
-        ok = ok &&
-             horusp_infer_given(PyTuple_GET_ITEM(pair, 1), o->d.pool, &t[i], &copied[i], &owner);
         PyTuple_SET_ITEM(owners, i, owner ? owner : horusp_ref(Py_None));
     }
     for (; ok && set < n; set++) {
@@ -15421,10 +15499,7 @@ static bool horusp_infer_live(const horusp_infer *o)
 static PyObject *horusp_infer_get(PyObject *self, PyObject *name)
 {
     horusp_infer *o = (horusp_infer *)self;
-    if (!PyUnicode_Check(name))
-        return PyErr_Format(HORUSP_TYPE_ERROR, "a tensor's name is a str, not %.100s",
-                            Py_TYPE(name)->tp_name);
-    const char *text = horusp_infer_live(o) ? horusp_utf8(name, NULL) : NULL;
+    const char *text = horusp_infer_live(o) ? horusp_infer_name(name, "a tensor's name") : NULL;
     return text ? horusp_infer_result_of(o, text, false) : NULL;
 }
 HORUSP_ONE(horusp_infer_get, "get", "name")
@@ -15433,7 +15508,7 @@ static PyObject *horusp_infer_age(PyObject *self, PyObject *name)
     horusp_infer *o = (horusp_infer *)self;
     horus_tensor t;
     uint64_t age;
-    const char *text = horusp_infer_live(o) ? PyUnicode_AsUTF8(name) : NULL;
+    const char *text = horusp_infer_live(o) ? horusp_infer_name(name, "a tensor's name") : NULL;
     if (!text)
         return NULL;
     horus_result r = horus_infer_get(o->op, text, &t, &age);
@@ -15452,10 +15527,7 @@ static PyObject *horusp_infer_set_active(PyObject *self, PyObject *const *args, 
     PyObject *v[2];
     if (!horusp_args(&sig, args, nargs, kw, v) || !horusp_infer_live(o))
         return NULL;
-    if (!PyUnicode_Check(v[0]))
-        return PyErr_Format(HORUSP_TYPE_ERROR, "a model's name is a str, not %.100s",
-                            Py_TYPE(v[0])->tp_name);
-    const char *text = horusp_utf8(v[0], NULL);
+    const char *text = horusp_infer_name(v[0], "a model's name");
     int active = text ? PyObject_IsTrue(v[1]) : -1;
     if (active < 0 || !horusp_infer_live(o))
         return NULL;
@@ -15663,9 +15735,9 @@ static PyTypeObject horusp_infer_type = {
         "works alone: infer().\n\n"
         "params: a dict, or the path of a YAML file (PyYAML), with or without the block "
         "`inference:` "
-        "around it; parameters may be keywords, too: backend (\"onnxrt\", \"torch\", \"trt\", or "
-        "one of "
-        "register_backend()) or backend_map, model_path_map, pre_processor_map, inference_map, "
+        "around it; parameters may be keywords, too: backend (\"onnxrt\", \"torch\", \"trt\", "
+        "\"openvino\", or one of register_backend()) or backend_map, model_path_map, "
+        "pre_processor_map, inference_map, "
         "in_tensor_names, out_tensor_names, temporal_map, activation_map, device_map, "
         "dla_core_map, "
         "trt_opt_profile, infer_on_cpu, enable_fp16, is_engine_path, dynamic_input_dims, "

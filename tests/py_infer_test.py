@@ -470,6 +470,8 @@ class Checks(Case):
         self.told(["input_on_cuda: 2 is neither"], input_on_cuda=2)
         self.told(["is_engine_path: [] is neither"], is_engine_path=[])
         self.told(["backend: ['onnxrt'] is no text"], backend=["onnxrt"])
+        self.assertEqual(horus.InferenceOp.check(params(1, infer_on_cpu=np.True_, activation_map={"m1": np.False_},
+                                                        temporal_map={"m1": np.int8(2)})), [])
         for wrong in (5, [1], None, object()):
             self.refused("is no dict of parameters, nor the path", horus.InferenceOp, wrong)
 
@@ -604,7 +606,7 @@ class Checks(Case):
         op = horus.InferenceOp
         self.refused("inputs: \"z\" is not in pre_processor_map", op, params(), {next(names): "z"})
         for kw in (dict(wait=-1), dict(wait=True), dict(run_budget=0), dict(run_budget="1"), dict(threads=-1),
-                   dict(threads=1025), dict(on_load=3), dict(pool=3), dict(inputs=5), dict(inputs={next(names): 3}),
+                   dict(threads=1025), dict(on_load=3), dict(pool=3), dict(inputs=5), dict(inputs=[None]), dict(inputs={next(names): 3}),
                    dict(output=5), dict(rate=0), dict(name=3), dict(name=""), dict(order="x"), dict(compute=True, on=next(names))):
             with self.subTest(kw), self.assertRaises((horus.Error, TypeError)):
                 op(params(), **kw)
@@ -698,7 +700,47 @@ class Setup(Case):
                 self.same(op.infer({"a": x}), {"b1": x})
                 self.assertEqual(op.stats()["m1"]["device"], "GPU 0")
         self.assertIn("an engine for GPU 0", told[1])
-        self.assertTrue([f for f in os.listdir(FOLDER) if f.endswith(".engine")])
+        folder = next(f for f in os.listdir(FOLDER) if f.startswith("profile.onnx.") and f.endswith(".engines"))
+        self.assertTrue([f for f in os.listdir(os.path.join(FOLDER, folder)) if f.endswith(".engine")])
+
+    def test_trt_tells_the_runtime_where_engines_are(self):
+        """Beside the model, by what it holds: the provider's own name for one has no hash of the weights."""
+        given, told, name = [], [], "TensorrtExecutionProvider"
+        new = types.SimpleNamespace
+
+        class Session:
+            def __init__(self, path, options, providers):
+                given.append(dict(p for p in providers if isinstance(p, tuple))[name])
+
+            get_providers = staticmethod(lambda: [name])
+            get_inputs = get_outputs = staticmethod(lambda: [new(name="x", type="tensor(float)", shape=[4])])
+            io_binding = staticmethod(lambda: new(_iobinding=None))
+        fake = types.ModuleType("onnxruntime")
+        fake.__dict__.update(SessionOptions=new, RunOptions=new, InferenceSession=Session, __version__="0",
+                             get_available_providers=lambda: [name],
+                             OrtDevice=new(make=lambda *a: new(_get_c_device=lambda: None)))
+        path = file_of("engines.onnx", b"one")
+        was = sys.modules.get("onnxruntime")
+        sys.modules["onnxruntime"] = fake
+        try:
+            for data in (b"one", b"one", b"two"):  # the second finds the first one's, the third is another model
+                file_of("engines.onnx", data)
+                horus.InferenceOp(params(backend="trt", path=path, device_map={"m1": 1}, enable_fp16=True),
+                                  on_load=lambda m, text: told.append(text)).close()
+        finally:
+            del sys.modules["onnxruntime"]
+            if was:
+                sys.modules["onnxruntime"] = was
+        places = [g["trt_engine_cache_path"] for g in given]
+        self.assertEqual(places[0], places[1])
+        self.assertNotEqual(places[0], places[2])
+        for place in places:
+            self.assertRegex(place, "^" + re.escape(path) + r"\.[0-9a-f]{16}\.engines$")
+        self.assertEqual({(g["trt_engine_cache_enable"], g["trt_fp16_enable"], g["device_id"]) for g in given}, {("1", "1", "1")})
+        said = [t for t in told if "engine for" in t]
+        self.assertEqual(said, [f"an engine for GPU 1 is built (minutes), and kept in {places[0]}",
+                                f"an engine for GPU 1 is taken from {places[0]}, or built there: minutes",
+                                f"an engine for GPU 1 is built (minutes), and kept in {places[2]}"])
 
     @needs_ort
     @unittest.skipIf(GPUS, "this machine has a GPU")
@@ -707,6 +749,28 @@ class Setup(Case):
                      params(backend="onnxrt", path=plus(), device_map={"m1": 1}))
         with horus.InferenceOp(params(backend="onnxrt", path=plus(), infer_on_cpu=False)) as op:
             self.assertEqual(op.stats()["m1"]["device"], "CPU")
+
+    def test_openvino_is_that_of_the_installed_package(self):
+        """Found where pip puts it; what OPENVINO_DYLIB_PATH names goes first. Here neither is one."""
+        place = os.path.join(FOLDER, "packages", "openvino")
+        os.makedirs(os.path.join(place, "libs"), exist_ok=True)
+        for name in ("__init__.py", "libs/libopenvino_c.so.2541"):
+            open(os.path.join(place, name), "w").close()
+        code = ("import horus, sys\ntry: horus.InferenceOp(backend='openvino', model_path_map={'m': sys.argv[1]}, "
+                "pre_processor_map={'m': ['a']}, inference_map={'m': ['b']})\n"
+                "except horus.UnsupportedError as e: print(e)")
+        for named in ("", "/no/such/library"):
+            env = {**os.environ, "OPENVINO_DYLIB_PATH": named,
+                   "PYTHONPATH": os.pathsep.join([os.path.dirname(place), os.environ.get("PYTHONPATH", "")])}
+            said = subprocess.run([sys.executable, "-c", code, plus()], env=env, capture_output=True, text=True).stdout
+            self.assertIn("its library cannot be loaded: " + (named or place + "/libs/libopenvino_c.so.2541"), said)
+
+    @unittest.skipUnless(importlib.util.find_spec("openvino") or os.environ.get("OPENVINO_DYLIB_PATH"),
+                         "openvino is not installed")
+    def test_openvino(self):
+        with horus.InferenceOp(params(2, backend="openvino", path=plus())) as op:
+            self.same(op.infer({"a": F4}), {"b1": F4, "b2": F4})
+            self.assertEqual(op.stats()["m1"]["backend"], "openvino")
 
     @needs_ort
     def test_files_that_onnxruntime_does_not_take(self):
@@ -969,6 +1033,15 @@ class Running(Case):
         for bad in ({"a": object()}, {"a": "text"}, {"a": None}, {3: F4}, {"a": np.ma.masked_array([1.])}, F4, None, [("a", F4)]):
             with self.subTest(repr(bad)), self.assertRaises((horus.Error, TypeError)):
                 op.infer(bad)
+        for bad in (None, "text", np.ma.masked_array([1.]), F4.astype(complex)):  # and it is said which one it was
+            with self.subTest(repr(bad)), self.assertRaisesRegex(horus.Error, '^tensor "a": '):
+                op.infer({"a": bad})
+        for call in (op.get, op.age, lambda n: op.infer({n: F4}), lambda n: op.set_active(n, False)):
+            for bad, error in ((3, horus.MessageTypeError), ("a\0b", ValueError), ("b1\0b", ValueError), ("m1\0b", ValueError),
+                               ("\ud800", ValueError)):
+                with self.subTest(repr(bad)), self.assertRaises(error) as e:
+                    call(bad)
+                self.assertIsInstance(e.exception, horus.Error)
         released = horus.Tensor([4])
         released.release()
         self.assertRaises(horus.ClosedError, op.infer, {"a": released})

@@ -286,6 +286,7 @@ class Arguments(unittest.TestCase):
                          (dict(tick=3), TypeError), (dict(init="x"), TypeError), (dict(on_error=3), TypeError),
                          (dict(name=""), ValueError), (dict(name=3), TypeError), (dict(name="x" * 97), ValueError),
                          (dict(pubs=3), TypeError), (dict(pubs=[3]), TypeError), (dict(subs=int), TypeError),
+                         (dict(pubs=[None]), TypeError), (dict(subs=(None,)), TypeError),
                          (dict(subs="no spaces"), ValueError), (dict(default_capacity=0), ValueError),
                          (dict(nonsense=1), TypeError)):
             with self.assertRaises(kind, msg=str(kw)):

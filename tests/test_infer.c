@@ -780,6 +780,67 @@ TEST(open_dimensions_are_fixed_by_the_first_frame_or_change)
         leave(op);
     }
 }
+TEST(open_dimensions_are_fixed_by_the_first_frame_that_ran)
+{
+    stub_begin();
+    stubs[0].in[0] = stubs[0].out[0] = IO(HORUS_F32, 1, -1);
+    stubs[0].takes = 2;
+    stubs[0].in[1] = IO(HORUS_F32, 1, 4);
+    horus_infer_desc d = stub_desc(1);
+    d.pre_processor_map = LISTS({"p", NAMES("x", "y")});
+    horus_infer *op = open_op(&d);
+    const int64_t length[] = {3, 5, 6, 7};
+    for (int i = 0; i < 4; i++) {
+        horus_tensor t = floats(length[i], 1), y = floats(i == 0 ? 2 : 4, 1);
+        CHECK_OK(horus_infer_set(op, "x", &t, 0));
+        CHECK_OK(horus_infer_set(op, "y", &y, 0));
+        CHECK_OK(horus_tensor_release(&t));
+        CHECK_OK(horus_tensor_release(&y));
+        stubs[0].run_result = i == 1 ? HORUS_E_SYSTEM : HORUS_OK; /* the runtime does not take 5 */
+        CHECK_RESULT(horus_infer_execute(op), i == 1   ? HORUS_E_SYSTEM
+                                              : i == 2 ? HORUS_OK
+                                                       : HORUS_E_SIZE);
+        CHECK((i == 3) == (strstr(horus_last_error(), "see dynamic_input_dims") != NULL));
+        horus_infer_io io;
+        CHECK_OK(horus_infer_get_io(op, 0, false, 0, &io));
+        CHECK_EQ(io.shape[0], i < 2 ? -1 : 6);
+    }
+    leave(op);
+}
+static horus_result give_nothing(horus_infer_call *call)
+{
+    return call->alloc(call, 0, HORUS_F32, 2, (const int64_t[]){0, 6});
+}
+TEST(an_output_of_no_elements_is_a_result)
+{
+    stub_begin();
+    home = join(16 * MiB);
+    stubs[0].out[0] = IO(HORUS_F32, 2, -1, 6);
+    stubs[0].during = give_nothing;
+    stubs[0].lazy = true;
+    horus_topic *out = topic_of("out", NULL);
+    horus_infer_desc d = stub_desc(1);
+    d.output = out;
+    horus_infer *op = open_op(&d);
+    horus_tensor t;
+    set_floats(op, "x", 1);
+    CHECK_OK(horus_infer_run(op));
+    if (CHECK_OK(horus_topic_receive_tensor(out, &t, NULL, HORUS_NO_WAIT))) {
+        CHECK_EQ(t.shape[0], 0);
+        CHECK_EQ(t.shape[1], 6);
+        CHECK_OK(horus_tensor_release(&t));
+    }
+    if (CHECK_OK(horus_infer_get(op, "px", &t, NULL))) {
+        CHECK_EQ(t.shape[1], 6);
+        CHECK_OK(horus_tensor_release(&t));
+    }
+    CHECK_OK(horus_infer_set_active(op, "p", false));
+    set_floats(op, "x", 1);
+    CHECK_OK(horus_infer_run(op));
+    CHECK_EQ(figures_of(op, 0).resent, 1);
+    horus_topic_close(out);
+    leave(op);
+}
 TEST(what_does_not_lie_densely_is_copied_once)
 {
     stub_begin();
@@ -1183,6 +1244,59 @@ TEST(the_newest_frame_is_taken_where_that_is_wanted)
     CHECK_RESULT(horus_infer_run(op), HORUS_E_POLICY);
     horus_topic_close(in);
     horus_topic_close(queue);
+    leave(op);
+}
+TEST(the_newest_frame_is_none_that_waited)
+{
+    stub_begin();
+    stubs[0].takes = 2;
+    stubs[0].in[1] = IO(HORUS_F32, 1, 4);
+    home = join(16 * MiB);
+    horus_topic *one = topic_of("one", NULL), *two = topic_of("two", NULL);
+    horus_infer_desc d = stub_desc(1);
+    d.pre_processor_map = LISTS({"p", NAMES("x", "y")});
+    d.inputs = INPUTS({.topic = one, .tensor = "x", .newest = true}, {.topic = two, .tensor = "y"});
+    d.wait_ns = 30000 * (int64_t)ms;
+    horus_infer *op = open_op(&d);
+    pid_t pid = fork();
+    if (pid == 0) {
+        home = join(16 * MiB);
+        horus_topic *t, *u;
+        REQUIRE_OK(horus_topic_open(&t, "one", &(horus_topic_desc){.context = home}));
+        REQUIRE_OK(horus_topic_open(&u, "two", &(horus_topic_desc){.context = home}));
+        test_await(0);
+        test_sleep_us(20000);
+        send_floats(t, NULL, 2); /* while it waits for y */
+        test_sleep_us(20000);
+        send_floats(u, NULL, 1);
+        horus_topic_close(t);
+        horus_topic_close(u);
+        horus_context_close(home);
+        test_leave(0);
+    }
+    send_floats(one, NULL, 1);
+    test_raise(0);
+    CHECK_OK(horus_infer_run(op));
+    CHECK(result_of(op, "px", NULL) == 2);
+    CHECK_JOIN(pid);
+    set_floats(op, "x", 3); /* what is given by hand stays, and what came meanwhile gets older */
+    send_floats(one, NULL, 4);
+    send_floats(two, NULL, 1);
+    CHECK_OK(horus_infer_run(op));
+    CHECK(result_of(op, "px", NULL) == 3);
+    send_floats(one, NULL, 5);
+    send_floats(two, NULL, 1);
+    CHECK_OK(horus_infer_run(op));
+    CHECK(result_of(op, "px", NULL) == 5);
+    set_floats(op, "x", 6);
+    send_floats(one, NULL, 7);
+    send_floats(two, NULL, 1);
+    CHECK_OK(horus_infer_run(op));
+    send_floats(two, NULL, 1);
+    CHECK_OK(horus_infer_run(op)); /* there is no newer one than the one that waits */
+    CHECK(result_of(op, "px", NULL) == 7);
+    horus_topic_close(one);
+    horus_topic_close(two);
     leave(op);
 }
 TEST(images_depth_maps_and_clouds_are_tensors)
@@ -1864,13 +1978,19 @@ TEST(a_child_of_fork_neither_runs_nor_closes_its_parents_operator)
     horus_infer *op = open_op(&d);
     set_floats(op, "x", 1);
     CHECK_OK(horus_infer_run(op));
+    horusi_lock(&op->lock); /* as another thread may have at that moment */
     pid_t pid = fork();
     if (pid == 0) {
+        horus_tensor t;
+        horus_infer_io io;
         CHECK_RESULT(horus_infer_run(op), HORUS_E_DETACHED);
+        CHECK_RESULT(horus_infer_get(op, "px", &t, NULL), HORUS_E_DETACHED);
+        CHECK_RESULT(horus_infer_get_io(op, 0, false, 0, &io), HORUS_E_DETACHED);
         horus_infer_close(op);
         CHECK_EQ(stubs[0].unloads, 0); /* it is the parent's, whose threads may be in it */
         test_leave(0);
     }
+    horusi_unlock(&op->lock);
     CHECK_JOIN(pid);
     set_floats(op, "x", 2);
     CHECK_OK(horus_infer_run(op));
@@ -1958,6 +2078,8 @@ static void *look_on(void *arg)
         CHECK_OK(horus_infer_get_stats(op, s, 3, NULL));
         CHECK(s[1].runs >= seen);
         CHECK_OK(horus_infer_get_io(op, 1, true, 0, &io));
+        CHECK_OK(horus_infer_get_io(op, 0, false, 0, &io)); /* the first frame changes it */
+        CHECK(io.shape[0] == -1 || io.shape[0] == 4);
     }
     return NULL;
 }
@@ -1967,6 +2089,7 @@ TEST(others_look_on_while_it_runs)
     horus_infer_desc d = stub_desc(3);
     d.parallel_inference = HORUS_YES;
     d.budget_ns = 3600 * 1000 * (int64_t)ms;
+    stubs[0].in[0] = IO(HORUS_F32, 1, -1);
     horus_infer *op = open_op(&d);
     pthread_t thread;
     REQUIRE(pthread_create(&thread, NULL, look_on, op) == 0);
@@ -2102,6 +2225,8 @@ TEST(what_many_models_say_is_cut)
     set_floats(op, "x", 1);
     CHECK_RESULT(horus_infer_run(op), HORUS_E_SYSTEM);
     CHECK_TEXT(horus_last_error(), "operator op: model p: wwwww");
+    CHECK_TEXT(horus_last_error(), "; model q: wwwww");
+    CHECK_TEXT(horus_last_error(), "; model r: wwwww");
     leave(op);
 }
 TEST(in_parallel_a_missing_tensor_fails_its_model_alone)

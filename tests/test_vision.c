@@ -819,8 +819,10 @@ TEST(softmax_is_that_of_the_reference)
         int64_t rows = 1 + below(5), columns = 1 + below(n % 10 ? 12 : 2000);
         float *v = malloc((size_t)(rows * columns) * 4);
         REQUIRE(v != NULL);
-        for (int64_t i = 0; i < rows * columns; i++) /* what a bfloat16 can say */
-            v[i] = ((float)below(256) - 128) * (n % 3 ? 0.125f : 1);
+        const bool odd =
+            float_types[n % 4] == HORUS_F32 && n % 3; /* their differences are rounded */
+        for (int64_t i = 0; i < rows * columns; i++)  /* what a bfloat16 can say */
+            v[i] = ((float)below(256) - 128) * (odd ? 0.3141593f : n % 3 ? 0.125f : 1);
         horus_tensor t = floats_of(p, float_types[n % 4], 3, (int64_t[]){rows, 1, columns}, v), s;
         REQUIRE_OK(horus_tensor_softmax(&s, &t, n % 2 ? p : NULL));
         CHECK(s.dtype == HORUS_F32 && s.ndim == 3 && s.shape[0] == rows && s.shape[2] == columns);
@@ -834,9 +836,9 @@ TEST(softmax_is_that_of_the_reference)
                 sum += exponential((double)row[k] - most);
             for (int64_t k = 0; k < columns; k++) {
                 double want = exponential((double)row[k] - most) / sum;
-                want = (double)row[k] - most <= -87 ? 0 : want;
+                want = row[k] - (float)most <= -87 ? 0 : want;
                 if (!CHECK_NEAR((double)element(&s, (uint64_t)(i * columns + k)), want,
-                                1e-6 * want))
+                                (odd ? 5e-6 : 1e-6) * want))
                     break;
             }
         }
