@@ -15262,9 +15262,11 @@ static void horusi_check_models(horusi_problems *p, const horus_infer_desc *d)
     for (const horus_infer_entry *e = map; e && e->model; e++) {
         horusi_check_word(p, "model_path_map", "an entry", "key", e->model);
         for (const horus_infer_entry *o = map; o < e; o++)
-            if (strcmp(o->model, e->model) == 0)
+            if (strcmp(o->model, e->model) == 0) {
                 horusi_problem(p, HORUS_E_ARG, "model_path_map: model %.63s is there twice",
                                e->model);
+                break;
+            }
         const char *path = e->value ? e->value : "";
         int error = horusi_file_error(path);
         if (error)
@@ -15330,8 +15332,10 @@ static void horusi_check_tensors(horusi_problems *p, const char *name, const cha
             horusi_problem(p, HORUS_E_ARG, "%s: \"%.63s\" is not in %s: did you mean \"%.63s\"?",
                            name, *t, map_name, horusi_near_tensor(map, *t));
         for (const char *const *o = names; o < t; o++)
-            if (strcmp(*o, *t) == 0)
+            if (strcmp(*o, *t) == 0) {
                 horusi_problem(p, HORUS_E_ARG, "%s: \"%.63s\" is there twice", name, *t);
+                break;
+            }
     }
 }
 static void horusi_check_twice(horusi_problems *p, const horus_infer_desc *d)
@@ -15339,21 +15343,25 @@ static void horusi_check_twice(horusi_problems *p, const horus_infer_desc *d)
     for (const horus_infer_list *l = d->pre_processor_map; l && l->model; l++)
         for (const char *const *t = l->names; t && *t; t++)
             for (const char *const *o = l->names; o < t; o++)
-                if (strcmp(*o, *t) == 0)
+                if (strcmp(*o, *t) == 0) {
                     horusi_problem(p, HORUS_E_ARG,
                                    "pre_processor_map: model %.63s takes tensor \"%.63s\" twice",
                                    l->model, *t);
+                    break;
+                }
     horusi_check_tensors(p, "in_tensor_names", d->in_tensor_names, "pre_processor_map",
                          d->pre_processor_map);
     for (const horus_infer_list *l = d->inference_map; l && l->model; l++)
         for (const char *const *t = l->names; t && *t; t++)
             for (const horus_infer_list *k = d->inference_map; k <= l; k++)
                 for (const char *const *o = k->names; o && *o && o != t; o++)
-                    if (strcmp(*o, *t) == 0)
+                    if (strcmp(*o, *t) == 0) {
                         horusi_problem(p, HORUS_E_ARG,
                                        "inference_map: tensor \"%.63s\" of model %.63s is given by "
                                        "model %.63s already",
                                        *t, l->model, k->model);
+                        break;
+                    }
     horusi_check_tensors(p, "out_tensor_names", d->out_tensor_names, "inference_map",
                          d->inference_map);
 }

@@ -223,7 +223,11 @@ TEST(validity_names_that_are_there_twice)
     horus_infer_desc d = good();
     d.pre_processor_map = LISTS({"m1", NAMES("a", "c", "a")}, {"m2", NAMES("a", "c")});
     CHECK_REPORT(d, 1, "pre_processor_map: model m1 takes tensor \"a\" twice", "");
+    d.pre_processor_map = LISTS({"m1", NAMES("a", "a", "a", "a")}, {"m2", NAMES("c", "a", "c")});
+    CHECK_REPORT(d, 4, "model m1 takes tensor \"a\" twice", "model m2 takes tensor \"c\" twice");
     d = good();
+    d.inference_map = LISTS({"m1", NAMES("b", "b", "b", "b")}, {"m2", NAMES("d")});
+    CHECK_REPORT(d, 3, "inference_map: tensor \"b\" of model m1 is given by model m1 already", "");
     d.inference_map = LISTS({"m1", NAMES("b", "b")}, {"m2", NAMES("d")});
     CHECK_REPORT(d, 1, "inference_map: tensor \"b\" of model m1 is given by model m1 already", "");
     d.inference_map = LISTS({"m1", NAMES("b")}, {"m2", NAMES("d", "b")});
@@ -232,6 +236,8 @@ TEST(validity_names_that_are_there_twice)
     d.in_tensor_names = NAMES("a", "cc", "a");
     CHECK_REPORT(d, 2, "in_tensor_names: \"cc\" is not in pre_processor_map: did you mean \"c\"?",
                  "in_tensor_names: \"a\" is there twice");
+    d.in_tensor_names = NAMES("a", "a", "c", "a", "a");
+    CHECK_REPORT(d, 3, "in_tensor_names: \"a\" is there twice", "");
     d = good();
     d.out_tensor_names = NAMES("d", "d", "bb");
     CHECK_REPORT(d, 2, "out_tensor_names: \"d\" is there twice",
