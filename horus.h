@@ -358,8 +358,9 @@ HORUS_API horus_result horus_context_open(horus_context **out, const horus_conte
 
 /* Leaves: closes every topic and releases every frame of this context; sent messages stay while
  * anybody is in the namespace, and the last one out removes its files. NULL is allowed.
- * exit() does the same for contexts that one thread alone has used. Those of several threads, and of a
- * scheduler that runs with threads, end with the process: what they hold is swept by others, and files of the last one out by whoever joins next.
+ * exit() does the same for contexts that one thread alone has used. Those of several threads, of a
+ * scheduler that runs with threads, and of an operator whose models run in parallel, end with the
+ * process: what they hold is swept by others, and files of the last one out by whoever joins next.
  *   threads   nothing else may use the context, its pools, topics or frames, now or later */
 HORUS_API void horus_context_close(horus_context *context);
 
@@ -3658,10 +3659,10 @@ struct horus_context {
     uint32_t row, incarnation, flags;
     uint32_t mask_word;
     uint64_t mask_bit;
-    horusi_a32 detached; /* 1: a child of the process that opened it */
+    horusi_a32 detached; /* 0, HORUSI_IN_CHILD or HORUSI_AT_EXIT */
     horusi_a32 lock;     /* guards the three lists and opening */
     horusi_a32 sweeping; /* a thread of this process sweeps */
-    horusi_a32 runs;     /* of schedulers whose threads write to their figures */
+    horusi_a32 runs;     /* of schedulers with threads, and of models in parallel */
     horusi_alone alone;
     horusi_lane *victim;   /* the lane that a sweep is to drop */
     uint32_t victim_topic; /* or the slot of the topic whose lanes it is to drop */
@@ -3685,6 +3686,8 @@ static uint32_t horusi_log2(uint64_t n)
     return k;
 }
 static uint64_t horusi_round(uint64_t n, uint64_t to) { return (n + to - 1) / to * to; }
+/* Of the process that opened it a child is left, which has none of its threads; or exit() was here. */
+enum { HORUSI_IN_CHILD = 1, HORUSI_AT_EXIT };
 static bool horusi_is_detached(const horus_context *c)
 {
     return horusi_ld32_rlx(fork, &((horus_context *)(uintptr_t)c)->detached) != 0;
@@ -5828,7 +5831,7 @@ static void horusi_in_child(void)
 {
     horusi_tid = horusi_tid_taped = 0;
     for (horus_context *c = horusi_contexts; c; c = c->next) {
-        horusi_st32_rlx(fork, &c->detached, 1);
+        horusi_st32_rlx(fork, &c->detached, HORUSI_IN_CHILD);
         c->files.row_lock = NULL; /* not mapped here */
     }
     horusi_contexts = NULL;
@@ -6237,7 +6240,7 @@ static void horusi_at_exit(void)
             (solo == 0 || solo == horusi_thread_id()) && horusi_ld32_rlx(own, &c->runs) == 0;
         horusi_depart(c, tidy);
         if (tidy) /* destructors that run later may still close what they opened */
-            horusi_st32_rel(fork, &c->detached, 1);
+            horusi_st32_rel(fork, &c->detached, HORUSI_AT_EXIT);
     }
 }
 #endif
@@ -15262,9 +15265,11 @@ static void horusi_check_models(horusi_problems *p, const horus_infer_desc *d)
     for (const horus_infer_entry *e = map; e && e->model; e++) {
         horusi_check_word(p, "model_path_map", "an entry", "key", e->model);
         for (const horus_infer_entry *o = map; o < e; o++)
-            if (strcmp(o->model, e->model) == 0)
+            if (strcmp(o->model, e->model) == 0) {
                 horusi_problem(p, HORUS_E_ARG, "model_path_map: model %.63s is there twice",
                                e->model);
+                break;
+            }
         const char *path = e->value ? e->value : "";
         int error = horusi_file_error(path);
         if (error)
@@ -15330,8 +15335,10 @@ static void horusi_check_tensors(horusi_problems *p, const char *name, const cha
             horusi_problem(p, HORUS_E_ARG, "%s: \"%.63s\" is not in %s: did you mean \"%.63s\"?",
                            name, *t, map_name, horusi_near_tensor(map, *t));
         for (const char *const *o = names; o < t; o++)
-            if (strcmp(*o, *t) == 0)
+            if (strcmp(*o, *t) == 0) {
                 horusi_problem(p, HORUS_E_ARG, "%s: \"%.63s\" is there twice", name, *t);
+                break;
+            }
     }
 }
 static void horusi_check_twice(horusi_problems *p, const horus_infer_desc *d)
@@ -15339,21 +15346,25 @@ static void horusi_check_twice(horusi_problems *p, const horus_infer_desc *d)
     for (const horus_infer_list *l = d->pre_processor_map; l && l->model; l++)
         for (const char *const *t = l->names; t && *t; t++)
             for (const char *const *o = l->names; o < t; o++)
-                if (strcmp(*o, *t) == 0)
+                if (strcmp(*o, *t) == 0) {
                     horusi_problem(p, HORUS_E_ARG,
                                    "pre_processor_map: model %.63s takes tensor \"%.63s\" twice",
                                    l->model, *t);
+                    break;
+                }
     horusi_check_tensors(p, "in_tensor_names", d->in_tensor_names, "pre_processor_map",
                          d->pre_processor_map);
     for (const horus_infer_list *l = d->inference_map; l && l->model; l++)
         for (const char *const *t = l->names; t && *t; t++)
             for (const horus_infer_list *k = d->inference_map; k <= l; k++)
                 for (const char *const *o = k->names; o && *o && o != t; o++)
-                    if (strcmp(*o, *t) == 0)
+                    if (strcmp(*o, *t) == 0) {
                         horusi_problem(p, HORUS_E_ARG,
                                        "inference_map: tensor \"%.63s\" of model %.63s is given by "
                                        "model %.63s already",
                                        *t, l->model, k->model);
+                        break;
+                    }
     horusi_check_tensors(p, "out_tensor_names", d->out_tensor_names, "inference_map",
                          d->inference_map);
 }
@@ -17239,8 +17250,9 @@ void horus_infer_close(horus_infer *op)
     if (!op)
         return;
     horus_context *c = op->context;
-    if (!horusi_is_detached(c)) { /* else its threads are the parent's, and so are its holds */
+    if (horusi_ld32_rlx(fork, &c->detached) != HORUSI_IN_CHILD) /* else they are the parent's */
         horusi_infer_stop(op);
+    if (!horusi_is_detached(c)) { /* at exit() the runtimes may be gone, and so are its holds */
         horusi_unload_models(op);
         horusi_drop_feeds(op);
         for (uint32_t i = 0; i < op->source_count && op->sources; i++)
@@ -17651,6 +17663,7 @@ static void horusi_run_parallel(horus_infer *op)
             others++;
     if (others == 0)
         return;
+    (void)horusi_add32_rlx(own, &op->context->runs, 1); /* one may call exit() while others read */
     horusi_st32_rel(I1, &op->left, others - 1);
     for (uint32_t i = 0; i < op->count; i++) {
         horusi_model *m = &op->models[i];
@@ -17666,6 +17679,7 @@ static void horusi_run_parallel(horus_infer *op)
     horusi_model_run(mine);
     while ((left = horusi_ld32_acq(I2, &op->left)) != 0)
         (void)horusi_sleep_on(&op->left, left, HORUSI_LOOP_SLICE_NS);
+    (void)horusi_add32_rlx(own, &op->context->runs, UINT32_MAX);
 }
 /* What went wrong with each model: if there is no room for it all, each says the beginning. */
 static horus_result horusi_frame_failed(horus_infer *op, horus_result r)

@@ -13,6 +13,7 @@ static void counted_free(void *memory);
 #include "fake_ort.h"
 #include "test.h"
 #include <limits.h>
+#include <malloc.h>
 #include <math.h>
 #include <pthread.h>
 
@@ -30,6 +31,8 @@ static void *counted_malloc(size_t bytes)
 }
 static void counted_free(void *memory)
 {
+    if (memory) /* whoever looks at it again is to notice */
+        memset(memory, 0xd5, malloc_usable_size(memory));
     atomic_fetch_sub(&heap_live, memory != NULL);
     free(memory);
 }
@@ -223,7 +226,11 @@ TEST(validity_names_that_are_there_twice)
     horus_infer_desc d = good();
     d.pre_processor_map = LISTS({"m1", NAMES("a", "c", "a")}, {"m2", NAMES("a", "c")});
     CHECK_REPORT(d, 1, "pre_processor_map: model m1 takes tensor \"a\" twice", "");
+    d.pre_processor_map = LISTS({"m1", NAMES("a", "a", "a", "a")}, {"m2", NAMES("c", "a", "c")});
+    CHECK_REPORT(d, 4, "model m1 takes tensor \"a\" twice", "model m2 takes tensor \"c\" twice");
     d = good();
+    d.inference_map = LISTS({"m1", NAMES("b", "b", "b", "b")}, {"m2", NAMES("d")});
+    CHECK_REPORT(d, 3, "inference_map: tensor \"b\" of model m1 is given by model m1 already", "");
     d.inference_map = LISTS({"m1", NAMES("b", "b")}, {"m2", NAMES("d")});
     CHECK_REPORT(d, 1, "inference_map: tensor \"b\" of model m1 is given by model m1 already", "");
     d.inference_map = LISTS({"m1", NAMES("b")}, {"m2", NAMES("d", "b")});
@@ -232,6 +239,8 @@ TEST(validity_names_that_are_there_twice)
     d.in_tensor_names = NAMES("a", "cc", "a");
     CHECK_REPORT(d, 2, "in_tensor_names: \"cc\" is not in pre_processor_map: did you mean \"c\"?",
                  "in_tensor_names: \"a\" is there twice");
+    d.in_tensor_names = NAMES("a", "a", "c", "a", "a");
+    CHECK_REPORT(d, 3, "in_tensor_names: \"a\" is there twice", "");
     d = good();
     d.out_tensor_names = NAMES("d", "d", "bb");
     CHECK_REPORT(d, 2, "out_tensor_names: \"d\" is there twice",
@@ -1996,6 +2005,109 @@ TEST(a_child_of_fork_neither_runs_nor_closes_its_parents_operator)
     CHECK_OK(horus_infer_run(op));
     CHECK(result_of(op, "qx", NULL) == 2);
     leave(op);
+}
+
+/* ---- exit() */
+
+static bool says_that_it_exits;
+static void before_it_is_gone(void)
+{
+    if (says_that_it_exits) {
+        test_raise(1);
+        test_await(2);
+    }
+}
+static horus_result exits_once_the_other_is_in(horus_infer_call *call)
+{
+    (void)call;
+    test_await(0);
+    folder[0] = 0; /* it is the parent's */
+    exit(3);
+}
+static horus_result reads_until_it_is_told(horus_infer_call *call)
+{
+    const volatile float *x = call->inputs[0].data;
+    int64_t n = call->inputs[0].shape[0];
+    bool changed = false;
+    test_raise(0);
+    for (int i = 0; i < 20000 && !atomic_load(&board->flag[2]); i++) {
+        for (int64_t k = 0; k < n; k++)
+            changed |= x[k] != (k == 0 ? 7.f : 0.f);
+        test_sleep_us(500);
+    }
+    if (changed)
+        test_raise(3);
+    return HORUS_E_SYSTEM;
+}
+static void exits_beside_a_model(void *arg)
+{
+    (void)arg;
+    stub_begin();
+    home = join(0);
+    horus_infer_desc d = stub_desc(2);
+    d.parallel_inference = HORUS_YES;
+    stubs[0].in[0] = stubs[0].out[0] = stubs[1].in[0] = stubs[1].out[0] = IO(HORUS_F32, 1, -1);
+    stubs[0].during = exits_once_the_other_is_in;
+    stubs[1].during = reads_until_it_is_told; /* its thread has used nothing of the context's yet */
+    horus_infer *op = open_op(&d);
+    horus_tensor t = floats(512, 7);
+    says_that_it_exits = true;
+    CHECK_OK(horus_infer_set(op, "x", &t, 0));
+    CHECK_OK(horus_tensor_release(&t));
+    (void)horus_infer_execute(op);
+}
+TEST(what_models_still_read_while_another_one_exits_is_nobody_elses)
+{
+    enum { MOST = 4096 };
+    static horus_tensor m[MOST];
+    (void)atexit(before_it_is_gone); /* before the library's own, and so it runs after that */
+    horus_context *c = join(4 * MiB);
+    size_t n = 0;
+    int64_t shape = 512;
+    pid_t child = test_fork(exits_beside_a_model, NULL);
+    test_await(1);
+    while (n < MOST && horus_tensor_alloc(&m[n], c->pool, HORUS_F32, 1, &shape, 0) == HORUS_OK)
+        memset(m[n++].data, 0x3f, 2048);
+    CHECK(n > 500 && n < MOST); /* all that there is */
+    test_sleep_us(20000);
+    test_raise(2);
+    CHECK_EQ(WEXITSTATUS(test_wait(child)), 3);
+    CHECK_EQ(atomic_load(&board->flag[3]), 0);
+    for (size_t i = 0; i < n; i++)
+        CHECK_OK(horus_tensor_release(&m[i]));
+    horus_context_close(c);
+}
+static horus_infer *closed_at_exit;
+static void closes_it(void)
+{
+    if (closed_at_exit) {
+        horus_infer_close(closed_at_exit);
+        test_sleep_us(250000); /* its threads would look at what was freed */
+    }
+}
+static void exits_with_an_operator(void *arg)
+{
+    stub_begin();
+    home = join(0);
+    horus_infer_desc d = stub_desc(3);
+    d.parallel_inference = HORUS_YES;
+    d.budget_ns = 1000 * (int64_t)ms;
+    horus_infer *op = open_op(&d);
+    if (arg) {
+        set_floats(op, "x", 1);
+        CHECK_OK(horus_infer_run(op));
+    }
+    closed_at_exit = op;
+    folder[0] = 0; /* it is the parent's */
+    exit(3);
+}
+TEST(an_operator_may_be_closed_after_the_librarys_own_end_at_exit)
+{
+    (void)atexit(closes_it); /* before the library's own, and so it runs after that */
+    horus_context *c = join(4 * MiB);
+    for (int ran = 0; ran < 2; ran++)
+        CHECK_EQ(test_wait(test_fork(exits_with_an_operator, ran ? &ran : NULL)), 3 << 8);
+    horus_context_close(c);
 }
 TEST(two_operators_side_by_side_do_not_wait_for_each_other)
 {
