@@ -346,6 +346,28 @@ static void recording_seeds(void)
         put(&o, 5, 1), put(&o, k, 2), put(&o, next - at - 1, 2);
         save_seed(&o, (snprintf(name, sizeof name, "filled_%u", k), name));
     }
+    for (unsigned k = 0; k < 256; k++) { /* sizes that agree with each other, and are too large */
+        horusi_tape_note e;
+        memcpy(&e, tape_whole + taped_entry(k), sizeof e);
+        const unsigned words = (unsigned)sizeof e + ((e.name_bytes + 7u) & ~7u);
+        if (taped_entry(k + 1) <= taped_entry(k) || e.kind != HORUSI_DEED)
+            continue;
+        output o = {.count = 0};
+        put(&o, 1, 1), put(&o, k, 2), put(&o, offsetof(horusi_tape_note, words), 1);
+        put(&o, 0, 1), put(&o, 200, 1);
+        if (k % 8 == 1)
+            save_seed(&o, (snprintf(name, sizeof name, "words_%u", k), name));
+        if (e.what > HORUSI_PEEK || e.data_bytes == 0)
+            continue;
+        const bool frame = e.what != HORUS_KIND_MESSAGE && e.what != HORUSI_PEEK;
+        o.count = 0;
+        put(&o, 1, 1), put(&o, k, 2), put(&o, offsetof(horusi_tape_note, data_bytes), 1);
+        put(&o, 2, 1), put(&o, 1000, 4);
+        put(&o, k, 2),
+            put(&o, words + (frame ? 40 : 36), 1); /* its descriptor's size, or its own */
+        put(&o, 2, 1), put(&o, frame ? 500 : 1000, 4);
+        save_seed(&o, (snprintf(name, sizeof name, "large_%u", k), name));
+    }
     for (unsigned k = 0; k < 40; k++) { /* a word of an entry's head, name or words */
         output o = {.count = 0};
         put(&o, k & 1, 1), put(&o, k * 3, 2), put(&o, k % 14 * 4, 1);
