@@ -3550,6 +3550,7 @@ struct horus_pool {
     uint64_t private_bytes;
     horusi_a32 reuse_lock;
     uint32_t reuse_clock;
+    uint32_t reuse_last; /* the list that was found last: most processes use one size */
     horusi_reuse reuse[HORUSI_REUSE_KEYS];
     horusi_a32 hint[7]; /* per class: where a free block was found last */
 };
@@ -4159,6 +4160,16 @@ static bool horusi_find_shaped(horus_pool *p, uint32_t shape, bool trust_hints, 
     return false;
 }
 
+/* The list of a size; NULL: there is none. */
+static horusi_reuse *horusi_reuse_find(horus_pool *p, uint32_t key)
+{
+    horusi_reuse *u = &p->reuse[p->reuse_last];
+    for (uint32_t k = 0; u->key != key; u = &p->reuse[k++])
+        if (k == HORUSI_REUSE_KEYS)
+            return NULL;
+    p->reuse_last = (uint32_t)(u - p->reuse);
+    return u;
+}
 /* The slots that this process used last at this size: an unchanged generation says that their
  * memory still has its shape. A busy list is skipped. *robbed: another process took one of them. */
 static bool horusi_reuse_get(horus_pool *p, uint32_t key, uint32_t *at, bool *robbed)
@@ -4166,10 +4177,8 @@ static bool horusi_reuse_get(horus_pool *p, uint32_t key, uint32_t *at, bool *ro
     bool found = false, alone = horusi_alone_begin(&p->context->alone);
     if (!alone && !horusi_trylock(&p->reuse_lock))
         return false;
-    for (uint32_t k = 0; k < HORUSI_REUSE_KEYS && !found; k++) {
-        horusi_reuse *u = &p->reuse[k];
-        if (u->key != key)
-            continue;
+    horusi_reuse *u = horusi_reuse_find(p, key);
+    if (u) {
         u->age = ++p->reuse_clock;
         for (uint32_t i = u->count; i-- > 0 && !found;) {
             uint32_t s = u->item[i].slot;
@@ -4184,7 +4193,6 @@ static bool horusi_reuse_get(horus_pool *p, uint32_t key, uint32_t *at, bool *ro
             u->item[i] = u->item[--u->count];
             *at = s;
         }
-        break;
     }
     if (alone)
         horusi_alone_end(&p->context->alone);
@@ -4197,13 +4205,10 @@ static void horusi_reuse_put(horus_pool *p, uint32_t key, uint32_t s, uint32_t g
     bool alone = horusi_alone_begin(&p->context->alone);
     if (!alone && !horusi_trylock(&p->reuse_lock))
         return;
-    uint32_t k = 0;
-    while (k < HORUSI_REUSE_KEYS && p->reuse[k].key != key)
-        k++;
-    horusi_reuse *u = &p->reuse[k];
-    if (horusi_rarely(k == HORUSI_REUSE_KEYS)) {
+    horusi_reuse *u = horusi_reuse_find(p, key);
+    if (horusi_rarely(!u)) {
         u = &p->reuse[0];
-        for (k = 1; k < HORUSI_REUSE_KEYS; k++)
+        for (uint32_t k = 1; k < HORUSI_REUSE_KEYS; k++)
             u = p->reuse[k].age < u->age ? &p->reuse[k] : u;
         u->key = key;
         u->count = 0;
