@@ -95,7 +95,7 @@ def main():
     ran = sum(c > 0 for c in lines.values())
     missing = collections.defaultdict(list)
     for (n, i), c in sorted(branches.items()):
-        if c == 0:
+        if c <= 0:  # less than 0: worked out from the others of a thread that another one ended
             missing[n].append(i)
 
     bodies = collections.defaultdict(list)
