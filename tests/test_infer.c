@@ -1295,6 +1295,14 @@ TEST(the_newest_frame_is_none_that_waited)
     send_floats(two, NULL, 1);
     CHECK_OK(horus_infer_run(op)); /* there is no newer one than the one that waits */
     CHECK(result_of(op, "px", NULL) == 7);
+    horus_infer_close(op);
+    d.inputs = INPUTS({.topic = one, .newest = true}, {.topic = two, .tensor = "y"});
+    d.wait_ns = 0;
+    op = open_op(&d);
+    send_floats(two, NULL, 1);
+    send_floats(one, "x", 8);
+    send_floats(one, "lens", 9); /* the newest one, and of no tensor that a model takes */
+    CHECK_RESULT(horus_infer_extract(op), HORUS_E_NOT_FOUND);
     horus_topic_close(one);
     horus_topic_close(two);
     leave(op);
