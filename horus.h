@@ -17679,7 +17679,7 @@ static horus_result horusi_frame_failed(horus_infer *op, horus_result r)
         }
     if (all > sizeof words)
         most = sizeof words / failed - 2;
-    for (uint32_t i = 0; i < op->count && used < sizeof words; i++)
+    for (uint32_t i = 0; i < op->count; i++) /* fits by now */
         if (op->models[i].turn == HORUSI_TURN_FAILED)
             used += (size_t)snprintf(words + used, sizeof words - used, "%s%.*s", used ? "; " : "",
                                      (int)most, op->models[i].why);
