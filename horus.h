@@ -15435,7 +15435,7 @@ static void horusi_check_rest(horusi_problems *p, const horus_infer_desc *d)
 
 /* ------------------------------------------------------------------------------------ >>backends
  *
- * The table of back ends, and the two that compute next to nothing. */
+ * The two that compute next to nothing; the table of all is in >>registry. */
 typedef struct horusi_plain {
     uint32_t takes;
     bool adds;
@@ -16390,13 +16390,13 @@ static const horus_infer_backend horusi_backends[] = {
      horusi_ort_io, horusi_ort_run, horusi_ort_abort, horusi_ort_unload, horusi_ort_on_gpu, NULL},
     {"trt", HORUS_INFER_GPU | HORUS_INFER_CUDA | HORUS_INFER_FP16 | HORUS_INFER_DLA, ".onnx",
      horusi_ort_probe, horusi_ort_load, horusi_ort_io, horusi_ort_run, horusi_ort_abort,
-     horusi_ort_unload, horusi_ort_on_gpu, (void *)&horusi_ort},
+     horusi_ort_unload, horusi_ort_on_gpu, "trt"},
     {"openvino", HORUS_INFER_CPU | HORUS_INFER_FP16, ".onnx .xml", horusi_ov_probe, horusi_ov_load,
      horusi_ov_io, horusi_ov_run, horusi_ov_abort, horusi_ov_unload, NULL, NULL},
     {"identity", HORUS_INFER_CPU, NULL, NULL, horusi_plain_load, horusi_plain_io, horusi_plain_run,
      NULL, horusi_plain_unload, NULL, NULL},
     {"add", HORUS_INFER_CPU, NULL, NULL, horusi_plain_load, horusi_plain_io, horusi_plain_run, NULL,
-     horusi_plain_unload, NULL, (void *)&horusi_ort}};
+     horusi_plain_unload, NULL, "add"}};
 enum { HORUSI_BUILT_IN = sizeof horusi_backends / sizeof *horusi_backends, HORUSI_REGISTERED = 16 };
 static const horus_infer_backend *horusi_registered[HORUSI_REGISTERED];
 static uint32_t horusi_registered_count;
