@@ -344,6 +344,11 @@ class Table(unittest.TestCase):
         here = os.path.dirname(os.path.abspath(__file__))
         with open(os.path.join(os.path.dirname(here), "examples", "inference.md")) as file:
             text = file.read()
+        if HAS_YAML:  # its example lacks nothing but the files
+            block, = re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S)
+            told = horus.InferenceOp.check(file_of("page.yaml", block.encode()))
+            self.assertEqual([line.split(":")[1].strip() for line in told], ["invalid file path for model finder",
+                                                                            "invalid file path for model reader"])
         told = re.findall(r"`py_infer_test (\w+)\.(\w+)`", text)
         for of, name in told:
             self.assertTrue(callable(getattr(globals().get(of), name, None)), (of, name))
