@@ -17075,7 +17075,7 @@ static void horusi_model_run(horusi_model *m)
     m->result = r;
     m->turn = r == HORUS_OK ? HORUSI_TURN_DONE : HORUSI_TURN_FAILED;
     if (r != HORUS_OK)
-        (void)snprintf(m->why, sizeof m->why, "model %.63s: %.120s", m->name, call.why);
+        (void)snprintf(m->why, sizeof m->why, "model %.63s: %.185s", m->name, call.why);
     if (r != HORUS_OK || m->warm) {
         for (uint32_t i = 0; i < m->gives_count; i++)
             horusi_drop(&call.outputs[i]);
@@ -17632,7 +17632,7 @@ static bool horusi_bind_all(horusi_model *m)
             m->result = horus_tensor_copy(&dense, &m->views[i], m->infer->pool);
             m->views[i] = dense; /* or nothing */
             if (m->result != HORUS_OK)
-                (void)snprintf(m->why, sizeof m->why, "model %.63s: %.120s", m->name,
+                (void)snprintf(m->why, sizeof m->why, "model %.63s: %.185s", m->name,
                                horusi_error_text);
         }
         if (m->result != HORUS_OK) {
@@ -17740,7 +17740,7 @@ static horus_result horusi_warm_one(horusi_model *m)
                                (uint32_t)m->io[i].ndim, shape, 0);
         if (r == HORUS_OK)
             continue;
-        (void)snprintf(m->why, sizeof m->why, "model %.63s: %.120s", m->name, horusi_error_text);
+        (void)snprintf(m->why, sizeof m->why, "model %.63s: %.185s", m->name, horusi_error_text);
         break;
     }
     if (r == HORUS_OK) {

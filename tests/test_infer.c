@@ -2235,6 +2235,10 @@ TEST(what_many_models_say_is_cut)
     CHECK_TEXT(horus_last_error(), "operator op: model p: wwwww");
     CHECK_TEXT(horus_last_error(), "; model q: wwwww");
     CHECK_TEXT(horus_last_error(), "; model r: wwwww");
+    stubs[1].during = stubs[2].during = NULL; /* one alone has room */
+    set_floats(op, "x", 1);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_SYSTEM);
+    CHECK_EQ(strlen(horus_last_error()), strlen("operator op: model p: ") + 185);
     leave(op);
 }
 TEST(in_parallel_a_missing_tensor_fails_its_model_alone)
