@@ -16429,16 +16429,13 @@ horus_result horus_infer_register(const horus_infer_backend *b)
         !b->run || !b->unload)
         return horusi_fail(HORUS_E_ARG, "infer_register: a back end needs a name of 1 to 31 bytes, "
                                         "load, io_info, run and unload");
-    const horus_infer_backend *there = horusi_backend_of(b->name);
-    bool built_in = false;
-    for (int i = 0; i < HORUSI_BUILT_IN; i++)
-        built_in |= there == &horusi_backends[i];
-    if (there && !built_in)
-        return horusi_fail(HORUS_E_ARG, "infer_register: there is a back end %s", b->name);
     horusi_lock(&horusi_registered_lock);
-    if (horusi_registered_count == HORUSI_REGISTERED)
+    for (uint32_t i = 0; i < horusi_registered_count && r == HORUS_OK; i++)
+        if (strcmp(horusi_registered[i]->name, b->name) == 0)
+            r = horusi_fail(HORUS_E_ARG, "infer_register: there is a back end %s", b->name);
+    if (r == HORUS_OK && horusi_registered_count == HORUSI_REGISTERED)
         r = horusi_fail(HORUS_E_LIMIT, "infer_register: 16 back ends are registered");
-    else
+    if (r == HORUS_OK)
         horusi_registered[horusi_registered_count++] = b;
     horusi_unlock(&horusi_registered_lock);
     return r;

@@ -1892,6 +1892,31 @@ TEST(back_ends_are_registered_once_each_and_sixteen_at_most)
     d.backend = "torch";
     CHECK_OK(horus_infer_check(&d, NULL, 0));
 }
+static pthread_barrier_t both;
+static void *register_it(void *b)
+{
+    (void)pthread_barrier_wait(&both);
+    return horus_infer_register(b) == HORUS_OK ? b : NULL;
+}
+TEST(of_two_threads_that_register_a_name_one_does)
+{
+    horus_infer_backend here = stub_backend, there = stub_backend;
+    const uint32_t before = horusi_registered_count;
+    here.name = there.name = "both";
+    REQUIRE(pthread_barrier_init(&both, NULL, 2) == 0);
+    for (int i = 0; i < TEST_TIMES(2000); i++) {
+        pthread_t thread;
+        void *its;
+        REQUIRE(pthread_create(&thread, NULL, register_it, &there) == 0);
+        void *mine = register_it(&here);
+        REQUIRE(pthread_join(thread, &its) == 0);
+        if (!CHECK((mine != NULL) != (its != NULL)) ||
+            !CHECK(horusi_registered_count == before + 1))
+            break;
+        horusi_registered_count = before;
+    }
+    (void)pthread_barrier_destroy(&both);
+}
 TEST(the_steps_come_in_their_order)
 {
     stub_begin();
