@@ -867,6 +867,17 @@ class BackEnds(Case):
         self.assertRaises(TypeError, horus.register_backend, "x", Plus, probe=3)
         self.assertRaises(TypeError, horus.register_backend, "x", Plus, extensions=3)
 
+    def test_threads_that_begin_together(self):
+        """The module's own are registered when the first operator of a process is made: once."""
+        code = ("import sys, threading, horus\nsys.setswitchinterval(1e-6)\nbarrier, said = threading.Barrier(8), []\n"
+                "def first():\n barrier.wait()\n said.append(horus.InferenceOp.check(backend='torch')[0])\n"
+                "threads = [threading.Thread(target=first) for _ in range(8)]\n"
+                "for t in threads: t.start()\nfor t in threads: t.join()\n"
+                "print(len(said), *set(said))")
+        for _ in range(5):
+            ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+            self.assertEqual(ran.stdout[:26], "8 model_path_map is empty:", ran.stderr)
+
     def test_what_it_says_of_itself(self):
         class Net:
             inputs = [("left", "float32", (None, 3)), ("right", None, None)]
