@@ -15451,7 +15451,7 @@ static void horusi_check_rest(horusi_problems *p, const horus_infer_desc *d)
 
 /* ------------------------------------------------------------------------------------ >>backends
  *
- * The table of back ends, and the two that compute next to nothing. */
+ * The two that compute next to nothing; the table of all is in >>registry. */
 typedef struct horusi_plain {
     uint32_t takes;
     bool adds;
@@ -16406,13 +16406,13 @@ static const horus_infer_backend horusi_backends[] = {
      horusi_ort_io, horusi_ort_run, horusi_ort_abort, horusi_ort_unload, horusi_ort_on_gpu, NULL},
     {"trt", HORUS_INFER_GPU | HORUS_INFER_CUDA | HORUS_INFER_FP16 | HORUS_INFER_DLA, ".onnx",
      horusi_ort_probe, horusi_ort_load, horusi_ort_io, horusi_ort_run, horusi_ort_abort,
-     horusi_ort_unload, horusi_ort_on_gpu, (void *)&horusi_ort},
+     horusi_ort_unload, horusi_ort_on_gpu, "trt"},
     {"openvino", HORUS_INFER_CPU | HORUS_INFER_FP16, ".onnx .xml", horusi_ov_probe, horusi_ov_load,
      horusi_ov_io, horusi_ov_run, horusi_ov_abort, horusi_ov_unload, NULL, NULL},
     {"identity", HORUS_INFER_CPU, NULL, NULL, horusi_plain_load, horusi_plain_io, horusi_plain_run,
      NULL, horusi_plain_unload, NULL, NULL},
     {"add", HORUS_INFER_CPU, NULL, NULL, horusi_plain_load, horusi_plain_io, horusi_plain_run, NULL,
-     horusi_plain_unload, NULL, (void *)&horusi_ort}};
+     horusi_plain_unload, NULL, "add"}};
 enum { HORUSI_BUILT_IN = sizeof horusi_backends / sizeof *horusi_backends, HORUSI_REGISTERED = 16 };
 static const horus_infer_backend *horusi_registered[HORUSI_REGISTERED];
 static uint32_t horusi_registered_count;
@@ -16445,16 +16445,13 @@ horus_result horus_infer_register(const horus_infer_backend *b)
         !b->run || !b->unload)
         return horusi_fail(HORUS_E_ARG, "infer_register: a back end needs a name of 1 to 31 bytes, "
                                         "load, io_info, run and unload");
-    const horus_infer_backend *there = horusi_backend_of(b->name);
-    bool built_in = false;
-    for (int i = 0; i < HORUSI_BUILT_IN; i++)
-        built_in |= there == &horusi_backends[i];
-    if (there && !built_in)
-        return horusi_fail(HORUS_E_ARG, "infer_register: there is a back end %s", b->name);
     horusi_lock(&horusi_registered_lock);
-    if (horusi_registered_count == HORUSI_REGISTERED)
+    for (uint32_t i = 0; i < horusi_registered_count && r == HORUS_OK; i++)
+        if (strcmp(horusi_registered[i]->name, b->name) == 0)
+            r = horusi_fail(HORUS_E_ARG, "infer_register: there is a back end %s", b->name);
+    if (r == HORUS_OK && horusi_registered_count == HORUSI_REGISTERED)
         r = horusi_fail(HORUS_E_LIMIT, "infer_register: 16 back ends are registered");
-    else
+    if (r == HORUS_OK)
         horusi_registered[horusi_registered_count++] = b;
     horusi_unlock(&horusi_registered_lock);
     return r;
@@ -17091,7 +17088,7 @@ static void horusi_model_run(horusi_model *m)
     m->result = r;
     m->turn = r == HORUS_OK ? HORUSI_TURN_DONE : HORUSI_TURN_FAILED;
     if (r != HORUS_OK)
-        (void)snprintf(m->why, sizeof m->why, "model %.63s: %.120s", m->name, call.why);
+        (void)snprintf(m->why, sizeof m->why, "model %.63s: %.185s", m->name, call.why);
     if (r != HORUS_OK || m->warm) {
         for (uint32_t i = 0; i < m->gives_count; i++)
             horusi_drop(&call.outputs[i]);
@@ -17649,7 +17646,7 @@ static bool horusi_bind_all(horusi_model *m)
             m->result = horus_tensor_copy(&dense, &m->views[i], m->infer->pool);
             m->views[i] = dense; /* or nothing */
             if (m->result != HORUS_OK)
-                (void)snprintf(m->why, sizeof m->why, "model %.63s: %.120s", m->name,
+                (void)snprintf(m->why, sizeof m->why, "model %.63s: %.185s", m->name,
                                horusi_error_text);
         }
         if (m->result != HORUS_OK) {
@@ -17698,7 +17695,7 @@ static horus_result horusi_frame_failed(horus_infer *op, horus_result r)
         }
     if (all > sizeof words)
         most = sizeof words / failed - 2;
-    for (uint32_t i = 0; i < op->count && used < sizeof words; i++)
+    for (uint32_t i = 0; i < op->count; i++) /* fits by now */
         if (op->models[i].turn == HORUSI_TURN_FAILED)
             used += (size_t)snprintf(words + used, sizeof words - used, "%s%.*s", used ? "; " : "",
                                      (int)most, op->models[i].why);
@@ -17759,7 +17756,7 @@ static horus_result horusi_warm_one(horusi_model *m)
                                (uint32_t)m->io[i].ndim, shape, 0);
         if (r == HORUS_OK)
             continue;
-        (void)snprintf(m->why, sizeof m->why, "model %.63s: %.120s", m->name, horusi_error_text);
+        (void)snprintf(m->why, sizeof m->why, "model %.63s: %.185s", m->name, horusi_error_text);
         break;
     }
     if (r == HORUS_OK) {

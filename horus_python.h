@@ -14811,15 +14811,18 @@ static bool horusp_infer_ready(void)
                 HORUS_INFER_CPU | HORUS_INFER_GPU | HORUS_INFER_CUDA}};
     static unsigned done;
     while (done < sizeof own / sizeof *own) {
-        PyObject *load = horusp_infer_helper(own[done].load);
-        PyObject *probe = load ? horusp_infer_helper(own[done].probe) : NULL;
-        PyObject *extensions = probe ? PyUnicode_FromString(own[done].extensions) : NULL;
-        bool ok = extensions &&
-                  horusp_infer_register(own[done].name, own[done].can, extensions, load, probe);
+        const unsigned k = done;
+        PyObject *load = horusp_infer_helper(own[k].load);
+        PyObject *probe = load ? horusp_infer_helper(own[k].probe) : NULL;
+        PyObject *extensions = probe ? PyUnicode_FromString(own[k].extensions) : NULL;
+        bool ok = extensions != NULL;
+        if (ok && done == k) { /* else another thread was faster */
+            ok = horusp_infer_register(own[k].name, own[k].can, extensions, load, probe);
+            done += ok;
+        }
         Py_XDECREF(extensions);
         if (!ok)
             return false;
-        done++;
     }
     return true;
 }

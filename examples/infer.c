@@ -1,52 +1,101 @@
-/* A camera, an inference operator and who uses what it finds, as nodes of one scheduler. The model reads the
- * camera's frames where they are, and its results are read where it wrote them.
+/* A camera, an inference operator, and what it finds: messages, and boxes in the picture. Nodes of one scheduler;
+ * the model reads the camera's frames where they are, and its results are read where it wrote them.
  *
- *     gcc -O2 -I.. infer.c -o infer                    in this directory; on old systems -pthread -ldl
+ *     gcc -O2 -I.. infer.c -o infer -lm                in this directory; on old systems -pthread -ldl
  *     ./infer                                          a dry run: "identity" gives back what it takes
- *     ./infer model.onnx                               an ONNX model that takes uint8 48 x 64 x 3, by ONNX
- *                                                      Runtime: ORT_DYLIB_PATH=.../libonnxruntime.so.1.x
+ *     ./infer model.onnx                               an ONNX model that takes uint8 48 x 64 x 3 and gives how
+ *                                                      much a lamp each value is, by ONNX Runtime:
+ *                                                      ORT_DYLIB_PATH=.../libonnxruntime.so.1.x
  */
 #define HORUS_IMPLEMENTATION
 #include "horus.h"
 
 #include <stdio.h>
 
+enum { WIDTH = 64, HEIGHT = 48, LAMP = 8, FRAMES = 50 };
 typedef struct robot {
-    horus_topic *camera, *found, *seen; /* one handle for each who sends or receives */
+    horus_topic *camera, *results, *pictures, *lamps; /* a handle for each who sends or receives */
     horus_infer *eyes;
     unsigned frames;
 } robot;
 
-/* 30 frames a second, each of one brightness. */
+static void paint(const horus_image *image, int x, int y, int w, int h, uint8_t value)
+{
+    for (int i = y; i < y + h; i++)
+        memset((uint8_t *)image->data + (size_t)i * image->stride_bytes + x * 3, value,
+               (size_t)w * 3);
+}
+/* 30 frames a second, in each a lamp at another place. */
 static horus_result take_picture(void *user, horus_tick *t)
 {
     robot *r = user;
     horus_image image;
-    horus_result e = horus_image_alloc(&image, NULL, 64, 48, HORUS_RGB8, HORUS_UNINIT);
+    horus_result e = horus_image_alloc(&image, NULL, WIDTH, HEIGHT, HORUS_RGB8, 0);
     if (e != HORUS_OK)
         return e;
-    memset(image.data, (int)(t->count % 256), (size_t)image.stride_bytes * image.height_px);
+    paint(&image, (int)(t->count % (WIDTH / LAMP)) * LAMP, 16, LAMP, LAMP, 200);
     e = horus_topic_send_image(r->camera, &image, HORUS_NO_WAIT);
     (void)horus_image_release(&image);
     return e;
 }
-/* Woken by each result. */
+/* The box around the values of a result that are above a half. */
+static bool find(const horus_tensor *result, horus_detection *lamp)
+{
+    const uint8_t *v = result->data;
+    int x0 = WIDTH, x1 = 0, y0 = HEIGHT, y1 = 0, most = 0;
+    for (int y = 0; y < HEIGHT; y++)
+        for (int x = 0; x < WIDTH; x++, v += 3)
+            if (*v > 127) {
+                x0 = x < x0 ? x : x0;
+                x1 = x > x1 ? x : x1;
+                y0 = y < y0 ? y : y0;
+                y1 = y > y1 ? y : y1;
+                most = *v > most ? *v : most;
+            }
+    *lamp = (horus_detection){.timestamp_ns = horus_now_ns(),
+                              .confidence = (float)most / 255,
+                              .bbox = {.x = (float)x0,
+                                       .y = (float)y0,
+                                       .width = (float)(x1 - x0 + 1),
+                                       .height = (float)(y1 - y0 + 1)},
+                              .class_name = "lamp"};
+    return most > 0;
+}
+/* Woken by each result: a message, and a box in a copy of the picture that it is of. */
 static horus_result use_result(void *user, horus_tick *t)
 {
     robot *r = user;
     horus_tensor result;
-    char name[HORUS_FRAME_ID_BYTES];
-    horus_result e = horus_topic_receive_tensor(r->seen, &result, NULL, HORUS_NO_WAIT);
+    horus_image picture, drawn;
+    horus_detection lamp;
+    horus_result e = horus_topic_receive_tensor(r->results, &result, NULL, HORUS_NO_WAIT);
     if (e != HORUS_OK)
         return e;
-    (void)horus_frame_get_id(&result.frame, name);
+    bool found = horus_tensor_numel(&result) == WIDTH * HEIGHT * 3 && find(&result, &lamp);
+    (void)horus_tensor_release(&result);
+    e = horus_topic_receive_image(r->pictures, &picture, NULL, HORUS_NO_WAIT);
+    if (e != HORUS_OK)
+        return e;
+    e = horus_image_copy(&drawn, &picture, NULL);
+    (void)horus_image_release(&picture);
+    if (e != HORUS_OK || !found)
+        return e == HORUS_OK ? horus_image_release(&drawn) : e;
+    int x = (int)lamp.bbox.x, y = (int)lamp.bbox.y, w = (int)lamp.bbox.width,
+        h = (int)lamp.bbox.height;
+    paint(&drawn, x, y, w, 1, 255);
+    paint(&drawn, x, y + h - 1, w, 1, 255);
+    paint(&drawn, x, y, 1, h, 255);
+    paint(&drawn, x + w - 1, y, 1, h, 255);
     if (r->frames++ % 10 == 0)
-        printf("%s %u: %llu values of %s, the first is %u\n", name, r->frames,
-               (unsigned long long)horus_tensor_numel(&result),
-               horus_dtype_name((horus_dtype)result.dtype), *(const uint8_t *)result.data);
-    if (r->frames == 50)
+        printf("%s %u at %d, %d (%.2f)\n", lamp.class_name, r->frames, x, y,
+               (double)lamp.confidence);
+    if (r->frames == FRAMES) {
+        bool there = horus_image_write(&drawn, "found.png") == HORUS_OK;
+        printf("%s\n", there ? "the last one is in found.png" : horus_last_error());
         horus_scheduler_stop(t->scheduler);
-    return horus_tensor_release(&result);
+    }
+    (void)horus_image_release(&drawn);
+    return horus_topic_send(r->lamps, &lamp, sizeof lamp, HORUS_NO_WAIT);
 }
 
 int main(int argc, char **argv)
@@ -61,12 +110,15 @@ int main(int argc, char **argv)
     static const horus_infer_list out[] = {{"finder", gives}, {NULL, NULL}};
 
     const horus_topic_desc images = {.type = &horus_image_type},
-                           tensors = {.type = &horus_tensor_type};
-    horus_topic *frames;
+                           tensors = {.type = &horus_tensor_type},
+                           detections = {.type = &horus_detection_type};
+    horus_topic *frames, *found;
     if (horus_topic_open(&r.camera, "eyes/camera", &images) ||
         horus_topic_open(&frames, "eyes/camera", &images) ||
-        horus_topic_open(&r.found, "eyes/found", &tensors) ||
-        horus_topic_open(&r.seen, "eyes/found", &tensors))
+        horus_topic_open(&r.pictures, "eyes/camera", &images) ||
+        horus_topic_open(&found, "eyes/results", &tensors) ||
+        horus_topic_open(&r.results, "eyes/results", &tensors) ||
+        horus_topic_open(&r.lamps, "eyes/lamps", &detections))
         return fprintf(stderr, "%s\n", horus_last_error()), 1;
     const horus_infer_input from[] = {{.topic = frames, .tensor = "picture"}, {NULL, NULL, false}};
     if (horus_infer_open(&r.eyes,
@@ -76,7 +128,7 @@ int main(int argc, char **argv)
                                              .pre_processor_map = in,
                                              .inference_map = out,
                                              .inputs = from,
-                                             .output = r.found},
+                                             .output = found},
                          report, sizeof report))
         return fprintf(stderr, "%s%s\n", report, horus_last_error()), 1;
 
@@ -91,7 +143,7 @@ int main(int argc, char **argv)
         horus_scheduler_add(s, &(horus_node_desc){.name = "user",
                                                   .tick = use_result,
                                                   .user = &r,
-                                                  .on_topic = r.seen}) ||
+                                                  .on_topic = r.results}) ||
         horus_scheduler_run(s, HORUS_FOREVER) < 0)
         return fprintf(stderr, "%s\n", horus_last_error()), 1;
 

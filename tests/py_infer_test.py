@@ -344,6 +344,11 @@ class Table(unittest.TestCase):
         here = os.path.dirname(os.path.abspath(__file__))
         with open(os.path.join(os.path.dirname(here), "examples", "inference.md")) as file:
             text = file.read()
+        if HAS_YAML:  # its example lacks nothing but the files
+            block, = re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S)
+            told = horus.InferenceOp.check(file_of("page.yaml", block.encode()))
+            self.assertEqual([line.split(":")[1].strip() for line in told], ["invalid file path for model finder",
+                                                                            "invalid file path for model reader"])
         told = re.findall(r"`py_infer_test (\w+)\.(\w+)`", text)
         for of, name in told:
             self.assertTrue(callable(getattr(globals().get(of), name, None)), (of, name))
@@ -861,6 +866,17 @@ class BackEnds(Case):
         self.assertRaises(TypeError, horus.register_backend, "x", 3)
         self.assertRaises(TypeError, horus.register_backend, "x", Plus, probe=3)
         self.assertRaises(TypeError, horus.register_backend, "x", Plus, extensions=3)
+
+    def test_threads_that_begin_together(self):
+        """The module's own are registered when the first operator of a process is made: once."""
+        code = ("import sys, threading, horus\nsys.setswitchinterval(1e-6)\nbarrier, said = threading.Barrier(8), []\n"
+                "def first():\n barrier.wait()\n said.append(horus.InferenceOp.check(backend='torch')[0])\n"
+                "threads = [threading.Thread(target=first) for _ in range(8)]\n"
+                "for t in threads: t.start()\nfor t in threads: t.join()\n"
+                "print(len(said), *set(said))")
+        for _ in range(5):
+            ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+            self.assertEqual(ran.stdout[:26], "8 model_path_map is empty:", ran.stderr)
 
     def test_what_it_says_of_itself(self):
         class Net:

@@ -1304,6 +1304,14 @@ TEST(the_newest_frame_is_none_that_waited)
     send_floats(two, NULL, 1);
     CHECK_OK(horus_infer_run(op)); /* there is no newer one than the one that waits */
     CHECK(result_of(op, "px", NULL) == 7);
+    horus_infer_close(op);
+    d.inputs = INPUTS({.topic = one, .newest = true}, {.topic = two, .tensor = "y"});
+    d.wait_ns = 0;
+    op = open_op(&d);
+    send_floats(two, NULL, 1);
+    send_floats(one, "x", 8);
+    send_floats(one, "lens", 9); /* the newest one, and of no tensor that a model takes */
+    CHECK_RESULT(horus_infer_extract(op), HORUS_E_NOT_FOUND);
     horus_topic_close(one);
     horus_topic_close(two);
     leave(op);
@@ -1893,6 +1901,31 @@ TEST(back_ends_are_registered_once_each_and_sixteen_at_most)
     d.backend = "torch";
     CHECK_OK(horus_infer_check(&d, NULL, 0));
 }
+static pthread_barrier_t both;
+static void *register_it(void *b)
+{
+    (void)pthread_barrier_wait(&both);
+    return horus_infer_register(b) == HORUS_OK ? b : NULL;
+}
+TEST(of_two_threads_that_register_a_name_one_does)
+{
+    horus_infer_backend here = stub_backend, there = stub_backend;
+    const uint32_t before = horusi_registered_count;
+    here.name = there.name = "both";
+    REQUIRE(pthread_barrier_init(&both, NULL, 2) == 0);
+    for (int i = 0; i < TEST_TIMES(2000); i++) {
+        pthread_t thread;
+        void *its;
+        REQUIRE(pthread_create(&thread, NULL, register_it, &there) == 0);
+        void *mine = register_it(&here);
+        REQUIRE(pthread_join(thread, &its) == 0);
+        if (!CHECK((mine != NULL) != (its != NULL)) ||
+            !CHECK(horusi_registered_count == before + 1))
+            break;
+        horusi_registered_count = before;
+    }
+    (void)pthread_barrier_destroy(&both);
+}
 TEST(the_steps_come_in_their_order)
 {
     stub_begin();
@@ -2339,6 +2372,10 @@ TEST(what_many_models_say_is_cut)
     CHECK_TEXT(horus_last_error(), "operator op: model p: wwwww");
     CHECK_TEXT(horus_last_error(), "; model q: wwwww");
     CHECK_TEXT(horus_last_error(), "; model r: wwwww");
+    stubs[1].during = stubs[2].during = NULL; /* one alone has room */
+    set_floats(op, "x", 1);
+    CHECK_RESULT(horus_infer_run(op), HORUS_E_SYSTEM);
+    CHECK_EQ(strlen(horus_last_error()), strlen("operator op: model p: ") + 185);
     leave(op);
 }
 TEST(in_parallel_a_missing_tensor_fails_its_model_alone)
