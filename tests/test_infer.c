@@ -2488,6 +2488,80 @@ TEST(a_scheduler_runs_it_and_knows_the_age_of_its_inputs)
     horus_topic_close(out);
     leave(op);
 }
+static horus_result stays_in_its_sixth_frame(horus_infer_call *call)
+{
+    static int calls;
+    (void)call;
+    if (++calls == 7) { /* the first was init's */
+        test_raise(0);
+        test_stay();
+    }
+    return HORUS_OK;
+}
+static horus_result fails_but_at_first(horus_infer_call *call)
+{
+    static int calls;
+    (void)snprintf(call->why, sizeof call->why, "it is out of ideas");
+    return ++calls == 1 ? HORUS_OK : HORUS_E_SYSTEM;
+}
+static void runs_until_it_is_killed(void *arg)
+{
+    (void)arg;
+    stub_begin();
+    home = join(0);
+    horus_infer_desc d = stub_desc(3);
+    d.parallel_inference = HORUS_NO;
+    d.temporal_map = ENTRIES({"q", "3"});
+    stubs[0].sleep_us = 2000;
+    stubs[0].during = stays_in_its_sixth_frame;
+    stubs[2].during = fails_but_at_first;
+    horus_topic *in = topic_of("in", NULL);
+    d.inputs = INPUTS({.topic = in, .tensor = "x"});
+    horus_infer *op = open_op(&d);
+    horus_scheduler *s;
+    horus_node_desc n;
+    CHECK_OK(horus_infer_node(op, &n));
+    n.rate_hz = 500;
+    n.on_failure = HORUS_FAILURE_IGNORE;
+    REQUIRE_OK(horus_scheduler_open(&s, &(horus_scheduler_desc){.context = home, .name = "s"}));
+    CHECK_OK(horus_scheduler_add(s, &n));
+    for (int i = 1; i <= 6; i++)
+        send_floats(in, NULL, (float)i);
+    (void)horus_scheduler_run(s, HORUS_FOREVER);
+}
+TEST(what_models_took_is_read_by_others_while_one_runs_and_after_a_kill)
+{
+    horus_context *c = join(8 * MiB);
+    horus_scheduler_stats all;
+    horus_node_stats n[5];
+    size_t count;
+    pid_t pid = test_fork(runs_until_it_is_killed, NULL);
+    test_await(0); /* in a run */
+    for (int i = 0; i < 4; i++) {
+        uint32_t rows;
+        REQUIRE_OK(horus_scheduler_read(c, "s", &all, n, 5, &count));
+        CHECK_EQ(count, 4);
+        CHECK(all.running && all.pid == pid);
+        CHECK_TEXT(n[0].name, "op");
+        const char *const names[] = {"op/p", "op/q", "op/r"};
+        const uint64_t ticks[] = {5, 2, 5}, failures[] = {0, 0, 5};
+        for (int k = 0; k < 3; k++) {
+            const horus_spread *run = &n[k + 1].spread[HORUS_SPREAD_RUN];
+            CHECK(strcmp(n[k + 1].name, names[k]) == 0);
+            CHECK_EQ(n[k + 1].ticks, ticks[k]);
+            CHECK_EQ(n[k + 1].failures, failures[k]);
+            CHECK_EQ(run->count, ticks[k] - failures[k]);
+            CHECK(run->max_ns >= run->p99_ns && run->p99_ns >= run->p50_ns);
+            CHECK(k != 0 || (run->p50_ns > 1900000 && run->mean_ns > 1900000));
+        }
+        if (i == 0)
+            test_kill(pid);
+        else
+            CHECK_OK(horus_context_sweep(c, &rows)); /* the figures outlive that */
+    }
+    check_balanced(pool_of(c));
+    horus_context_close(c);
+}
 /* ---- ONNX Runtime, or what looks like it */
 
 /* A static program loads no libraries, and an emulated one none that the compiler at hand makes. */
