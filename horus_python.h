@@ -13848,9 +13848,11 @@ static const char *const horusp_infer_source[] = {
     "    announce = functools.partial(on_load, given['model']) if on_load else nothing\n"
     "    return types.SimpleNamespace(announce=announce, **given)\n"
     /* ---- parameters: any value may be a str, a number or a bool */
+    "brief = reprlib.Repr()\n"
+    "brief.maxlevel = 2\n" /* lists of aliases of lists of aliases take for ever otherwise */
     "def show(v):\n"
     "    try:\n"
-    "        return reprlib.repr(v)\n"
+    "        return brief.repr(v)\n"
     "    except Exception:\n" /* an int of thousands of digits */
     "        return f'<{type(v).__name__}>'\n"
     "def read(path, bad):\n"
@@ -13953,7 +13955,7 @@ static const char *const horusp_infer_source[] = {
     "            given = inner\n"
     "        block, out = {}, {}\n"
     "        for k, v in given.items():\n"
-    "            block[str(k)] = v\n"
+    "            block[k if isinstance(k, str) else show(k)] = v\n"
     "        block.update(more)\n"
     "        for name, v in block.items():\n"
     "            v = self.value(name, self.kinds.get(name, 'b' if name == 'transmit_on_host' else "

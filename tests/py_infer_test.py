@@ -521,8 +521,23 @@ class Checks(Case):
             path = file_of("bad.yaml", text)
             with self.subTest(i):
                 self.refused("params: ", horus.InferenceOp, path)
-        for text in (b"", b"- 1", b"text", b"12", b"inference:\n  - 1\n", b"&a [*a]", b"&a {temporal_map: *a}"):
+        for text in (b"", b"- 1", b"text", b"12", b"inference:\n  - 1\n", b"&a [*a]", b"&a {temporal_map: *a}",
+                     b"? 0x" + b"f" * 4000 + b"\n: 1\n", b"infer_on_cpu: 0x" + b"f" * 4000):  # too long for a decimal number
             self.refused("", horus.InferenceOp, file_of("odd.yaml", text))
+
+    def test_what_is_said_of_lists_of_lists_is_short(self):
+        deep = ["x"] * 8
+        for _ in range(9):
+            deep = [deep] * 8  # as aliases of YAML make them: 8^10 words
+        begin = time.monotonic()
+        told = horus.InferenceOp.check(params(), in_tensor_names=[deep] * 500)
+        self.assertLess(time.monotonic() - begin, 20)
+        self.assertEqual(len(told), 500)
+        self.assertLess(max(map(len, told)), 400)
+
+    def test_a_name_that_is_there_many_times(self):
+        told = horus.InferenceOp.check(params(), in_tensor_names=["a"] * 300)
+        self.assertEqual(told, ['in_tensor_names: "a" is there twice'] * 299)
 
     @needs_yaml
     def test_damaged_files_of_parameters(self):
