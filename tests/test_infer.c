@@ -2929,6 +2929,91 @@ TEST(engines_are_kept_beside_the_model_by_what_it_holds)
     CHECK_RESULT(horusi_folder_of(folder, out, sizeof out, &made), HORUS_E_SYSTEM); /* no file */
     horus_context_close(home);
 }
+/* An ONNX tensor's external_data, as protobuf has it. */
+static size_t put_location(char *to, const char *name)
+{
+    size_t n = strlen(name), k = 0;
+    memcpy(to,
+           "\n\x08"
+           "location\x12",
+           11);
+    to[11] = (char)(n < 128 ? n : n % 128 | 128);
+    if (n >= 128)
+        to[12 + k++] = (char)(n / 128);
+    memcpy(to + 12 + k, name, n);
+    return 12 + k + n;
+}
+static uint64_t folder_made_of(const char *path, horus_result want)
+{
+    char out[400];
+    bool made;
+    unsigned long long hash = 0;
+    CHECK_RESULT(horusi_folder_of(path, out, sizeof out, &made), want);
+    if (want == HORUS_OK) {
+        CHECK(sscanf(out + strlen(path), ".%16llx.engines", &hash) == 1);
+        (void)rmdir(out);
+    }
+    return hash;
+}
+/* Beside the model; no content: it is taken away. */
+static void put_weights(const char *name, const char *content)
+{
+    char path[400];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = content ? fopen(path, "wb") : NULL;
+    CHECK(content ? f && fputs(content, f) >= 0 && fclose(f) == 0 : remove(path) == 0);
+}
+TEST(engines_are_of_the_weights_too_that_lie_in_files_of_their_own)
+{
+    static char model[80000], longer[151];
+    memset(longer, 'w', sizeof longer - 1);
+    const char *const names[] = {"weights.bin", longer, "weights.bin", "none", "/dev/zero", "."};
+    size_t n = 0;
+    for (int i = 0; i < 6; i++) {
+        n += (size_t)snprintf(model + n, 60, "\n\n\n\bloc\n\blocatio\nlocation\n\blocation%d", i);
+        n += put_location(model + n, names[i]);
+    }
+    char path[120];
+    (void)snprintf(path, sizeof path, "%s", file_of("m.onnx", model, n));
+    uint64_t without = folder_made_of(path, HORUS_OK);
+    put_weights("weights.bin", "1");
+    put_weights(longer, "1");
+    uint64_t first = folder_made_of(path, HORUS_OK);
+    CHECK(first != without);
+    CHECK_EQ(folder_made_of(path, HORUS_OK), first);
+    put_weights("weights.bin", "2"); /* of the same size */
+    CHECK(folder_made_of(path, HORUS_OK) != first);
+    put_weights("weights.bin", "1");
+    CHECK_EQ(folder_made_of(path, HORUS_OK), first);
+    put_weights(longer, "2");
+    CHECK(folder_made_of(path, HORUS_OK) != first);
+    put_weights(longer, "1");
+    put_weights("other.bin", "2"); /* it is not of the model */
+    CHECK_EQ(folder_made_of(path, HORUS_OK), first);
+    for (size_t gap = 4060; gap < 4110; gap++) { /* however the reads part it */
+        memset(model, 0, gap);
+        n = gap + put_location(model + gap, gap % 2 ? "weights.bin" : "none");
+        (void)snprintf(path, sizeof path, "%s", file_of("m.onnx", model, n));
+        put_weights("weights.bin", "1");
+        first = folder_made_of(path, HORUS_OK);
+        put_weights("weights.bin", "2");
+        CHECK_EQ(folder_made_of(path, HORUS_OK) != first, gap % 2);
+    }
+    for (size_t i = n = 0; i < 3000; i++) /* each is read once: else 12 GB */
+        n += put_location(model + n, i % 2 ? "weights.bin" : "big.bin");
+    (void)snprintf(path, sizeof path, "%s", file_of("m.onnx", model, n));
+    char *big = calloc(1, 8 * MiB);
+    REQUIRE(big);
+    (void)file_of("big.bin", big, 8 * MiB);
+    free(big);
+    uint64_t begin = horus_now_ns();
+    (void)folder_made_of(path, HORUS_OK);
+    CHECK(horus_now_ns() - begin < 6000 * ms);
+    if (geteuid() != 0) {
+        REQUIRE(chmod(file_of("big.bin", "1", 1), 0) == 0);
+        (void)folder_made_of(path, HORUS_E_SYSTEM);
+    }
+}
 TEST(an_output_of_an_open_shape_may_find_no_room)
 {
     const char *library;
