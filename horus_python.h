@@ -14019,16 +14019,22 @@ static const char *const horusp_infer_source[] = {
     "        device = {'device_id': str(how.device or 0)}\n"
     "        if not trt:\n"
     "            return device\n"
-    "        place = os.path.dirname(how.path) or '.'\n" /* its name has model, precision and GPU */
-    "        device.update(trt_engine_cache_enable='1', trt_engine_cache_path=place,\n"
-    "                      trt_fp16_enable=str(int(how.enable_fp16)))\n"
+    "        said = f'an engine for GPU {how.device or 0} is '\n"
+    "        try:\n" /* of the model its name says only how its tensors are called */
+    "            place, made = engines(how.path)\n"
+    "            device.update(trt_engine_cache_enable='1', trt_engine_cache_path=place)\n"
+    "            said += (f'built (minutes), and kept in {place}' if made else\n"
+    "                     f'taken from {place}, or built there: minutes')\n"
+    "        except Failed as e:\n"
+    "            device.update(trt_engine_cache_enable='0')\n"
+    "            said += f'built (minutes), and cannot be kept: {e}'\n"
+    "        device.update(trt_fp16_enable=str(int(how.enable_fp16)))\n"
     "        if how.dla_core is not None:\n"
     "            device.update(trt_dla_enable='1', trt_dla_core=str(how.dla_core))\n"
     "        if how.profile:\n"
     "            device.update(zip(('trt_profile_min_shapes', 'trt_profile_opt_shapes',\n"
     "                               'trt_profile_max_shapes'), how.profile))\n"
-    "        how.announce(f'an engine for GPU {how.device or 0} is taken from {place}, or built '\n"
-    "                     'there: minutes')\n"
+    "        how.announce(said)\n"
     "        return device\n",
     "    def describe(self, x):\n"
     "        kind = x.type[7:-1] if x.type.startswith('tensor(') else x.type\n"
@@ -14200,12 +14206,33 @@ static PyObject *horusp_infer_nearest(PyObject *self, PyObject *name)
         horusi_is_it(&n, horusp_infer_fields[k].name);
     return PyUnicode_FromString(n.best);
 }
-static PyMethodDef horusp_nearest_method = {"nearest", horusp_infer_nearest, METH_O, NULL};
-static bool horusp_infer_add_nearest(PyObject *names)
+/* The folder for engines of a model, and whether it is new. */
+static PyObject *horusp_infer_engines(PyObject *self, PyObject *path)
 {
-    PyObject *f = PyCFunction_New(&horusp_nearest_method, NULL);
-    bool ok = f && PyDict_SetItemString(names, "nearest", f) == 0;
-    Py_XDECREF(f);
+    char out[600];
+    bool made = false;
+    horus_result r;
+    const char *text = PyUnicode_AsUTF8(path);
+    (void)self;
+    if (!text)
+        return NULL;
+    PyThreadState *state = PyEval_SaveThread();
+    r = horusi_folder_of(text, out, sizeof out, &made);
+    PyEval_RestoreThread(state);
+    if (r != HORUS_OK)
+        return horusp_error(r);
+    return Py_BuildValue("(sO)", out, made ? Py_True : Py_False);
+}
+static PyMethodDef horusp_infer_ours[] = {{"nearest", horusp_infer_nearest, METH_O, NULL},
+                                          {"engines", horusp_infer_engines, METH_O, NULL}};
+static bool horusp_infer_add_ours(PyObject *names)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < sizeof horusp_infer_ours / sizeof *horusp_infer_ours; i++) {
+        PyObject *f = PyCFunction_New(&horusp_infer_ours[i], NULL);
+        ok = f && PyDict_SetItemString(names, horusp_infer_ours[i].ml_name, f) == 0;
+        Py_XDECREF(f);
+    }
     return ok;
 }
 /* One of those; a borrowed reference. */
@@ -14216,7 +14243,8 @@ static PyObject *horusp_infer_helper(const char *name)
         PyObject *names = PyDict_New(), *done = NULL;
         if (names && PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()) == 0 &&
             PyDict_SetItemString(names, "Refused", horusp.by_code[-HORUS_E_UNSUPPORTED]) == 0 &&
-            horusp_infer_add_nearest(names))
+            PyDict_SetItemString(names, "Failed", horusp.error) == 0 &&
+            horusp_infer_add_ours(names))
             done = horusp_infer_compile(names);
         if (!done) {
             Py_XDECREF(names);

@@ -3,6 +3,7 @@ fails. A back end of the test's own stands in for a runtime; with ONNX Runtime a
 
     PYTHONPATH=folder-of-the-module python3 tests/py_infer_test.py Page.test_fp16      one of these"""
 import gc
+import glob
 import importlib.util
 import itertools
 import json
@@ -713,7 +714,53 @@ class Setup(Case):
                 self.same(op.infer({"a": x}), {"b1": x})
                 self.assertEqual(op.stats()["m1"]["device"], "GPU 0")
         self.assertIn("an engine for GPU 0", told[1])
-        self.assertTrue([f for f in os.listdir(FOLDER) if f.endswith(".engine")])
+        self.assertIn("taken from", told[3])
+        self.assertTrue(glob.glob(os.path.join(FOLDER, "profile.onnx.*.engines", "*.engine")))
+
+    def test_trt_finds_an_engine_by_what_the_model_and_its_weights_hold(self):
+        """With a runtime that only says what it was given."""
+        class Stop(Exception):
+            pass
+
+        def session(path, options, providers):
+            given.append(providers[0][1])
+            raise Stop
+        given, told = [], []
+        fake = types.ModuleType("onnxruntime")
+        fake.SessionOptions = types.SimpleNamespace
+        fake.get_available_providers = lambda: ["TensorrtExecutionProvider"]
+        fake.InferenceSession = session
+        path = file_of("kept.onnx", b"\n\x08location\x12\x0ckept.weights")
+        real = sys.modules.get("onnxruntime")
+        sys.modules["onnxruntime"] = fake
+        try:
+            for weights in b"one", b"one", b"two", b"one", None, b"one":
+                if weights:
+                    file_of("kept.weights", weights)
+                else:
+                    path = file_of("kept.onnx", b"\n\x08location\x12\x0ckept.weights ")
+                with self.assertRaises(horus.InferenceError) as e:
+                    horus.InferenceOp(params(backend="trt", path=path), on_load=lambda model, text: told.append(text))
+                self.assertIsInstance(e.exception.__cause__, Stop)
+            os.mkdir(os.path.join(FOLDER, "x" * 200))
+            deep = file_of(os.path.join("x" * 200, "y" * 240 + ".onnx"), b"x")  # no name is left for a folder
+            self.assertRaises(horus.InferenceError, horus.InferenceOp, params(backend="trt", path=deep),
+                              on_load=lambda model, text: told.append(text))
+        finally:
+            if real:
+                sys.modules["onnxruntime"] = real
+            else:
+                del sys.modules["onnxruntime"]
+        folders = [g.get("trt_engine_cache_path") for g in given]
+        self.assertEqual([folders.index(f) for f in folders], [0, 0, 2, 0, 4, 4, 6])
+        for f in folders[:6]:
+            self.assertRegex(f, re.escape(path) + r"\.[0-9a-f]{16}\.engines$")
+            self.assertTrue(os.path.isdir(f))
+        self.assertEqual([g["trt_engine_cache_enable"] for g in given], ["1"] * 6 + ["0"])
+        said = ["kept in", "taken from", "kept in", "taken from", "kept in", "taken from", "cannot be kept: "]
+        self.assertEqual(len(told), 14)
+        for words, text in zip(said, told[1::2]):
+            self.assertIn(words, text)
 
     @needs_ort
     @unittest.skipIf(GPUS, "this machine has a GPU")
