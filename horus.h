@@ -2360,11 +2360,12 @@ typedef struct horus_infer_call {
  *   built in  onnxrt: libonnxruntime, without its header, by its C interface; it uses CUDA if there is
  *             any and infer_on_cpu is not given. trt: the same, by its TensorRT provider: engines are
  *             built at set-up, and kept in a folder beside the model, MODEL.HASH.engines, for each precision
- *             and GPU; the hash is of the model's file, so weights that lie in other files do not count.
- *             openvino: libopenvino_c of 2025.4 or newer,
- *             likewise, for .onnx and .xml files, on the processor, where it computes 64-bit integers
- *             in 32. identity: gives what it takes. add: gives the sum of all
- *             that it takes, element by element. These two take any file.
+ *             and GPU; the hash is of the model's file and of those that it names as its weights, which
+ *             are read whole. Nothing removes such a folder: once a model was replaced, its old ones
+ *             may go whenever nobody loads it (rm -r MODEL.*.engines); what is needed is built again.
+ *             openvino: libopenvino_c of 2025.4 or newer, likewise, for .onnx and .xml files, on the
+ *             processor, where it computes 64-bit integers in 32. identity: gives what it takes. add:
+ *             gives the sum of all that it takes, element by element. These two take any file.
  *             torch has no interface in C: register your own, or use the Python module. Yours of
  *             the same name stands in for a built-in one */
 typedef struct horus_infer_backend {
@@ -3389,22 +3390,109 @@ static int horusi_file_error(const char *path)
         return errno;
     return S_ISDIR(s.st_mode) ? EISDIR : 0;
 }
-/* A folder beside a file, for what is made of it: named by what the file holds, so that another file of
- * its name has another one (64 bits, FNV-1a). `made`: it was not there. */
-static horus_result horusi_folder_of(const char *path, char *out, size_t room, bool *made)
+/* Of an ONNX file as it is read: where weights lie that are in files of their own. TensorProto.external_data
+ * has pairs of key and value, and a serializer writes the key first, so those bytes are "location" as
+ * field 1, then a text as field 2. What is taken for one and is none names no file. */
+typedef struct horusi_locations {
+    uint32_t seen, bytes, shift, n; /* of the mark; of the text, and how much of it is there */
+    char name[512];
+} horusi_locations;
+/* Takes one byte. True: `name` is one, whole. */
+static bool horusi_is_location(horusi_locations *l, uint8_t byte)
+{
+    static const char mark[] = "\n\x08"
+                               "location\x12";
+    if (l->seen < sizeof mark - 1) {
+        l->seen = byte == (uint8_t)mark[l->seen] ? l->seen + 1 : byte == (uint8_t)mark[0];
+        l->bytes = l->shift = l->n = 0;
+        return false;
+    }
+    if (l->shift < 100) {
+        l->bytes |= (byte & 127u) << l->shift;
+        l->shift = byte & 128 ? l->shift + 7 : 100;
+        if (l->bytes == 0 || l->bytes >= sizeof l->name || l->shift == 21)
+            l->seen = 0;
+        return false;
+    }
+    l->name[l->n++] = (char)byte;
+    if (l->n < l->bytes)
+        return false;
+    l->name[l->n] = 0;
+    l->seen = 0;
+    return true;
+}
+static uint64_t horusi_fnv(uint64_t hash, const void *data, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        hash = (hash ^ ((const uint8_t *)data)[i]) * 0x100000001b3u;
+    return hash;
+}
+/* Hashes a file that the model in `path` names; one that is not there counts by its name alone. */
+static horus_result horusi_hash_beside(uint64_t *hash, const char *path, const char *name)
 {
     uint8_t some[4096];
+    char whole[1024];
+    struct stat s;
+    const char *slash = name[0] == '/' ? NULL : strrchr(path, '/');
+    ssize_t n;
+    *hash = horusi_fnv(*hash, name, strlen(name) + 1);
+    if (snprintf(whole, sizeof whole, "%.*s%s", slash ? (int)(slash + 1 - path) : 0, path, name) >=
+        (int)sizeof whole)
+        return HORUS_OK;
+    if (fstatat(AT_FDCWD, whole, &s, 0) != 0)
+        return errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG
+                   ? HORUS_OK
+                   : horusi_errno(HORUS_E_SYSTEM, "look at", whole);
+    if (!S_ISREG(s.st_mode)) /* a device may have no end */
+        return HORUS_OK;
+    int fd = horusi_open(AT_FDCWD, whole, O_RDONLY, 0);
+    if (fd < 0)
+        return horusi_errno(HORUS_E_SYSTEM, "open", whole);
+    do {
+        HORUSI_RETRY(n, read(fd, some, sizeof some));
+        if (n > 0)
+            *hash = horusi_fnv(*hash, some, (size_t)n);
+    } while (n > 0);
+    horus_result r = n < 0 ? horusi_errno(HORUS_E_SYSTEM, "read", whole) : HORUS_OK;
+    (void)close(fd);
+    return r;
+}
+/* A folder beside a file, for what is made of it: named by what the file holds, and those that it names
+ * as its weights, so that another file of its name has another one (64 bits, FNV-1a). `made`: it was
+ * not there. */
+static horus_result horusi_folder_of(const char *path, char *out, size_t room, bool *made)
+{
+    enum { KNOWN = 128 };
+    uint8_t some[4096];
     uint64_t hash = 0xcbf29ce484222325u;
+    uint64_t known[KNOWN]; /* the names of files that were hashed: many tensors are in one */
+    uint32_t files = 0;
+    horusi_locations place;
+    horus_result r = HORUS_OK;
     ssize_t n;
     int fd = horusi_open(AT_FDCWD, path, O_RDONLY, 0);
     if (fd < 0)
         return horusi_errno(HORUS_E_SYSTEM, "open", path);
+    memset(&place, 0, sizeof place);
     do {
         HORUSI_RETRY(n, read(fd, some, sizeof some));
-        for (ssize_t i = 0; i < n; i++)
-            hash = (hash ^ some[i]) * 0x100000001b3u;
-    } while (n > 0);
-    horus_result r = n < 0 ? horusi_errno(HORUS_E_SYSTEM, "read", path) : HORUS_OK;
+        if (n > 0)
+            hash = horusi_fnv(hash, some, (size_t)n);
+        for (ssize_t i = 0; i < n && r == HORUS_OK; i++) {
+            if (!horusi_is_location(&place, some[i]))
+                continue;
+            uint64_t name = horusi_fnv(0xcbf29ce484222325u, place.name, strlen(place.name));
+            uint32_t k = 0;
+            while (k < files && k < KNOWN && known[k] != name)
+                k++;
+            if (k < files && k < KNOWN)
+                continue;
+            known[files++ % KNOWN] = name;
+            r = horusi_hash_beside(&hash, path, place.name);
+        }
+    } while (n > 0 && r == HORUS_OK);
+    if (n < 0)
+        r = horusi_errno(HORUS_E_SYSTEM, "read", path);
     (void)close(fd);
     if (r == HORUS_OK &&
         snprintf(out, room, "%s.%016llx.engines", path, (unsigned long long)hash) >= (int)room)

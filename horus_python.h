@@ -13879,9 +13879,11 @@ static const char *const horusp_infer_source[] = {
     "    announce = functools.partial(on_load, given['model']) if on_load else nothing\n"
     "    return types.SimpleNamespace(announce=announce, **given)\n"
     /* ---- parameters: any value may be a str, a number or a bool */
+    "brief = reprlib.Repr()\n"
+    "brief.maxlevel = 2\n" /* lists of aliases of lists of aliases take for ever otherwise */
     "def show(v):\n"
     "    try:\n"
-    "        return reprlib.repr(v)\n"
+    "        return brief.repr(v)\n"
     "    except Exception:\n" /* an int of thousands of digits */
     "        return f'<{type(v).__name__}>'\n"
     "def read(path, bad):\n"
@@ -13988,7 +13990,7 @@ static const char *const horusp_infer_source[] = {
     "            given = inner\n"
     "        block, out = {}, {}\n"
     "        for k, v in given.items():\n"
-    "            block[str(k)] = v\n"
+    "            block[k if isinstance(k, str) else show(k)] = v\n"
     "        block.update(more)\n"
     "        for name, v in block.items():\n"
     "            v = self.value(name, self.kinds.get(name, 'b' if name == 'transmit_on_host' else "
@@ -14052,20 +14054,22 @@ static const char *const horusp_infer_source[] = {
     "        device = {'device_id': str(how.device or 0)}\n"
     "        if not trt:\n"
     "            return device\n"
-    "        place, more = engines(how.path)\n"
-    "        device.update(trt_engine_cache_enable=str(int(place is not None)),\n"
-    "                      trt_fp16_enable=str(int(how.enable_fp16)))\n"
-    "        if place is not None:\n"
-    "            device['trt_engine_cache_path'] = place\n"
+    "        said = f'an engine for GPU {how.device or 0} is '\n"
+    "        try:\n" /* of the model its name says only how its tensors are called */
+    "            place, made = engines(how.path)\n"
+    "            device.update(trt_engine_cache_enable='1', trt_engine_cache_path=place)\n"
+    "            said += (f'built (minutes), and kept in {place}' if made else\n"
+    "                     f'taken from {place}, or built there: minutes')\n"
+    "        except Failed as e:\n"
+    "            device.update(trt_engine_cache_enable='0')\n"
+    "            said += f'built (minutes), and cannot be kept: {e}'\n"
+    "        device.update(trt_fp16_enable=str(int(how.enable_fp16)))\n"
     "        if how.dla_core is not None:\n"
     "            device.update(trt_dla_enable='1', trt_dla_core=str(how.dla_core))\n"
     "        if how.profile:\n"
     "            device.update(zip(('trt_profile_min_shapes', 'trt_profile_opt_shapes',\n"
     "                               'trt_profile_max_shapes'), how.profile))\n"
-    "        how.announce(f'an engine for GPU {how.device or 0} is ' + (\n"
-    "            f'built (minutes), and cannot be kept: {more}' if place is None else\n"
-    "            f'built (minutes), and kept in {place}' if more else\n"
-    "            f'taken from {place}, or built there: minutes'))\n"
+    "        how.announce(said)\n"
     "        return device\n",
     "    def describe(self, x):\n"
     "        kind = x.type[7:-1] if x.type.startswith('tensor(') else x.type\n"
@@ -14245,30 +14249,31 @@ static PyObject *horusp_infer_nearest(PyObject *self, PyObject *name)
         horusi_is_it(&n, horusp_infer_fields[k].name);
     return PyUnicode_FromString(n.best);
 }
-/* The folder beside a model for engines of what it holds, and whether it is new; or None, and why. */
+/* The folder for engines of a model, and whether it is new. */
 static PyObject *horusp_infer_engines(PyObject *self, PyObject *path)
 {
-    const char *text = PyUnicode_AsUTF8(path);
-    char dir[600];
+    char out[600];
     bool made = false;
-    horus_result r = HORUS_E_ARG;
+    horus_result r;
+    const char *text = PyUnicode_AsUTF8(path);
     (void)self;
     if (!text)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS r =
-        horusi_folder_of(text, dir, sizeof dir, &made); /* reads all of the model */
-    Py_END_ALLOW_THREADS return r == HORUS_OK
-        ? Py_BuildValue("(NO)", PyUnicode_DecodeFSDefault(dir), made ? Py_True : Py_False)
-        : Py_BuildValue("(Os)", Py_None, horus_last_error());
+    PyThreadState *state = PyEval_SaveThread();
+    r = horusi_folder_of(text, out, sizeof out, &made);
+    PyEval_RestoreThread(state);
+    if (r != HORUS_OK)
+        return horusp_error(r);
+    return Py_BuildValue("(sO)", out, made ? Py_True : Py_False);
 }
-static PyMethodDef horusp_infer_own_helpers[] = {{"nearest", horusp_infer_nearest, METH_O, NULL},
-                                                 {"engines", horusp_infer_engines, METH_O, NULL}};
-static bool horusp_infer_add_helpers(PyObject *names)
+static PyMethodDef horusp_infer_ours[] = {{"nearest", horusp_infer_nearest, METH_O, NULL},
+                                          {"engines", horusp_infer_engines, METH_O, NULL}};
+static bool horusp_infer_add_ours(PyObject *names)
 {
     bool ok = true;
-    for (int i = 0; ok && i < 2; i++) {
-        PyObject *f = PyCFunction_New(&horusp_infer_own_helpers[i], NULL);
-        ok = f && PyDict_SetItemString(names, horusp_infer_own_helpers[i].ml_name, f) == 0;
+    for (size_t i = 0; ok && i < sizeof horusp_infer_ours / sizeof *horusp_infer_ours; i++) {
+        PyObject *f = PyCFunction_New(&horusp_infer_ours[i], NULL);
+        ok = f && PyDict_SetItemString(names, horusp_infer_ours[i].ml_name, f) == 0;
         Py_XDECREF(f);
     }
     return ok;
@@ -14281,7 +14286,8 @@ static PyObject *horusp_infer_helper(const char *name)
         PyObject *names = PyDict_New(), *done = NULL;
         if (names && PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()) == 0 &&
             PyDict_SetItemString(names, "Refused", horusp.by_code[-HORUS_E_UNSUPPORTED]) == 0 &&
-            horusp_infer_add_helpers(names))
+            PyDict_SetItemString(names, "Failed", horusp.error) == 0 &&
+            horusp_infer_add_ours(names))
             done = horusp_infer_compile(names);
         if (!done) {
             Py_XDECREF(names);

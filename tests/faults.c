@@ -1455,15 +1455,23 @@ TEST(an_inference_operator_runs) { play(&(scene){"inference", inferring, NULL, f
 /* Where engines of a model are kept. */
 static bool keeping(void)
 {
-    char path[120], folder[200];
+    char path[120], weights[120], folder[200];
     bool made = false;
     (void)snprintf(path, sizeof path, "/tmp/horus.%s.model", test_space);
+    (void)snprintf(weights, sizeof weights, "/tmp/horus.%s.model.weights", test_space);
     FILE *f = fopen(path, "w");
+    REQUIRE(f &&
+            fprintf(f,
+                    "\n\x08"
+                    "location\x12%c%s",
+                    (int)strlen(weights), weights) > 0 &&
+            fclose(f) == 0);
+    f = fopen(weights, "w");
     REQUIRE(f && fputs("weights", f) >= 0 && fclose(f) == 0);
     bool worked = TRY(horusi_folder_of(path, folder, sizeof folder, &made), path);
     if (worked)
         CHECK(made && rmdir(folder) == 0);
-    REQUIRE(unlink(path) == 0);
+    REQUIRE(unlink(path) == 0 && unlink(weights) == 0);
     return worked;
 }
 TEST(a_folder_for_engines_is_made) { play(&(scene){"engines", keeping, NULL, false, false}); }

@@ -1,10 +1,12 @@
 """Builds tests/fuzz/python.c with clang (the interpreter is embedded) and fuzzes the codec, messages from
-bytes, calls, buffers and DLPack tensors: what once failed, then new inputs for a while.
+bytes, calls, buffers and DLPack tensors, and files of InferenceOp's parameters (needs PyYAML): what once
+failed, then new inputs for a while each.
 
     FUZZ_SECONDS=20 FUZZ_SEED=1 python3 py_fuzz_test.py     an hour: FUZZ_SECONDS=3600
 
-Inputs that fail lie in build/fuzz/python/found; put what was mended into tests/fuzz/regressions/python."""
+Inputs that fail lie in build/fuzz/python/found; put what was mended into tests/fuzz/regressions/python (or yaml)."""
 import glob
+import importlib.util
 import os
 import random
 import re
@@ -21,6 +23,7 @@ import horus
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 OUT = os.path.join(ROOT, "build", "fuzz", "python")
+YAML = importlib.util.find_spec("yaml")
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "20"))
 SEED = int(os.environ.get("FUZZ_SEED", random.randrange(1, 2**31)))
 PLAIN_CALLS = re.compile(r'static const char \*const calls\[\] = \{(.*?)\};', re.S)
@@ -100,14 +103,21 @@ class Fuzz(unittest.TestCase):
                  "-fno-omit-frame-pointer", "-I" + sysconfig.get_path("include"), sources[-1], "-o", cls.program,
                  *library()], capture_output=True, text=True)
             assert done.returncode == 0, done.stderr[:3000]
+        cls.path = os.path.join(OUT, "path")  # what the program imports
+        shutil.rmtree(cls.path, ignore_errors=True)
+        os.makedirs(cls.path)
+        os.symlink(os.path.join(HERE, "fuzz", "yaml_text.py"), os.path.join(cls.path, "yaml_text.py"))
+        if YAML:
+            os.symlink(os.path.dirname(YAML.origin), os.path.join(cls.path, "yaml"))
 
-    def run_it(self, *arguments):
+    def run_it(self, target, *arguments):
         with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="horus-fuzz.") as place:
             return subprocess.run(
                 [self.program, "-timeout=20", "-rss_limit_mb=2048", "-malloc_limit_mb=100000", *arguments], capture_output=True, text=True,
                 errors="replace", timeout=SECONDS + 600,
-                env={**os.environ, "HORUS_DIR": place, "PYTHONHOME": sys.base_prefix, "LD_PRELOAD": "",
+                env={**os.environ, "HORUS_DIR": place, "PYTHONHOME": sys.base_prefix, "LD_PRELOAD": "", "FUZZ_TARGET": target,
                      "PYTHONMALLOC": "malloc",  # so that the sanitizer sees every block
+                     "PYTHONPATH": self.path, "PYTHONDONTWRITEBYTECODE": "1",
                      "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
                      "ASAN_OPTIONS": "detect_leaks=0:handle_abort=1:allocator_may_return_null=1:max_allocation_size_mb=300"})
 
@@ -115,29 +125,51 @@ class Fuzz(unittest.TestCase):
         keep = re.compile(r"runtime error|ERROR|not so|Error:|SUMMARY|#[0-9]+ 0x.*horus|Test unit written|deadly")
         return "\n".join(line for line in done.stderr.splitlines() if keep.search(line)) or done.stderr[-2000:]
 
-    def test_what_once_failed(self):
-        known = sorted(glob.glob(os.path.join(HERE, "fuzz", "regressions", "python", "*")))
-        if known:
-            done = self.run_it(*known)
-            self.assertEqual(done.returncode, 0, self.told(done))
+    def known(self, target):
+        known = sorted(glob.glob(os.path.join(HERE, "fuzz", "regressions", target, "*")))
+        self.assertTrue(known)
+        done = self.run_it(target, *known)
+        self.assertEqual(done.returncode, 0, self.told(done))
 
-    def test_new_inputs(self):
-        found = os.path.join(OUT, "found", "")
+    def new(self, target, most, make):
+        """New inputs of at most so many bytes, from those that make(folder) puts there."""
+        found = os.path.join(OUT, "found", target, "")
         shutil.rmtree(found, ignore_errors=True)
         os.makedirs(found)
-        with open(os.path.join(HERE, "fuzz", "python.c")) as file:
-            names = re.findall(r'"([^"]+)"', PLAIN_CALLS.search(file.read()).group(1))
         with tempfile.TemporaryDirectory(prefix="horus-fuzz.") as corpus:
-            seeds(corpus, names)
+            make(corpus)
             begin = time.time()
-            done = self.run_it(f"-seed={SEED}", f"-max_total_time={SECONDS}", "-max_len=600", "-print_final_stats=1",
+            done = self.run_it(target, f"-seed={SEED}", f"-max_total_time={SECONDS}", f"-max_len={most}",
+                               "-print_final_stats=1", *(["-len_control=0"] if target == "yaml" else []),
                                f"-artifact_prefix={found}", corpus)
             self.assertEqual(done.returncode, 0, f"FUZZ_SEED={SEED}\n" + self.told(done))
         runs = int(re.search(r"number_of_executed_units: (\d+)", done.stderr).group(1))
         edges = re.findall(r"cov: (\d+)", done.stderr)
-        print(f"\npython fuzzing: seed {SEED}, {runs} runs in {time.time() - begin:.0f} s, "
+        print(f"\n{target} fuzzing: seed {SEED}, {runs} runs in {time.time() - begin:.0f} s, "
               f"coverage {edges[0]} -> {edges[-1]} edges")
         self.assertGreater(runs, 100)
+
+    def test_what_once_failed(self):
+        self.known("python")
+
+    @unittest.skipUnless(YAML, "PyYAML is not installed")
+    def test_yaml_that_once_failed(self):
+        self.known("yaml")
+
+    def test_new_inputs(self):
+        with open(os.path.join(HERE, "fuzz", "python.c")) as file:
+            names = re.findall(r'"([^"]+)"', PLAIN_CALLS.search(file.read()).group(1))
+        self.new("python", 600, lambda corpus: seeds(corpus, names))
+
+    @unittest.skipUnless(YAML, "PyYAML is not installed")
+    def test_new_yaml(self):
+        def make(corpus):
+            sys.path.append(os.path.join(HERE, "fuzz"))
+            import yaml_text
+            for name, data in yaml_text.seeds().items():
+                with open(os.path.join(corpus, name), "wb") as file:
+                    file.write(data)
+        self.new("yaml", 8192, make)
 
 
 if __name__ == "__main__":

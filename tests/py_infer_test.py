@@ -3,6 +3,7 @@ fails. A back end of the test's own stands in for a runtime; with ONNX Runtime a
 
     PYTHONPATH=folder-of-the-module python3 tests/py_infer_test.py Page.test_fp16      one of these"""
 import gc
+import glob
 import importlib.util
 import itertools
 import json
@@ -528,8 +529,23 @@ class Checks(Case):
             path = file_of("bad.yaml", text)
             with self.subTest(i):
                 self.refused("params: ", horus.InferenceOp, path)
-        for text in (b"", b"- 1", b"text", b"12", b"inference:\n  - 1\n", b"&a [*a]", b"&a {temporal_map: *a}"):
+        for text in (b"", b"- 1", b"text", b"12", b"inference:\n  - 1\n", b"&a [*a]", b"&a {temporal_map: *a}",
+                     b"? 0x" + b"f" * 4000 + b"\n: 1\n", b"infer_on_cpu: 0x" + b"f" * 4000):  # too long for a decimal number
             self.refused("", horus.InferenceOp, file_of("odd.yaml", text))
+
+    def test_what_is_said_of_lists_of_lists_is_short(self):
+        deep = ["x"] * 8
+        for _ in range(9):
+            deep = [deep] * 8  # as aliases of YAML make them: 8^10 words
+        begin = time.monotonic()
+        told = horus.InferenceOp.check(params(), in_tensor_names=[deep] * 500)
+        self.assertLess(time.monotonic() - begin, 20)
+        self.assertEqual(len(told), 500)
+        self.assertLess(max(map(len, told)), 400)
+
+    def test_a_name_that_is_there_many_times(self):
+        told = horus.InferenceOp.check(params(), in_tensor_names=["a"] * 300)
+        self.assertEqual(told, ['in_tensor_names: "a" is there twice'] * 299)
 
     @needs_yaml
     def test_damaged_files_of_parameters(self):
@@ -705,47 +721,53 @@ class Setup(Case):
                 self.same(op.infer({"a": x}), {"b1": x})
                 self.assertEqual(op.stats()["m1"]["device"], "GPU 0")
         self.assertIn("an engine for GPU 0", told[1])
-        folder = next(f for f in os.listdir(FOLDER) if f.startswith("profile.onnx.") and f.endswith(".engines"))
-        self.assertTrue([f for f in os.listdir(os.path.join(FOLDER, folder)) if f.endswith(".engine")])
+        self.assertIn("taken from", told[3])
+        self.assertTrue(glob.glob(os.path.join(FOLDER, "profile.onnx.*.engines", "*.engine")))
 
-    def test_trt_tells_the_runtime_where_engines_are(self):
-        """Beside the model, by what it holds: the provider's own name for one has no hash of the weights."""
-        given, told, name = [], [], "TensorrtExecutionProvider"
-        new = types.SimpleNamespace
+    def test_trt_finds_an_engine_by_what_the_model_and_its_weights_hold(self):
+        """With a runtime that only says what it was given."""
+        class Stop(Exception):
+            pass
 
-        class Session:
-            def __init__(self, path, options, providers):
-                given.append(dict(p for p in providers if isinstance(p, tuple))[name])
-
-            get_providers = staticmethod(lambda: [name])
-            get_inputs = get_outputs = staticmethod(lambda: [new(name="x", type="tensor(float)", shape=[4])])
-            io_binding = staticmethod(lambda: new(_iobinding=None))
+        def session(path, options, providers):
+            given.append(providers[0][1])
+            raise Stop
+        given, told = [], []
         fake = types.ModuleType("onnxruntime")
-        fake.__dict__.update(SessionOptions=new, RunOptions=new, InferenceSession=Session, __version__="0",
-                             get_available_providers=lambda: [name],
-                             OrtDevice=new(make=lambda *a: new(_get_c_device=lambda: None)))
-        path = file_of("engines.onnx", b"one")
-        was = sys.modules.get("onnxruntime")
+        fake.SessionOptions = types.SimpleNamespace
+        fake.get_available_providers = lambda: ["TensorrtExecutionProvider"]
+        fake.InferenceSession = session
+        path = file_of("kept.onnx", b"\n\x08location\x12\x0ckept.weights")
+        real = sys.modules.get("onnxruntime")
         sys.modules["onnxruntime"] = fake
         try:
-            for data in (b"one", b"one", b"two"):  # the second finds the first one's, the third is another model
-                file_of("engines.onnx", data)
-                horus.InferenceOp(params(backend="trt", path=path, device_map={"m1": 1}, enable_fp16=True),
-                                  on_load=lambda m, text: told.append(text)).close()
+            for weights in b"one", b"one", b"two", b"one", None, b"one":
+                if weights:
+                    file_of("kept.weights", weights)
+                else:
+                    path = file_of("kept.onnx", b"\n\x08location\x12\x0ckept.weights ")
+                with self.assertRaises(horus.InferenceError) as e:
+                    horus.InferenceOp(params(backend="trt", path=path), on_load=lambda model, text: told.append(text))
+                self.assertIsInstance(e.exception.__cause__, Stop)
+            os.mkdir(os.path.join(FOLDER, "x" * 200))
+            deep = file_of(os.path.join("x" * 200, "y" * 240 + ".onnx"), b"x")  # no name is left for a folder
+            self.assertRaises(horus.InferenceError, horus.InferenceOp, params(backend="trt", path=deep),
+                              on_load=lambda model, text: told.append(text))
         finally:
-            del sys.modules["onnxruntime"]
-            if was:
-                sys.modules["onnxruntime"] = was
-        places = [g["trt_engine_cache_path"] for g in given]
-        self.assertEqual(places[0], places[1])
-        self.assertNotEqual(places[0], places[2])
-        for place in places:
-            self.assertRegex(place, "^" + re.escape(path) + r"\.[0-9a-f]{16}\.engines$")
-        self.assertEqual({(g["trt_engine_cache_enable"], g["trt_fp16_enable"], g["device_id"]) for g in given}, {("1", "1", "1")})
-        said = [t for t in told if "engine for" in t]
-        self.assertEqual(said, [f"an engine for GPU 1 is built (minutes), and kept in {places[0]}",
-                                f"an engine for GPU 1 is taken from {places[0]}, or built there: minutes",
-                                f"an engine for GPU 1 is built (minutes), and kept in {places[2]}"])
+            if real:
+                sys.modules["onnxruntime"] = real
+            else:
+                del sys.modules["onnxruntime"]
+        folders = [g.get("trt_engine_cache_path") for g in given]
+        self.assertEqual([folders.index(f) for f in folders], [0, 0, 2, 0, 4, 4, 6])
+        for f in folders[:6]:
+            self.assertRegex(f, re.escape(path) + r"\.[0-9a-f]{16}\.engines$")
+            self.assertTrue(os.path.isdir(f))
+        self.assertEqual([g["trt_engine_cache_enable"] for g in given], ["1"] * 6 + ["0"])
+        said = ["kept in", "taken from", "kept in", "taken from", "kept in", "taken from", "cannot be kept: "]
+        self.assertEqual(len(told), 14)
+        for words, text in zip(said, told[1::2]):
+            self.assertIn(words, text)
 
     @needs_ort
     @unittest.skipIf(GPUS, "this machine has a GPU")

@@ -25,6 +25,7 @@ FRAMEWORKS = ["numpy", "ml_dtypes", "jax", "tensorflow-cpu", "opencv-python-head
               "msgpack", "hypothesis", "apache-tvm-ffi", "pyyaml", "scikit-learn"]
 WITH_FRAMEWORKS = ["py_interop_test", "py_leaks_test Leaks.test_frameworks", "py_together_test", "py_examples_test",
                    "py_pages_test", "py_vision_opencv_test", "py_infer_test"]
+FUZZ = ["pyyaml"]  # what py_fuzz_test takes
 TORCH = ["torch==2.13.0+cpu", "torch==2.13.0", "torch"]  # the first that can be had
 LIMIT = 14400 if os.environ.get("LARGE") else 900
 NAMESPACE = f"py.test.{os.getpid()}"
@@ -127,7 +128,7 @@ def tests(label, python, module, names, env=None, options=()):
         print(f"{time.time() - begin:7.1f} s  {label:22} {name:18} {n - bad - len(skipped)} passed, {bad} failed")
         for why in sorted(set(skipped)):
             print(f"skipped: {label} {name}: {why}")
-        for line in re.findall(r"^(?:test_.* \.\.\. )?((?:python fuzzing: seed|frames checked|leaks:|kills:) .*)", text, re.M):
+        for line in re.findall(r"^(?:test_.* \.\.\. )?((?:(?:python|yaml) fuzzing: seed|frames checked|leaks:|kills:) .*)", text, re.M):
             print("    " + line)
         for line in re.findall(r"^not run here: .*", text, re.M):
             print(f"skipped: {label} {name}: {line}")
@@ -222,8 +223,8 @@ def some(names, python, plain, whole):
                 pip, venv = frameworks(python, whole), whole
                 there = pip is None or pip.wait() == 0
             else:
-                venv = plain
-                there = environment(python, venv, ["numpy"])
+                venv = plain + "yaml" if name.split()[0] == "py_fuzz_test" else plain
+                there = environment(python, venv, FUZZ if venv != plain else ["numpy"])
             if step(f"{name}: installation", there, venv + ".pip.log"):
                 tests("only", venv + "/bin/python", folder, [name])
     return end()
@@ -288,6 +289,11 @@ def main():
                   env={"LD_PRELOAD": os.path.realpath(library), "PYTHONMALLOC": "malloc",
                        "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1"})
 
+    def fuzz():
+        venv = folders(home)[2] + "yaml"
+        if step("fuzz: PyYAML", environment(found[home], venv, FUZZ), venv + ".pip.log"):
+            tests("fuzz", venv + "/bin/python", folders(home)[1], ["py_fuzz_test"])
+
     def with_frameworks(label, name, options=()):
         if pip is None or pip.wait() == 0:
             tests(label, whole + "/bin/python", folders(home)[1], [name], options=options)
@@ -300,7 +306,8 @@ def main():
             return end()
         jobs = [(sanitized,), (packaging, found[home]), (drop_in, here, folders(home)[1]),
                 *((tests, label, here, folders(home)[1], [name], None, options) for label, name, options in
-                  (("with C", "py_with_c_test", ["-X", "dev"]), ("killed", "py_kill_test", ()), ("fuzz", "py_fuzz_test", ())))]
+                  (("with C", "py_with_c_test", ["-X", "dev"]), ("killed", "py_kill_test", ())))]
+        jobs += [(fuzz,)]
     jobs += [(version_of, key) for key in versions]
     if os.environ.get("FRAMEWORKS", "1") == "0":
         print("skipped: the frameworks, as asked")

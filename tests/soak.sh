@@ -56,12 +56,13 @@ storms() { # until the time is up, with a new seed each
     run py_leaks 5400 python3 tests/python_test.py py_leaks_test
     run py_kill 5400 python3 tests/python_test.py py_kill_test
     run fuzz $((3 * part + 600)) tests/fuzz/run.sh -j 1 -t $((part / 8))
+    run py_fuzz 5400 env FUZZ_SECONDS=$((part / 8)) python3 tests/python_test.py py_fuzz_test
     storms 1002 2
 } &
 wait
 passed=0 failed=0
 echo "---- soak, $minutes minutes"
-for name in kill rates py_rates explore orders mutants checks fuzz coverage py_together py_leaks py_kill storm1001 storm1002; do
+for name in kill rates py_rates explore orders mutants checks fuzz coverage py_together py_leaks py_kill py_fuzz storm1001 storm1002; do
     [ -e "$out/$name.result" ] || echo "was not run" >"$out/$name.result"
 done
 for result in "$out"/*.result; do

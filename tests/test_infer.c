@@ -2650,6 +2650,80 @@ TEST(a_scheduler_runs_it_and_knows_the_age_of_its_inputs)
     horus_topic_close(out);
     leave(op);
 }
+static horus_result stays_in_its_sixth_frame(horus_infer_call *call)
+{
+    static int calls;
+    (void)call;
+    if (++calls == 7) { /* the first was init's */
+        test_raise(0);
+        test_stay();
+    }
+    return HORUS_OK;
+}
+static horus_result fails_but_at_first(horus_infer_call *call)
+{
+    static int calls;
+    (void)snprintf(call->why, sizeof call->why, "it is out of ideas");
+    return ++calls == 1 ? HORUS_OK : HORUS_E_SYSTEM;
+}
+static void runs_until_it_is_killed(void *arg)
+{
+    (void)arg;
+    stub_begin();
+    home = join(0);
+    horus_infer_desc d = stub_desc(3);
+    d.parallel_inference = HORUS_NO;
+    d.temporal_map = ENTRIES({"q", "3"});
+    stubs[0].sleep_us = 2000;
+    stubs[0].during = stays_in_its_sixth_frame;
+    stubs[2].during = fails_but_at_first;
+    horus_topic *in = topic_of("in", NULL);
+    d.inputs = INPUTS({.topic = in, .tensor = "x"});
+    horus_infer *op = open_op(&d);
+    horus_scheduler *s;
+    horus_node_desc n;
+    CHECK_OK(horus_infer_node(op, &n));
+    n.rate_hz = 500;
+    n.on_failure = HORUS_FAILURE_IGNORE;
+    REQUIRE_OK(horus_scheduler_open(&s, &(horus_scheduler_desc){.context = home, .name = "s"}));
+    CHECK_OK(horus_scheduler_add(s, &n));
+    for (int i = 1; i <= 6; i++)
+        send_floats(in, NULL, (float)i);
+    (void)horus_scheduler_run(s, HORUS_FOREVER);
+}
+TEST(what_models_took_is_read_by_others_while_one_runs_and_after_a_kill)
+{
+    horus_context *c = join(8 * MiB);
+    horus_scheduler_stats all;
+    horus_node_stats n[5];
+    size_t count;
+    pid_t pid = test_fork(runs_until_it_is_killed, NULL);
+    test_await(0); /* in a run */
+    for (int i = 0; i < 4; i++) {
+        uint32_t rows;
+        REQUIRE_OK(horus_scheduler_read(c, "s", &all, n, 5, &count));
+        CHECK_EQ(count, 4);
+        CHECK(all.running && all.pid == pid);
+        CHECK_TEXT(n[0].name, "op");
+        const char *const names[] = {"op/p", "op/q", "op/r"};
+        const uint64_t ticks[] = {5, 2, 5}, failures[] = {0, 0, 5};
+        for (int k = 0; k < 3; k++) {
+            const horus_spread *run = &n[k + 1].spread[HORUS_SPREAD_RUN];
+            CHECK(strcmp(n[k + 1].name, names[k]) == 0);
+            CHECK_EQ(n[k + 1].ticks, ticks[k]);
+            CHECK_EQ(n[k + 1].failures, failures[k]);
+            CHECK_EQ(run->count, ticks[k] - failures[k]);
+            CHECK(run->max_ns >= run->p99_ns && run->p99_ns >= run->p50_ns);
+            CHECK(k != 0 || (run->p50_ns > 1900000 && run->mean_ns > 1900000));
+        }
+        if (i == 0)
+            test_kill(pid);
+        else
+            CHECK_OK(horus_context_sweep(c, &rows)); /* the figures outlive that */
+    }
+    check_balanced(pool_of(c));
+    horus_context_close(c);
+}
 /* ---- ONNX Runtime, or what looks like it */
 
 /* A static program loads no libraries, and an emulated one none that the compiler at hand makes. */
@@ -3016,6 +3090,91 @@ TEST(engines_are_kept_beside_the_model_by_what_it_holds)
     CHECK_RESULT(horusi_folder_of("/none/m.onnx", out, sizeof out, &made), HORUS_E_SYSTEM);
     CHECK_RESULT(horusi_folder_of(folder, out, sizeof out, &made), HORUS_E_SYSTEM); /* no file */
     horus_context_close(home);
+}
+/* An ONNX tensor's external_data, as protobuf has it. */
+static size_t put_location(char *to, const char *name)
+{
+    size_t n = strlen(name), k = 0;
+    memcpy(to,
+           "\n\x08"
+           "location\x12",
+           11);
+    to[11] = (char)(n < 128 ? n : n % 128 | 128);
+    if (n >= 128)
+        to[12 + k++] = (char)(n / 128);
+    memcpy(to + 12 + k, name, n);
+    return 12 + k + n;
+}
+static uint64_t folder_made_of(const char *path, horus_result want)
+{
+    char out[400];
+    bool made;
+    unsigned long long hash = 0;
+    CHECK_RESULT(horusi_folder_of(path, out, sizeof out, &made), want);
+    if (want == HORUS_OK) {
+        CHECK(sscanf(out + strlen(path), ".%16llx.engines", &hash) == 1);
+        (void)rmdir(out);
+    }
+    return hash;
+}
+/* Beside the model; no content: it is taken away. */
+static void put_weights(const char *name, const char *content)
+{
+    char path[400];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = content ? fopen(path, "wb") : NULL;
+    CHECK(content ? f && fputs(content, f) >= 0 && fclose(f) == 0 : remove(path) == 0);
+}
+TEST(engines_are_of_the_weights_too_that_lie_in_files_of_their_own)
+{
+    static char model[80000], longer[151];
+    memset(longer, 'w', sizeof longer - 1);
+    const char *const names[] = {"weights.bin", longer, "weights.bin", "none", "/dev/zero", "."};
+    size_t n = 0;
+    for (int i = 0; i < 6; i++) {
+        n += (size_t)snprintf(model + n, 60, "\n\n\n\bloc\n\blocatio\nlocation\n\blocation%d", i);
+        n += put_location(model + n, names[i]);
+    }
+    char path[120];
+    (void)snprintf(path, sizeof path, "%s", file_of("m.onnx", model, n));
+    uint64_t without = folder_made_of(path, HORUS_OK);
+    put_weights("weights.bin", "1");
+    put_weights(longer, "1");
+    uint64_t first = folder_made_of(path, HORUS_OK);
+    CHECK(first != without);
+    CHECK_EQ(folder_made_of(path, HORUS_OK), first);
+    put_weights("weights.bin", "2"); /* of the same size */
+    CHECK(folder_made_of(path, HORUS_OK) != first);
+    put_weights("weights.bin", "1");
+    CHECK_EQ(folder_made_of(path, HORUS_OK), first);
+    put_weights(longer, "2");
+    CHECK(folder_made_of(path, HORUS_OK) != first);
+    put_weights(longer, "1");
+    put_weights("other.bin", "2"); /* it is not of the model */
+    CHECK_EQ(folder_made_of(path, HORUS_OK), first);
+    for (size_t gap = 4060; gap < 4110; gap++) { /* however the reads part it */
+        memset(model, 0, gap);
+        n = gap + put_location(model + gap, gap % 2 ? "weights.bin" : "none");
+        (void)snprintf(path, sizeof path, "%s", file_of("m.onnx", model, n));
+        put_weights("weights.bin", "1");
+        first = folder_made_of(path, HORUS_OK);
+        put_weights("weights.bin", "2");
+        CHECK_EQ(folder_made_of(path, HORUS_OK) != first, gap % 2);
+    }
+    for (size_t i = n = 0; i < 3000; i++) /* each is read once: else 12 GB */
+        n += put_location(model + n, i % 2 ? "weights.bin" : "big.bin");
+    (void)snprintf(path, sizeof path, "%s", file_of("m.onnx", model, n));
+    char *big = calloc(1, 8 * MiB);
+    REQUIRE(big);
+    (void)file_of("big.bin", big, 8 * MiB);
+    free(big);
+    uint64_t begin = horus_now_ns();
+    (void)folder_made_of(path, HORUS_OK);
+    CHECK(horus_now_ns() - begin < 6000 * ms);
+    if (geteuid() != 0) {
+        REQUIRE(chmod(file_of("big.bin", "1", 1), 0) == 0);
+        (void)folder_made_of(path, HORUS_E_SYSTEM);
+    }
 }
 TEST(an_output_of_an_open_shape_may_find_no_room)
 {

@@ -4,11 +4,15 @@
  * The first byte says what: 0 the codec (what it reads, it writes, and reads again the same), 1 messages
  * from bytes, 2 a call of the module (the rest is MessagePack: the list of its arguments), 3 a buffer
  * of any format, shape and strides, 4 a DLPack tensor. Nothing may crash, hang, leak a slot or raise what
- * is no Exception; SystemError is the interpreter's word for a broken extension. */
+ * is no Exception; SystemError is the interpreter's word for a broken extension.
+ *
+ * With FUZZ_TARGET=yaml all of it is a file of InferenceOp's parameters; tests/fuzz/yaml_text.py makes such
+ * files, and knows what must hold of each. */
 #define HORUS_PYTHON_IMPLEMENTATION
 #include "../../horus_python.h"
 
 static horus_context *keeper;
+static PyObject *texts; /* the module yaml_text, or NULL */
 static uint64_t runs;
 static uint32_t slots_before;
 
@@ -490,7 +494,33 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     PyObject *m = PyImport_ImportModule("horus");
     if (!m || PyType_Ready(&exporter_type) < 0)
         stop("no module");
+    const char *target = getenv("FUZZ_TARGET");
+    if (target && strcmp(target, "yaml") == 0 && !(texts = PyImport_ImportModule("yaml_text")))
+        stop("no yaml_text");
     return 0;
+}
+size_t LLVMFuzzerMutate(uint8_t *data, size_t bytes, size_t room);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t bytes, size_t room, unsigned seed);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t bytes, size_t room, unsigned seed)
+{
+    if (!texts || seed % 8 == 0)
+        return LLVMFuzzerMutate(data, bytes, room);
+    PyObject *text = PyBytes_FromStringAndSize((const char *)data, (Py_ssize_t)bytes);
+    PyObject *made = PyObject_CallMethod(texts, "mutate", "NIn", text, seed, (Py_ssize_t)room);
+    if (!made || !PyBytes_Check(made) || (size_t)PyBytes_GET_SIZE(made) > room)
+        stop("no text was made");
+    bytes = (size_t)PyBytes_GET_SIZE(made);
+    memcpy(data, PyBytes_AS_STRING(made), bytes);
+    Py_DECREF(made);
+    return bytes;
+}
+static void parameters(const uint8_t *data, size_t bytes)
+{
+    PyObject *text = PyBytes_FromStringAndSize((const char *)data, (Py_ssize_t)bytes);
+    PyObject *r = PyObject_CallMethod(texts, "look", "N", text);
+    if (!r)
+        stop("what must hold of a file of parameters");
+    Py_DECREF(r);
 }
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
@@ -498,7 +528,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     horus_pool_stats s;
     if (bytes == 0)
         return 0;
-    switch (data[0] % 5) {
+    switch (texts ? 5 : data[0] % 5) {
     case 0:
         codec(data + 1, bytes - 1);
         break;
@@ -507,6 +537,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         break;
     case 2:
         call(data + 1, bytes - 1);
+        break;
+    case 5:
+        parameters(data, bytes);
         break;
     default:
         import(data + 1, bytes - 1, data[0] % 5 == 4);
