@@ -1888,6 +1888,7 @@ TEST(back_ends_are_registered_once_each_and_sixteen_at_most)
         some[i].name = i == 2 ? "torch" : names[i];
         CHECK_RESULT(horus_infer_register(&some[i]), i < 15 ? HORUS_OK : HORUS_E_LIMIT);
     }
+    CHECK_RESULT(horus_infer_register(&stub_backend), HORUS_E_ARG); /* the first of them */
     horus_infer_desc d = stub_desc(1); /* torch is there now, and a list of all is cut */
     d.backend = "torch";
     CHECK_OK(horus_infer_check(&d, NULL, 0));
