@@ -3380,13 +3380,13 @@ static horusi_symbol horusi_library_symbol(void *library, const char *name)
 }
 static void horusi_library_close(void *library) { (void)dlclose(library); }
 
-/* Whether a path leads to a file: 0, or an errno. */
+/* Whether a path leads to a file, not to what has an end only if somebody else sees to it: 0, or an errno. */
 static int horusi_file_error(const char *path)
 {
     struct stat s;
     if (fstatat(AT_FDCWD, path, &s, 0) != 0)
         return errno;
-    return S_ISDIR(s.st_mode) ? EISDIR : 0;
+    return S_ISDIR(s.st_mode) ? EISDIR : S_ISFIFO(s.st_mode) || S_ISSOCK(s.st_mode) ? EINVAL : 0;
 }
 /* A folder beside a file, for what is made of it: named by what the file holds, so that another file of
  * its name has another one (64 bits, FNV-1a). `made`: it was not there. */

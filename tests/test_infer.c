@@ -157,6 +157,11 @@ TEST(validity_the_model_path_map)
                  "No such file");
     d.model_path_map = ENTRIES({"m1", "/tmp"});
     CHECK_REPORT(d, 1, "invalid file path for model m1: \"/tmp\"", "directory");
+    char pipe_path[100];
+    (void)snprintf(pipe_path, sizeof pipe_path, "%.90s/pipe", folder);
+    REQUIRE(mkfifo(pipe_path, 0600) == 0); /* a runtime would wait for its writer */
+    d.model_path_map = ENTRIES({"m1", pipe_path});
+    CHECK_REPORT(d, 1, "invalid file path for model m1", "Invalid argument");
     d.model_path_map = ENTRIES({"m1", NULL});
     CHECK_REPORT(d, 1, "invalid file path for model m1", "");
     d.model_path_map = ENTRIES({"m1", path}, {"m1", path});
