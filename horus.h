@@ -3382,13 +3382,13 @@ static horusi_symbol horusi_library_symbol(void *library, const char *name)
 }
 static void horusi_library_close(void *library) { (void)dlclose(library); }
 
-/* Whether a path leads to a file: 0, or an errno. */
+/* Whether a path leads to a file, not to what has an end only if somebody else sees to it: 0, or an errno. */
 static int horusi_file_error(const char *path)
 {
     struct stat s;
     if (fstatat(AT_FDCWD, path, &s, 0) != 0)
         return errno;
-    return S_ISDIR(s.st_mode) ? EISDIR : 0;
+    return S_ISDIR(s.st_mode) ? EISDIR : S_ISFIFO(s.st_mode) || S_ISSOCK(s.st_mode) ? EINVAL : 0;
 }
 /* Of an ONNX file as it is read: where weights lie that are in files of their own. TensorProto.external_data
  * has pairs of key and value, and a serializer writes the key first, so those bytes are "location" as

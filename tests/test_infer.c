@@ -160,6 +160,11 @@ TEST(validity_the_model_path_map)
                  "No such file");
     d.model_path_map = ENTRIES({"m1", "/tmp"});
     CHECK_REPORT(d, 1, "invalid file path for model m1: \"/tmp\"", "directory");
+    char pipe_path[100];
+    (void)snprintf(pipe_path, sizeof pipe_path, "%.90s/pipe", folder);
+    REQUIRE(mkfifo(pipe_path, 0600) == 0); /* a runtime would wait for its writer */
+    d.model_path_map = ENTRIES({"m1", pipe_path});
+    CHECK_REPORT(d, 1, "invalid file path for model m1", "Invalid argument");
     d.model_path_map = ENTRIES({"m1", NULL});
     CHECK_REPORT(d, 1, "invalid file path for model m1", "");
     d.model_path_map = ENTRIES({"m1", path}, {"m1", path});
@@ -1897,6 +1902,7 @@ TEST(back_ends_are_registered_once_each_and_sixteen_at_most)
         some[i].name = i == 2 ? "torch" : names[i];
         CHECK_RESULT(horus_infer_register(&some[i]), i < 15 ? HORUS_OK : HORUS_E_LIMIT);
     }
+    CHECK_RESULT(horus_infer_register(&stub_backend), HORUS_E_ARG); /* the first of them */
     horus_infer_desc d = stub_desc(1); /* torch is there now, and a list of all is cut */
     d.backend = "torch";
     CHECK_OK(horus_infer_check(&d, NULL, 0));
