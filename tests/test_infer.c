@@ -1944,6 +1944,7 @@ TEST(what_models_still_read_while_another_one_exits_is_nobody_elses)
     horus_context *c = join(4 * MiB);
     size_t n = 0;
     int64_t shape = 512;
+    (void)any_file(); /* so that the folder is ours */
     pid_t child = test_fork(exits_beside_a_model, NULL);
     test_await(1);
     while (n < MOST && horus_tensor_alloc(&m[n], c->pool, HORUS_F32, 1, &shape, 0) == HORUS_OK)
@@ -1985,6 +1986,7 @@ TEST(an_operator_may_be_closed_after_the_librarys_own_end_at_exit)
 {
     (void)atexit(closes_it); /* before the library's own, and so it runs after that */
     horus_context *c = join(4 * MiB);
+    (void)any_file(); /* so that the folder is ours */
     for (int ran = 0; ran < 2; ran++)
         CHECK_EQ(test_wait(test_fork(exits_with_an_operator, ran ? &ran : NULL)), 3 << 8);
     horus_context_close(c);
@@ -2535,6 +2537,7 @@ TEST(what_models_took_is_read_by_others_while_one_runs_and_after_a_kill)
     horus_scheduler_stats all;
     horus_node_stats n[5];
     size_t count;
+    (void)any_file(); /* so that the folder is ours */
     pid_t pid = test_fork(runs_until_it_is_killed, NULL);
     test_await(0); /* in a run */
     for (int i = 0; i < 4; i++) {
