@@ -3012,6 +3012,40 @@ TEST(engines_are_of_the_weights_too_that_lie_in_files_of_their_own)
     uint64_t begin = horus_now_ns();
     (void)folder_made_of(path, HORUS_OK);
     CHECK(horus_now_ns() - begin < 6000 * ms);
+    for (size_t i = n = 0; i < 200; i++) { /* more than are remembered */
+        char name[20];
+        (void)snprintf(name, sizeof name, "part%zu.bin", i);
+        n += put_location(model + n, name);
+    }
+    (void)snprintf(path, sizeof path, "%s", file_of("m.onnx", model, n));
+    first = folder_made_of(path, HORUS_OK);
+    put_weights("part199.bin", "1");
+    CHECK(folder_made_of(path, HORUS_OK) != first);
+    static const char *const none[] = {"", "\xff\x7f",
+                                       "\xff\xff\xff\x01"}; /* no length of a name */
+    for (int i = 0; i < 3; i++) {
+        n = put_location(model, none[i]) - strlen(none[i]) - 1;
+        memcpy(model + n, none[i], strlen(none[i]) + 1);
+        n += strlen(none[i]) + (i == 0);
+        n += put_location(model + n, "weights.bin");
+        (void)snprintf(path, sizeof path, "%s", file_of("m.onnx", model, n));
+        put_weights("weights.bin", "1");
+        first = folder_made_of(path, HORUS_OK);
+        put_weights("weights.bin", "2");
+        CHECK(folder_made_of(path, HORUS_OK) != first);
+    }
+    char far[900], out[1000]; /* where a name is too long, none is looked for */
+    bool made;
+    n = (size_t)snprintf(far, sizeof far, "%s", folder);
+    while (n < 700)
+        n += (size_t)snprintf(far + n, sizeof far - n, "/.");
+    (void)snprintf(far + n, sizeof far - n, "/m.onnx");
+    memset(model, 'w', 511);
+    model[511] = 0;
+    n = put_location(model + 512, model);
+    (void)file_of("m.onnx", model + 512, n);
+    CHECK_OK(horusi_folder_of(far, out, sizeof out, &made));
+    CHECK(made && rmdir(out) == 0);
     if (geteuid() != 0) {
         REQUIRE(chmod(file_of("big.bin", "1", 1), 0) == 0);
         (void)folder_made_of(path, HORUS_E_SYSTEM);
