@@ -3440,9 +3440,7 @@ static horus_result horusi_hash_beside(uint64_t *hash, const char *path, const c
         (int)sizeof whole)
         return HORUS_OK;
     if (fstatat(AT_FDCWD, whole, &s, 0) != 0)
-        return errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG
-                   ? HORUS_OK
-                   : horusi_errno(HORUS_E_SYSTEM, "look at", whole);
+        return errno == ENOENT ? HORUS_OK : horusi_errno(HORUS_E_SYSTEM, "look at", whole);
     if (!S_ISREG(s.st_mode)) /* a device may have no end */
         return HORUS_OK;
     int fd = horusi_open(AT_FDCWD, whole, O_RDONLY, 0);

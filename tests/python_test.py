@@ -45,7 +45,7 @@ def interpreters():
     """The newest of each minor version: {(3, 11): path}."""
     names = glob.glob(os.path.join(os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv")), "versions", "*",
                                    "bin", "python"))
-    names += [p for n in range(9, 16) for t in ("", "t") for p in [shutil.which(f"python3.{n}{t}")] if p] + [sys.executable]
+    names += [p for n in range(9, 30) for t in ("", "t") for p in [shutil.which(f"python3.{n}{t}")] if p] + [sys.executable]
     found = {}
     for name in names:
         code = ("import sys, sysconfig, os; print(*sys.version_info[:3], sys.implementation.name, "

@@ -132,26 +132,22 @@ sources=(tests/test_*.c tests/storm.c)
 [ "$mode" = plain ] && sources+=(tests/kill.c tests/explore.c tests/faults.c)
 [ "$mode" = coverage ] && sources+=(tests/explore.c tests/faults.c tests/fuzz/fuzz.c)
 wanted() { case $1 in *"${ONLY:-}"*) ;; *) case ${ONLY:-} in *"$1"*) ;; *) false ;; esac ;; esac }
-# ONNX Runtime, which the operator's tests load: named, or of an environment that is here, or of one of its own
-find_ort() {
-    ls -d "$PWD"/{build/onnxrt,.venv,build/python/frameworks}/lib/python*/site-packages/onnxruntime/capi/libonnxruntime.so.1* \
-        2>/dev/null | head -n 1
+# library PACKAGE FILE: the path of a library that the operator's tests load, from a Python environment that is
+# here, or from one of its own that is made now
+library() {
+    local try
+    for try in 1 2; do
+        ls -d "$PWD"/{"build/$1",.venv,build/python/frameworks}/lib/python*/site-packages/$2 2>/dev/null | head -n 1 | grep . && return
+        [ $try = 2 ] || { python3 -m venv "build/$1" && timeout 180 "build/$1/bin/pip" install -q --no-deps "$1"; } \
+            >"build/$1.log" 2>&1
+    done
 }
 if [ -z "${ORT_DYLIB_PATH:-}" ] && { wanted test_infer || wanted examples; }; then
-    [ -n "$(find_ort)" ] || { python3 -m venv build/onnxrt && build/onnxrt/bin/pip install -q --no-deps onnxruntime; } \
-        >build/onnxrt.log 2>&1
-    ORT_DYLIB_PATH=$(find_ort)
+    ORT_DYLIB_PATH=$(library onnxruntime 'onnxruntime/capi/libonnxruntime.so.1*')
     export ORT_DYLIB_PATH
 fi
-find_openvino() {
-    ls -d "$PWD"/{build/openvino,.venv,build/python/frameworks}/lib/python*/site-packages/openvino/libs/libopenvino_c.so* \
-        2>/dev/null | head -n 1
-}
 if [ -z "${OPENVINO_DYLIB_PATH:-}" ] && wanted test_infer && [ "$mode" != address ] && [ "$mode" != thread ]; then
-    [ -n "$(find_openvino)" ] ||
-        { python3 -m venv build/openvino && timeout 180 build/openvino/bin/pip install -q --no-deps openvino; } \
-            >build/openvino.log 2>&1
-    OPENVINO_DYLIB_PATH=$(find_openvino)
+    OPENVINO_DYLIB_PATH=$(library openvino 'openvino/libs/libopenvino_c.so*')
     export OPENVINO_DYLIB_PATH
 fi
 for source in "${sources[@]}"; do # as many at once as there are processors

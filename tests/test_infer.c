@@ -2103,6 +2103,7 @@ TEST(what_models_still_read_while_another_one_exits_is_nobody_elses)
     horus_context *c = join(4 * MiB);
     size_t n = 0;
     int64_t shape = 512;
+    (void)any_file(); /* so that the folder is ours */
     pid_t child = test_fork(exits_beside_a_model, NULL);
     test_await(1);
     while (n < MOST && horus_tensor_alloc(&m[n], c->pool, HORUS_F32, 1, &shape, 0) == HORUS_OK)
@@ -2144,6 +2145,7 @@ TEST(an_operator_may_be_closed_after_the_librarys_own_end_at_exit)
 {
     (void)atexit(closes_it); /* before the library's own, and so it runs after that */
     horus_context *c = join(4 * MiB);
+    (void)any_file(); /* so that the folder is ours */
     for (int ran = 0; ran < 2; ran++)
         CHECK_EQ(test_wait(test_fork(exits_with_an_operator, ran ? &ran : NULL)), 3 << 8);
     horus_context_close(c);
@@ -2703,6 +2705,7 @@ TEST(what_models_took_is_read_by_others_while_one_runs_and_after_a_kill)
     horus_scheduler_stats all;
     horus_node_stats n[5];
     size_t count;
+    (void)any_file(); /* so that the folder is ours */
     pid_t pid = test_fork(runs_until_it_is_killed, NULL);
     test_await(0); /* in a run */
     for (int i = 0; i < 4; i++) {
@@ -3177,6 +3180,40 @@ TEST(engines_are_of_the_weights_too_that_lie_in_files_of_their_own)
     uint64_t begin = horus_now_ns();
     (void)folder_made_of(path, HORUS_OK);
     CHECK(horus_now_ns() - begin < 6000 * ms);
+    for (size_t i = n = 0; i < 200; i++) { /* more than are remembered */
+        char name[20];
+        (void)snprintf(name, sizeof name, "part%zu.bin", i);
+        n += put_location(model + n, name);
+    }
+    (void)snprintf(path, sizeof path, "%s", file_of("m.onnx", model, n));
+    first = folder_made_of(path, HORUS_OK);
+    put_weights("part199.bin", "1");
+    CHECK(folder_made_of(path, HORUS_OK) != first);
+    static const char *const none[] = {"", "\xff\x7f",
+                                       "\xff\xff\xff\x01"}; /* no length of a name */
+    for (int i = 0; i < 3; i++) {
+        n = put_location(model, none[i]) - strlen(none[i]) - 1;
+        memcpy(model + n, none[i], strlen(none[i]) + 1);
+        n += strlen(none[i]) + (i == 0);
+        n += put_location(model + n, "weights.bin");
+        (void)snprintf(path, sizeof path, "%s", file_of("m.onnx", model, n));
+        put_weights("weights.bin", "1");
+        first = folder_made_of(path, HORUS_OK);
+        put_weights("weights.bin", "2");
+        CHECK(folder_made_of(path, HORUS_OK) != first);
+    }
+    char far[900], out[1000]; /* where a name is too long, none is looked for */
+    bool made;
+    n = (size_t)snprintf(far, sizeof far, "%s", folder);
+    while (n < 700)
+        n += (size_t)snprintf(far + n, sizeof far - n, "/.");
+    (void)snprintf(far + n, sizeof far - n, "/m.onnx");
+    memset(model, 'w', 511);
+    model[511] = 0;
+    n = put_location(model + 512, model);
+    (void)file_of("m.onnx", model + 512, n);
+    CHECK_OK(horusi_folder_of(far, out, sizeof out, &made));
+    CHECK(made && rmdir(out) == 0);
     if (geteuid() != 0) {
         REQUIRE(chmod(file_of("big.bin", "1", 1), 0) == 0);
         (void)folder_made_of(path, HORUS_E_SYSTEM);
