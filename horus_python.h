@@ -82,7 +82,8 @@
  * (sys.setswitchinterval): put it into a process of its own. run() returns after Ctrl-C, SIGTERM and what
  * policies stop; a handler of your own for these signals stays in place, and then nothing of that, nor
  * if run() is called in another thread than Python's main one: there a handler of yours calls stop().
- * Figures are in shared memory under the scheduler's name, as horus_scheduler_read finds them.
+ * Figures are in shared memory under the scheduler's name, as horus_scheduler_read finds them; of an
+ * InferenceOp those of each model, too, as "node/model".
  *
  * Inference. InferenceOp is a Node over the C operator (horus.h, >>inference): what is said there of frames,
  * maps and parallel models holds. A model of ONNX Runtime reads and writes pool memory and lets other
@@ -11905,11 +11906,12 @@ static uint64_t horusp_next_ns(const horusp_node *n, horusp_topic *t)
     return info.publish_ns;
 }
 /* And it was received: its age is of the tick's. */
-static void horusp_used(const horusp_node *n, uint64_t publish_ns)
+/* The one that it is in, or NULL. */
+static horus_tick *horusp_node_tick(const horusp_node *n)
 {
     horus_tick *t;
     memcpy(&t, &n->now, sizeof t);
-    horus_tick_used(t, publish_ns);
+    return t;
 }
 static PyObject *horusp_node_recv(PyObject *self, PyObject *key)
 {
@@ -11922,7 +11924,7 @@ static PyObject *horusp_node_recv(PyObject *self, PyObject *key)
     uint64_t sent_ns = horusp_next_ns(n, t);
     int r = horusp_recv(t, HORUS_NO_WAIT, false, &message);
     if (r > 0)
-        horusp_used(n, sent_ns);
+        horus_tick_used(horusp_node_tick(n), sent_ns);
     n->got += r > 0;
     Py_DECREF(t);
     return horusp_or_none(r, message);
@@ -11937,7 +11939,7 @@ static PyObject *horusp_node_recv_all(PyObject *self, PyObject *key)
     uint64_t sent_ns = horusp_next_ns(n, t);
     PyObject *list = horusp_topic_recv_all((PyObject *)t, NULL);
     if (list && PyList_GET_SIZE(list) > 0)
-        horusp_used(n, sent_ns);
+        horus_tick_used(horusp_node_tick(n), sent_ns);
     n->got += list ? (uint64_t)PyList_GET_SIZE(list) : 0;
     Py_DECREF(t);
     return list;
@@ -12580,6 +12582,17 @@ static void horusp_look(void *user)
         (void)horusp_scheduler_raised(s);
     horusp_give_lock();
 }
+static const char *const *horusp_infer_parts(horusp_node *n);
+/* What the C scheduler is told besides a node's attributes. */
+static void horusp_node_hand(horusp_node *n, horus_node_desc *d)
+{
+    d->user = n;
+    d->tick = horusp_on_tick;
+    d->init = horusp_on_init;
+    d->shutdown = horusp_on_shutdown;
+    d->safe_state = horusp_on_safe;
+    d->parts = horusp_infer_parts(n);
+}
 /* Opens the C scheduler, and adds what nodes there are. */
 static bool horusp_scheduler_open(horusp_scheduler *s)
 {
@@ -12593,11 +12606,7 @@ static bool horusp_scheduler_open(horusp_scheduler *s)
         int64_t watchdog;
         if (!horusp_node_read(n, &d, &watchdog))
             return false;
-        d.user = n;
-        d.tick = horusp_on_tick;
-        d.init = horusp_on_init;
-        d.shutdown = horusp_on_shutdown;
-        d.safe_state = horusp_on_safe;
+        horusp_node_hand(n, &d);
         r = horus_scheduler_add(s->handle, &d);
     }
     if (r != HORUS_OK)
@@ -12875,11 +12884,7 @@ static PyObject *horusp_scheduler_add(PyObject *self, PyObject *const *args, Py_
                         "time");
         return NULL;
     }
-    d.user = n;
-    d.tick = horusp_on_tick;
-    d.init = horusp_on_init;
-    d.shutdown = horusp_on_shutdown;
-    d.safe_state = horusp_on_safe;
+    horusp_node_hand(n, &d);
     horus_result r = horus_scheduler_add(s->handle, &d);
     if (r != HORUS_OK)
         return horusp_error(r);
@@ -14308,11 +14313,12 @@ typedef struct horusp_infer {
     horusp_node node; /* it is one */
     horus_infer *op;  /* NULL: closed, or not made */
     horus_infer_desc d;
-    PyObject *kept;    /* a list of what `d` points into */
-    PyObject *on_load; /* or NULL */
-    PyObject *given;   /* arrays whose memory the present frame is in, or NULL */
-    PyObject *cause;   /* the first exception of a back end in the present call, or NULL */
-    bool busy;         /* a call goes on, without the lock */
+    PyObject *kept;     /* a list of what `d` points into */
+    const char **parts; /* names of the models, then NULL: for a scheduler's figures */
+    PyObject *on_load;  /* or NULL */
+    PyObject *given;    /* arrays whose memory the present frame is in, or NULL */
+    PyObject *cause;    /* the first exception of a back end in the present call, or NULL */
+    bool busy;          /* a call goes on, without the lock */
 } horusp_infer;
 static PyTypeObject horusp_infer_type;
 static PyObject *horusp_infer_error; /* horus.InferenceError */
@@ -15209,6 +15215,10 @@ static bool horusp_infer_open(horusp_infer *o)
     o->busy = true;
     r = horus_infer_create(&op, &o->d, report, ROOM);
     if (r == HORUS_OK) {
+        PyMem_Free(o->parts); /* of a try before; without memory its models have no figures */
+        o->parts = (const char **)PyMem_Calloc(op->count + 1, sizeof *o->parts);
+        for (uint32_t i = 0; o->parts && i < op->count; i++)
+            o->parts[i] = o->d.model_path_map[i].model;
         op->thread_ends = horusp_thread_ends;
         HORUSP_UNLOCKED(r = horus_infer_setup(op, report, ROOM));
     }
@@ -15340,9 +15350,8 @@ static PyObject *horusp_infer_tick(PyObject *self, PyObject *args)
     (void)args;
     if (!horusp_infer_begin(o, "tick"))
         return NULL;
-    HORUSP_UNLOCKED(r = horus_infer_run(o->op));
-    if (o->node.now && r != HORUS_EMPTY)
-        horusp_used(&o->node, o->op->used_ns);
+    horus_tick *t = horusp_node_tick(&o->node);
+    HORUSP_UNLOCKED(r = horusi_infer_frame(o->op, t));
     o->busy = false;
     if (r != HORUS_OK && r != HORUS_EMPTY)
         return horusp_infer_failed(o, r);
@@ -15622,6 +15631,11 @@ static PyObject *horusp_infer_stats(PyObject *self, PyObject *none)
         Py_CLEAR(all);
     return all;
 }
+static const char *const *horusp_infer_parts(horusp_node *n)
+{
+    return PyObject_TypeCheck((PyObject *)n, &horusp_infer_type) ? ((horusp_infer *)n)->parts
+                                                                 : NULL;
+}
 /* Those of its models, into a node's, if it is an operator. */
 static bool horusp_infer_figures(horusp_node *n, PyObject *figures)
 {
@@ -15685,6 +15699,7 @@ static void horusp_infer_dealloc(PyObject *self)
     Py_CLEAR(o->on_load);
     Py_CLEAR(o->cause);
     Py_CLEAR(o->kept);
+    PyMem_Free(o->parts);
     horusp_node_dealloc(self);
 }
 static PyMethodDef horusp_infer_methods[] = {

@@ -1,4 +1,5 @@
-"""A C program and a Python program exchange images and messages, each as the publisher and as the subscriber."""
+"""A C program and a Python program exchange images and messages, each as the publisher and as the subscriber; and a C
+program reads what a scheduler in Python counts."""
 import os
 import subprocess
 import sys
@@ -71,9 +72,21 @@ static int subscribe(horus_topic *camera, horus_topic *drive)
     }
     return 0;
 }
+static int figures(void)
+{
+    horus_scheduler_stats all;
+    horus_node_stats node[8];
+    size_t n = 0;
+    horus_result r = horus_scheduler_read(NULL, "with_c", &all, node, 8, &n);
+    for (size_t i = 0; i < n; i++)
+        printf("%s %d %d\n", node[i].name, (int)node[i].ticks, (int)node[i].spread[HORUS_SPREAD_RUN].count);
+    return r == HORUS_OK && n == all.nodes ? 0 : 1;
+}
 int main(int argc, char **argv)
 {
     horus_topic *camera, *drive;
+    if (argc == 2 && strcmp(argv[1], "figures") == 0)
+        return figures();
     if (argc < 2 || horus_topic_open(&camera, "with_c.camera", &images) != 0 ||
         horus_topic_open(&drive, "with_c.drive", &commands) != 0)
         return fprintf(stderr, "%s\n", horus_last_error()), 1;
@@ -146,6 +159,35 @@ class WithC(unittest.TestCase):
                 self.assertTrue(camera.send(image, timeout=30), i)
                 self.assertTrue(drive.send(horus.CmdVel(linear=i * 0.5, angular=-i, timestamp_ns=i + 1), timeout=30), i)
             self.ended(process)
+
+    def test_c_reads_what_each_model_of_an_operator_took(self):
+        model = os.path.join(self.folder.name, "model")
+        open(model, "w").close()
+
+        def take(node):
+            for name in "a", "b":
+                tensor = horus.Tensor.from_numpy(np.full(4, node.info.tick_count(), np.float32))
+                tensor.frame_id = name
+                node.send("with_c.tensors", tensor)
+        eyes = horus.InferenceOp(backend="identity", model_path_map={"one": model, "two": model},
+                                 pre_processor_map={"one": ["a"], "two": ["b"]}, temporal_map={"two": "3"},
+                                 inference_map={"one": ["c"], "two": ["d"]}, inputs="with_c.tensors", on="with_c.tensors", name="eyes")
+        s = horus.Scheduler(name="with_c")
+        s.add(eyes)
+        s.add(horus.Node("camera", take, rate=200, pubs=horus.Pub("with_c.tensors", horus.Tensor)))
+        s.run(duration=0.3)
+        runs = {name: model["runs"] for name, model in eyes.stats().items()}
+        for closed in False, True:  # a run after that has their names still
+            process = self.start("figures")
+            said, why = process.communicate(timeout=60)
+            self.assertEqual((process.returncode, why), (0, ""))
+            rows = [line.split() for line in said.splitlines()]
+            self.assertEqual([row[0] for row in rows], ["eyes", "camera", "eyes/one", "eyes/two"])
+            self.assertGreater(runs["one"], 2)
+            self.assertEqual([[int(n) for n in row[1:]] for row in rows[2:]], [[runs[m]] * 2 for m in ("one", "two")])
+            if not closed:
+                eyes.close()
+                s.run(duration=0.02)  # says that its init failed
 
 
 if __name__ == "__main__":
