@@ -794,6 +794,7 @@ class Setup(Case):
 
     @unittest.skipUnless(importlib.util.find_spec("openvino") or os.environ.get("OPENVINO_DYLIB_PATH"),
                          "openvino is not installed")
+    @unittest.skipIf("libasan" in os.environ.get("LD_PRELOAD", ""), "OpenVINO's TBB does not go with AddressSanitizer")
     def test_openvino(self):
         with horus.InferenceOp(params(2, backend="openvino", path=plus())) as op:
             self.same(op.infer({"a": F4}), {"b1": F4, "b2": F4})
