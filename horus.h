@@ -3410,7 +3410,8 @@ static bool horusi_is_location(horusi_locations *l, uint8_t byte)
     if (l->shift < 100) {
         l->bytes |= (byte & 127u) << l->shift;
         l->shift = byte & 128 ? l->shift + 7 : 100;
-        if (l->bytes == 0 || l->bytes >= sizeof l->name || l->shift == 21)
+        bool whole = l->shift == 100; /* its lowest seven bits may all be 0 */
+        if (whole ? l->bytes == 0 || l->bytes >= sizeof l->name : l->shift == 21)
             l->seen = 0;
         return false;
     }

@@ -3161,6 +3161,17 @@ TEST(engines_are_of_the_weights_too_that_lie_in_files_of_their_own)
     put_weights(longer, "1");
     put_weights("other.bin", "2"); /* it is not of the model */
     CHECK_EQ(folder_made_of(path, HORUS_OK), first);
+    for (size_t bytes = 120; bytes < 256; bytes++) { /* a length is sevens of bits */
+        char name[256];
+        memset(name, 'n', bytes);
+        name[bytes] = 0;
+        n = put_location(model, name);
+        (void)snprintf(path, sizeof path, "%s", file_of("m.onnx", model, n));
+        first = folder_made_of(path, HORUS_OK);
+        put_weights(name, "1");
+        CHECK(folder_made_of(path, HORUS_OK) != first);
+        put_weights(name, NULL);
+    }
     for (size_t gap = 4060; gap < 4110; gap++) { /* however the reads part it */
         memset(model, 0, gap);
         n = gap + put_location(model + gap, gap % 2 ? "weights.bin" : "none");
