@@ -4,8 +4,8 @@ queue, and the package whose programs run on it.
 Each of ours and the package's has a process of its own, both pinned to one core (OpenCV, NumPy and the session have that
 one, too); their calls take turns, window by window. A figure is the median over the windows of a window's best repetition, an empty call taken off; a ratio is the
 median over the windows of the ratio within a window. A hop is half of a round trip between two pinned processes that
-look without a pause; a tick at 1000 Hz is processor time, less that of a bare sleep of a period. What is not installed
-is named, and its rows left out."""
+look without a pause; a tick at 1000 Hz is all processor time that the process takes, a node's share of each sleep with it.
+What is not installed is named, and its rows left out."""
 import math
 import os
 import shutil

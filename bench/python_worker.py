@@ -2,7 +2,6 @@
 each repetition out (per call, the loop and an empty call taken off). "?" lists the names.
 
     python_worker.py CORE SCALE     SCALE 1; 0.1: a smoke test"""
-import ctypes
 import multiprocessing
 import os
 import pickle
@@ -213,44 +212,9 @@ def queue_hop(kind):
             m.unlink()
 
 
-class Timespec(ctypes.Structure):
-    _fields_ = [("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long)]
-
-
-def stretches(marks, n):
-    """What one of n takes, where a clock was read after every n: the median. NaN: it was not read twice."""
-    return statistics.median(after - before for before, after in zip(marks, marks[1:])) / n if marks[1:] else float("nan")
-
-
-def bare_sleep(seconds):
-    """Processor time of a clock_nanosleep() until the next millisecond, that of calling it taken off."""
-    sleep, until, took = ctypes.CDLL(None).clock_nanosleep, Timespec(), []
-    for works in (True, False):
-        due, marks = time.monotonic_ns(), []
-        for i in range(int(1000 * seconds)):
-            if i % 10 == 0:
-                marks.append(time.process_time_ns())
-            due += 1000000
-            until.seconds, until.nanoseconds = divmod(due, 1000000000)
-            if not works:
-                until.nanoseconds = -1  # refused at once
-            sleep(time.CLOCK_MONOTONIC, 1, ctypes.byref(until), None)  # TIMER_ABSTIME
-        took.append(stretches(marks, 10))
-    return took[0] - took[1]
-
-
-def ticks_at_1000_hz(nodes):
-    """Nanoseconds of processor time that a tick takes, without the sleep that any loop needs: a bare one's, before
-    and after. Ours is no less than in a run that does not sleep: there is noise in both."""
-    before = bare_sleep(0.3 * SCALE)
-    tick = ticks(nodes, True)
-    net = tick - (before + bare_sleep(0.3 * SCALE)) / 2 / nodes
-    return max(net, ticks(nodes, False)) if OURS else net
-
-
 def ticks(nodes, real):
-    """Nanoseconds of a tick, an empty call taken off: processor time at 1000 Hz, or a deterministic run's. The median
-    over stretches of ten rounds of all nodes, so that neither starting nor stopping is in it."""
+    """Nanoseconds of a tick, an empty call taken off: the process's processor time at 1000 Hz, its sleeps' with it, or
+    a deterministic run's. The median over stretches of ten rounds of all nodes, so that neither starting nor stopping is in it."""
     clock = time.process_time_ns if real else time.perf_counter_ns
     stretch, marks, done = 10 * nodes, [], 0
 
@@ -268,14 +232,15 @@ def ticks(nodes, real):
         for _ in range(5000):
             tick(None)
         calls_of_it.append((time.perf_counter_ns() - begin) / 5000)
-    return stretches(marks, stretch) - min(calls_of_it)
+    took = [after - before for before, after in zip(marks, marks[1:])]
+    return statistics.median(took) / stretch - min(calls_of_it) if took else float("nan")
 
 
 def make_runs():
     for kind in HOPS:
         runs["hop: " + kind] = lambda kind=kind: hop(kind)
     for n in (1, 10, 100):
-        runs[f"tick, 1000 Hz: of {n}"] = lambda n=n: ticks_at_1000_hz(n)
+        runs[f"tick, 1000 Hz: of {n}"] = lambda n=n: ticks(n, True)
     if OURS:
         for kind in ("Queue", "SimpleQueue"):
             runs[f"shared_memory and {kind}: hop"] = lambda kind=kind: queue_hop(kind)
