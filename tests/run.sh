@@ -97,7 +97,8 @@ one() {
     echo "$text" # at once: another part may print meanwhile
 }
 complaints() {
-    grep -E "^tests/[^ ]*:[0-9]+: |FAILED|ERROR|Sanitizer|WARNING: Thread" "$out/$1.log" | grep -v "skipped: " | head -n 20 |
+    grep -E "^tests/[^ ]*:[0-9]+: |FAIL|ERROR|Error: |SEED=|not so: |Sanitizer|WARNING: Thread" "$out/$1.log" |
+        grep -v "skipped: " | head -n 20 |
         cut -c 1-300 | sed "s/^/$1: /"
 }
 tally() { # once all have ended
