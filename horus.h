@@ -3396,6 +3396,8 @@ static int horusi_file_error(const char *path)
 typedef struct horusi_locations {
     uint32_t seen, bytes, shift, n; /* of the mark; of the text, and how much of it is there */
     char name[512];
+    uint32_t files;
+    uint64_t known[128]; /* the last names, hashed: many tensors are in one file */
 } horusi_locations;
 /* Takes one byte. True: `name` is one, whole. */
 static bool horusi_is_location(horusi_locations *l, uint8_t byte)
@@ -3422,77 +3424,71 @@ static bool horusi_is_location(horusi_locations *l, uint8_t byte)
     l->seen = 0;
     return true;
 }
+static const uint64_t HORUSI_FNV = 0xcbf29ce484222325u; /* what a hash begins with */
 static uint64_t horusi_fnv(uint64_t hash, const void *data, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         hash = (hash ^ ((const uint8_t *)data)[i]) * 0x100000001b3u;
     return hash;
 }
-/* Hashes a file that the model in `path` names; one that is not there counts by its name alone. */
-static horus_result horusi_hash_beside(uint64_t *hash, const char *path, const char *name)
+/* Whether `name` is one of the last names; else it is from now on. */
+static bool horusi_is_known(horusi_locations *l)
+{
+    enum { KNOWN = sizeof l->known / sizeof l->known[0] };
+    uint64_t name = horusi_fnv(HORUSI_FNV, l->name, strlen(l->name));
+    for (uint32_t k = 0; k < l->files && k < KNOWN; k++)
+        if (l->known[k] == name)
+            return true;
+    l->known[l->files++ % KNOWN] = name;
+    return false;
+}
+static horus_result horusi_hash_beside(uint64_t *hash, const char *path, const char *name);
+/* Adds what a file holds, and, with `names`, what those hold that it names as its weights. */
+static horus_result horusi_hash_file(uint64_t *hash, const char *path, horusi_locations *names)
 {
     uint8_t some[4096];
+    horus_result r = HORUS_OK;
+    ssize_t n;
+    int fd = horusi_open(AT_FDCWD, path, O_RDONLY, 0);
+    if (fd < 0)
+        return horusi_errno(HORUS_E_SYSTEM, "open", path);
+    do {
+        HORUSI_RETRY(n, read(fd, some, sizeof some));
+        if (n > 0)
+            *hash = horusi_fnv(*hash, some, (size_t)n);
+        for (ssize_t i = 0; names && i < n && r == HORUS_OK; i++)
+            if (horusi_is_location(names, some[i]) && !horusi_is_known(names))
+                r = horusi_hash_beside(hash, path, names->name);
+    } while (n > 0 && r == HORUS_OK);
+    if (n < 0)
+        r = horusi_errno(HORUS_E_SYSTEM, "read", path);
+    (void)close(fd);
+    return r;
+}
+/* Adds a file that the model in `path` names; one that is not there counts by its name alone. */
+static horus_result horusi_hash_beside(uint64_t *hash, const char *path, const char *name)
+{
     char whole[1024];
     struct stat s;
     const char *slash = name[0] == '/' ? NULL : strrchr(path, '/');
-    ssize_t n;
     *hash = horusi_fnv(*hash, name, strlen(name) + 1);
     if (snprintf(whole, sizeof whole, "%.*s%s", slash ? (int)(slash + 1 - path) : 0, path, name) >=
         (int)sizeof whole)
         return HORUS_OK;
     if (fstatat(AT_FDCWD, whole, &s, 0) != 0)
         return errno == ENOENT ? HORUS_OK : horusi_errno(HORUS_E_SYSTEM, "look at", whole);
-    if (!S_ISREG(s.st_mode)) /* a device may have no end */
-        return HORUS_OK;
-    int fd = horusi_open(AT_FDCWD, whole, O_RDONLY, 0);
-    if (fd < 0)
-        return horusi_errno(HORUS_E_SYSTEM, "open", whole);
-    do {
-        HORUSI_RETRY(n, read(fd, some, sizeof some));
-        if (n > 0)
-            *hash = horusi_fnv(*hash, some, (size_t)n);
-    } while (n > 0);
-    horus_result r = n < 0 ? horusi_errno(HORUS_E_SYSTEM, "read", whole) : HORUS_OK;
-    (void)close(fd);
-    return r;
+    return S_ISREG(s.st_mode) ? horusi_hash_file(hash, whole, NULL)
+                              : HORUS_OK; /* a device may have no end */
 }
 /* A folder beside a file, for what is made of it: named by what the file holds, and those that it names
  * as its weights, so that another file of its name has another one (64 bits, FNV-1a). `made`: it was
  * not there. */
 static horus_result horusi_folder_of(const char *path, char *out, size_t room, bool *made)
 {
-    enum { KNOWN = 128 };
-    uint8_t some[4096];
-    uint64_t hash = 0xcbf29ce484222325u;
-    uint64_t known[KNOWN]; /* the names of files that were hashed: many tensors are in one */
-    uint32_t files = 0;
-    horusi_locations place;
-    horus_result r = HORUS_OK;
-    ssize_t n;
-    int fd = horusi_open(AT_FDCWD, path, O_RDONLY, 0);
-    if (fd < 0)
-        return horusi_errno(HORUS_E_SYSTEM, "open", path);
-    memset(&place, 0, sizeof place);
-    do {
-        HORUSI_RETRY(n, read(fd, some, sizeof some));
-        if (n > 0)
-            hash = horusi_fnv(hash, some, (size_t)n);
-        for (ssize_t i = 0; i < n && r == HORUS_OK; i++) {
-            if (!horusi_is_location(&place, some[i]))
-                continue;
-            uint64_t name = horusi_fnv(0xcbf29ce484222325u, place.name, strlen(place.name));
-            uint32_t k = 0;
-            while (k < files && k < KNOWN && known[k] != name)
-                k++;
-            if (k < files && k < KNOWN)
-                continue;
-            known[files++ % KNOWN] = name;
-            r = horusi_hash_beside(&hash, path, place.name);
-        }
-    } while (n > 0 && r == HORUS_OK);
-    if (n < 0)
-        r = horusi_errno(HORUS_E_SYSTEM, "read", path);
-    (void)close(fd);
+    uint64_t hash = HORUSI_FNV;
+    horusi_locations names;
+    memset(&names, 0, sizeof names);
+    horus_result r = horusi_hash_file(&hash, path, &names);
     if (r == HORUS_OK &&
         snprintf(out, room, "%s.%016llx.engines", path, (unsigned long long)hash) >= (int)room)
         r = horusi_fail(HORUS_E_LIMIT, "\"%.100s...\" is too long a path", path);
