@@ -1,5 +1,5 @@
 """Builds tests/fuzz/python.c with clang (the interpreter is embedded) and fuzzes the codec, messages from
-bytes, calls, buffers and DLPack tensors, and files of InferenceOp's parameters (needs PyYAML): what once
+bytes, calls, buffers and DLPack tensors, and files of InferenceOp's parameters (needs PyYAML and NumPy): what once
 failed, then new inputs for a while each.
 
     FUZZ_SECONDS=20 FUZZ_SEED=1 python3 py_fuzz_test.py     an hour: FUZZ_SECONDS=3600
@@ -23,7 +23,8 @@ import horus
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 OUT = os.path.join(ROOT, "build", "fuzz", "python")
-YAML = importlib.util.find_spec("yaml")
+PACKAGES = [importlib.util.find_spec(n) for n in ("yaml", "numpy")]  # what is read with one, and run on the other
+YAML = all(PACKAGES)
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "20"))
 SEED = int(os.environ.get("FUZZ_SEED", random.randrange(1, 2**31)))
 PLAIN_CALLS = re.compile(r'static const char \*const calls\[\] = \{(.*?)\};', re.S)
@@ -103,12 +104,8 @@ class Fuzz(unittest.TestCase):
                  "-fno-omit-frame-pointer", "-I" + sysconfig.get_path("include"), sources[-1], "-o", cls.program,
                  *library()], capture_output=True, text=True)
             assert done.returncode == 0, done.stderr[:3000]
-        cls.path = os.path.join(OUT, "path")  # what the program imports
-        shutil.rmtree(cls.path, ignore_errors=True)
-        os.makedirs(cls.path)
-        os.symlink(os.path.join(HERE, "fuzz", "yaml_text.py"), os.path.join(cls.path, "yaml_text.py"))
-        if YAML:
-            os.symlink(os.path.dirname(YAML.origin), os.path.join(cls.path, "yaml"))
+        cls.path = os.pathsep.join([os.path.join(HERE, "fuzz"),  # what the program imports
+                                    *{os.path.dirname(os.path.dirname(p.origin)) for p in PACKAGES if p}])
 
     def run_it(self, target, *arguments):
         with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="horus-fuzz.") as place:
@@ -152,7 +149,7 @@ class Fuzz(unittest.TestCase):
     def test_what_once_failed(self):
         self.known("python")
 
-    @unittest.skipUnless(YAML, "PyYAML is not installed")
+    @unittest.skipUnless(YAML, "PyYAML or NumPy is not installed")
     def test_yaml_that_once_failed(self):
         self.known("yaml")
 
@@ -161,7 +158,7 @@ class Fuzz(unittest.TestCase):
             names = re.findall(r'"([^"]+)"', PLAIN_CALLS.search(file.read()).group(1))
         self.new("python", 600, lambda corpus: seeds(corpus, names))
 
-    @unittest.skipUnless(YAML, "PyYAML is not installed")
+    @unittest.skipUnless(YAML, "PyYAML or NumPy is not installed")
     def test_new_yaml(self):
         def make(corpus):
             sys.path.append(os.path.join(HERE, "fuzz"))

@@ -25,7 +25,7 @@ FRAMEWORKS = ["numpy", "ml_dtypes", "jax", "tensorflow-cpu", "opencv-python-head
               "msgpack", "hypothesis", "apache-tvm-ffi", "pyyaml", "scikit-learn"]
 WITH_FRAMEWORKS = ["py_interop_test", "py_leaks_test Leaks.test_frameworks", "py_together_test", "py_examples_test",
                    "py_pages_test", "py_vision_opencv_test", "py_infer_test"]
-FUZZ = ["pyyaml"]  # what py_fuzz_test takes
+FUZZ = ["pyyaml", "numpy"]  # what py_fuzz_test takes
 TORCH = ["torch==2.13.0+cpu", "torch==2.13.0", "torch"]  # the first that can be had
 LIMIT = 14400 if os.environ.get("LARGE") else 900
 NAMESPACE = f"py.test.{os.getpid()}"
@@ -291,7 +291,7 @@ def main():
 
     def fuzz():
         venv = folders(home)[2] + "yaml"
-        if step("fuzz: PyYAML", environment(found[home], venv, FUZZ), venv + ".pip.log"):
+        if step("fuzz: PyYAML and NumPy", environment(found[home], venv, FUZZ), venv + ".pip.log"):
             tests("fuzz", venv + "/bin/python", folders(home)[1], ["py_fuzz_test"])
 
     def with_frameworks(label, name, options=()):
