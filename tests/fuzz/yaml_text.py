@@ -146,6 +146,7 @@ def seeds():
     out["laughter"] = b"a: &a [x, x, x, x, x, x, x, x]\n" + b"".join(
         b"%c: &%c [%s]\n" % (c, c, b", ".join([b"*%c" % (c - 1)] * 8)) for c in range(ord("b"), ord("j"))) + \
         b"in_tensor_names: [%s]\n" % b", ".join([b"*i"] * 60)
+    out["beyond"] = b'backend: "\\UFFFFFFFF"\n'
     out["wide"] = b"\xff\xfe" + "backend: identity\nmodel_path_map: {ü: /dev/null}\n".encode("utf-16-le")
     return out
 
@@ -294,7 +295,7 @@ def mutate(text, seed, room):
         return text.decode("utf-8", "replace").encode(code, "replace")[:room]
     try:
         root = yaml.compose(text, yaml.SafeLoader) if rng.randrange(5) else None
-    except (yaml.YAMLError, ValueError, RecursionError):  # no YAML: another one, or more of the same
+    except Exception:  # no YAML, which PyYAML says in many ways (of a number: OverflowError): another one, or more of the same
         if rng.randrange(2):
             return damage(rng, text)[:room]
         root = None
@@ -304,7 +305,7 @@ def mutate(text, seed, room):
         for _ in range(rng.choice((1, 1, 1, 2, 4))):
             root = change(rng, root)
         out = yaml.serialize(root, allow_unicode=bool(rng.randrange(2))).encode()
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError, AttributeError):  # it cannot be written
+    except Exception:  # it cannot be written
         return damage(rng, text)[:room]
     return out if len(out) <= room else damage(rng, text)[:room]
 
