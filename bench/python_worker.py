@@ -226,14 +226,9 @@ def ticks(nodes, real):
 
     horus.run(*(horus.Node(name=f"n{i}", tick=tick, rate=1000) for i in range(nodes)),
               duration=(0.6 if real else max(1, 200 // nodes)) * SCALE, **({} if real else {"deterministic": True}))
-    calls_of_it = []
-    for _ in range(5):
-        begin = time.perf_counter_ns()
-        for _ in range(5000):
-            tick(None)
-        calls_of_it.append((time.perf_counter_ns() - begin) / 5000)
     took = [after - before for before, after in zip(marks, marks[1:])]
-    return statistics.median(took) / stretch - min(calls_of_it) if took else float("nan")
+    empty = min(per_call(lambda: tick(None), 5000) - per_call(lambda: None, 5000) for _ in range(5))
+    return statistics.median(took) / stretch - empty if took else float("nan")
 
 
 def make_runs():
