@@ -50,7 +50,8 @@ def main():
     lines += ["", "![figures](bench/results.svg)", ""]
     if os.path.exists(os.path.join(HERE, "latency.svg")):
         lines += ["![how late a 1 kHz node begins](bench/latency.svg)", ""]
-    lines.append("`make bench` on: %s. Two processes pinned to two cores, nothing trimmed."
+    lines.append("`make bench` on: %s. Two processes pinned to two cores, nothing trimmed. A ratio is to the floor that was "
+                 "measured in turns with its row: the floor itself moves from row to row, so rows compare by their ratios."
                  % rows["machine"]["value"])
     python = [(label, rows[name], beside, rows[other]) for label, name, beside, other in PYTHON
               if name in rows and other in rows]
