@@ -1518,12 +1518,12 @@ TEST(slot_generations_and_epochs_wrap)
 
 static void child_sends_one(void *arg)
 {
+    horus_context *c;
     horus_topic *t;
     uint64_t n = (uint64_t)(uintptr_t)arg;
-    horus_context_info info;
-    REQUIRE_OK(horus_topic_open(&t, "wrap", NULL));
-    CHECK_OK(horus_context_get_info(NULL, &info));
-    atomic_store(&board->value[0], info.row);
+    REQUIRE_OK(horus_context_default(&c));
+    REQUIRE_OK(horus_topic_open(&t, "wrap", &(horus_topic_desc){.capacity = 1}));
+    atomic_store(&board->value[n], c->incarnation);
     CHECK_OK(horus_topic_send(t, &n, sizeof n, 0));
     if (n % 2)
         (void)kill(getpid(), SIGKILL);
@@ -1543,6 +1543,10 @@ TEST(row_incarnations_wrap)
         CHECK_OK(horus_topic_receive(t, &got, sizeof got, &info, HORUS_NO_WAIT));
         CHECK_EQ(got, i);
         CHECK_EQ(info.lost, 0);
+        /* a message stays until the next one, and its row with it: so two rows take turns, and each
+         * comes to its last number and to those that follow, of which 0 is none */
+        uint64_t turn = i / 2, number = turn < 3 ? UINT32_MAX - 2 + turn : turn - 2;
+        CHECK_EQ(atomic_load(&board->value[i]), number);
         CHECK_OK(horus_context_sweep(c, NULL));
     }
     check_balanced(c->pool);
