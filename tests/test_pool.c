@@ -6,11 +6,15 @@ static void counted_free(void *memory);
 #define HORUS_MALLOC(n) counted_malloc(n)
 #define HORUS_FREE(p) counted_free(p)
 #include <dirent.h>
+#include <unistd.h>
 static DIR *watched_fdopendir(int fd);
+static ssize_t watched_pread(int fd, void *buffer, size_t bytes, off_t at);
 #define fdopendir watched_fdopendir
+#define pread watched_pread
 #define HORUS_IMPLEMENTATION
 #include "../horus.h"
 #undef fdopendir
+#undef pread
 #include "test.h"
 #include <fcntl.h>
 #include <grp.h>
@@ -47,6 +51,15 @@ static DIR *watched_fdopendir(int fd)
     if (in_a_sweep)
         in_a_sweep();
     return fdopendir(fd);
+}
+
+/* Where whoever joins has seen that nobody is in, and what is there is to be replaced. */
+static void (*in_a_join)(void);
+static ssize_t watched_pread(int fd, void *buffer, size_t bytes, off_t at)
+{
+    if (in_a_join)
+        in_a_join();
+    return pread(fd, buffer, bytes, at);
 }
 
 static const char *space_path(const char *file)
@@ -1552,6 +1565,146 @@ TEST(row_incarnations_wrap)
     check_balanced(c->pool);
     horus_topic_close(t);
     horus_context_close(c);
+}
+
+/* ---- nobody stays: the last one out, and who joins as it goes */
+
+enum { GUESTS = 3, OVER = 0, VISITS = 0, FILES, TOGETHER, EMPTIED, NEWEST, STUCK };
+/* Where the last one out lists what it is about to remove, and so on: all others may come meanwhile. */
+static void dawdle(void)
+{
+    if (rng() % 4 == 0)
+        test_sleep_us(rng() % 300);
+}
+/* Whoever is in has the file that is at its path, with all the others. */
+static bool is_at_its_path(const horus_context *c)
+{
+    struct stat s;
+    return CHECK(stat(c->path, &s) == 0 && (uint64_t)s.st_ino == c->pool->ino);
+}
+/* Whoever joins or leaves while another is in the doorway gives up after a second: a machine that
+ * stood still. */
+static void was_stuck(void)
+{
+    atomic_fetch_add(&board->value[STUCK], 1);
+    (void)CHECK_TIMELY(!"somebody stood in the doorway for a second");
+}
+static horus_context *come_in(void)
+{
+    horus_context *c;
+    horus_context_desc d = {.pool_bytes = 2 * MiB, .label = "guest", .max_topics = 8};
+    horus_result r;
+    for (int tries = 0; (r = horus_context_open(&c, &d)) == HORUS_E_BUSY && tries < 10; tries++)
+        was_stuck();
+    REQUIRE_OK(r);
+    return c;
+}
+static void visit(void)
+{
+    horus_context *c = come_in();
+    horus_context_info info;
+    horus_pool *named;
+    horus_topic *t;
+    horus_frame f;
+    void *data;
+    uint64_t n;
+    is_at_its_path(c);
+    if (atomic_exchange(&board->value[NEWEST], c->domain) != c->domain)
+        atomic_fetch_add(&board->value[FILES], 1);
+    CHECK_OK(horus_context_get_info(c, &info));
+    if (info.processes > 1)
+        atomic_fetch_add(&board->value[TOGETHER], 1);
+    if (rng() % 2) { /* a file more, which goes with the other or not at all */
+        REQUIRE_OK(
+            horus_pool_open(&named, "named", &(horus_pool_desc){.context = c, .pool_bytes = MiB}));
+        REQUIRE_OK(horus_frame_alloc(&f, rng() % 2 ? named : pool_of(c), 1000, 0, &data));
+        CHECK(test_is_all(data, 0, 1000));
+        memset(data, (int)c->row + 1, 1000);
+        REQUIRE_OK(horus_topic_open(
+            &t, "t", &(horus_topic_desc){.context = c, .capacity = 4, .history = 4}));
+        n = c->domain;
+        CHECK_OK(horus_topic_send(t, &n, sizeof n, 0));
+        while (horus_topic_receive(t, &n, sizeof n, NULL, 0) == HORUS_OK)
+            CHECK(n == c->domain); /* of this file's guests, not of an earlier one's */
+        if (rng() % 2)
+            test_sleep_us(rng() % 500);
+        CHECK(test_is_all(data, (int)c->row + 1, 1000));
+        if (rng() % 2)
+            CHECK_OK(horus_frame_release(&f));
+    }
+    is_at_its_path(c);
+    uint64_t began = horus_now_ns();
+    horus_context_close(c);
+    if (horus_now_ns() - began >= 1000000000u)
+        was_stuck();
+    if (!exists(space_path("horus"))) /* we, or somebody just now, was the last one */
+        atomic_fetch_add(&board->value[EMPTIED], 1);
+    atomic_fetch_add(&board->value[VISITS], 1);
+}
+static void guest(void *arg)
+{
+    rng_state = (uint64_t)(uintptr_t)arg;
+    in_a_sweep = in_a_join = dawdle;
+    do {
+        visit();
+        if (rng() % 2)
+            test_sleep_us(rng() % 2000);
+    } while (!atomic_load(&board->flag[OVER]));
+}
+static pid_t new_guest(void) { return test_fork(guest, (void *)(uintptr_t)(rng() | 1)); }
+TEST(processes_come_and_go_and_are_killed_and_nobody_stays)
+{
+    const char *given = getenv("SEED");
+    uint64_t seed = given ? strtoull(given, NULL, 10) : horus_now_ns() % 1000000, kills = 0;
+    pid_t pid[GUESTS];
+    printf("processes_come_and_go: seed %llu\n", (unsigned long long)seed);
+    rng_state = seed;
+    for (int round = 0; round < TEST_TIMES(20); round++) {
+        uint64_t goal = atomic_load(&board->value[VISITS]), end = goal + 100;
+        horus_context *c = NULL;
+        horus_frame all;
+        atomic_store(&board->flag[OVER], 0);
+        for (int i = 0; i < GUESTS; i++)
+            pid[i] = new_guest();
+        while (goal < end && atomic_load(&board->failures) == 0) {
+            goal += rng() % 10;
+            while (atomic_load(&board->value[VISITS]) < goal && atomic_load(&board->failures) == 0)
+                test_sleep_us(100);
+            test_sleep_us(rng() % 1000);
+            int k = (int)(rng() % GUESTS);
+            test_kill(pid[k]);
+            kills++;
+            pid[k] = new_guest();
+        }
+        if (round % 2) /* as they come and go, or once they are gone */
+            c = come_in();
+        atomic_store(&board->flag[OVER], 1);
+        for (int i = 0; i < GUESTS; i++)
+            CHECK_JOIN(pid[i]);
+        if (!c) { /* the last one was not killed */
+            CHECK(!exists(space_path("")) || atomic_load(&board->value[STUCK]));
+            c = come_in();
+        }
+        is_at_its_path(c);
+        CHECK_OK(horus_context_sweep(c, NULL));
+        check_balanced(pool_of(c));
+        CHECK_OK(horus_frame_alloc(&all, pool_of(c), 2 * MiB, 0, NULL)); /* messages give way */
+        CHECK_OK(horus_frame_release(&all));
+        check_empty(pool_of(c));
+        horus_context_close(c);
+        CHECK(!exists(space_path("")));
+    }
+    uint64_t visits = atomic_load(&board->value[VISITS]), files = atomic_load(&board->value[FILES]),
+             together = atomic_load(&board->value[TOGETHER]),
+             emptied = atomic_load(&board->value[EMPTIED]);
+    printf(
+        "processes_come_and_go: %llu visits, %llu met another; %llu kills, %llu files, %llu times "
+        "nobody was left\n",
+        (unsigned long long)visits, (unsigned long long)together, (unsigned long long)kills,
+        (unsigned long long)files, (unsigned long long)emptied);
+    CHECK(files > visits / 100);
+    CHECK(emptied > visits / 100);
+    CHECK(together > visits / 100);
 }
 
 /* ---- rows from 64 on: the second word of a slot's holders */
