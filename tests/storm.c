@@ -1,7 +1,8 @@
 /* The storm: processes that send, receive and hold frames of all sizes under random SIGKILLs and
  * SIGSTOPs, each as the nodes of a scheduler under a watchdog. Survivors must see only whole messages, in
- * order per publisher, with no silent loss, and the figures of the dead as they were; afterwards the
- * books must balance, all memory must be usable, and nothing may be left behind.
+ * order per publisher, with no silent loss, each job of a queue until somebody says that it is done and
+ * never after, and the figures of the dead as they were; afterwards the books must balance, all memory
+ * must be usable, and nothing may be left behind.
  *
  *     storm [-k kills] [-s stops] [-w workers] [-r seed] [-o other-binary] [-x binary] [-m pool MiB] [-p us]
  *
@@ -19,8 +20,12 @@ enum { MAX_WORKERS = 16, MAX_LIVES = 8192, MAX_JOBS = 4096, HOLD = 6 };
 /* What workers tell the supervisor, in memory of its own that no kill can spoil. */
 typedef struct Life { /* one run of one worker */
     _Atomic uint32_t jobs_begun, jobs_sent, ticks;
-    _Atomic uint8_t done[MAX_JOBS]; /* times that a job was finished */
+    _Atomic uint8_t job[MAX_JOBS];     /* what became of each that it sent: see below */
+    _Atomic uint16_t holder[MAX_JOBS]; /* the life that got it last */
 } Life;
+/* A job: somebody got it; a consumer is about to say that it is done, by ack, by its next receive or
+ * by closing; has said so. */
+enum { JOB_GOT = 1, JOB_ENDING = 2, JOB_ENDED = 4 };
 typedef struct Board {
     _Atomic uint32_t lives;
     _Atomic uint64_t frames_sent, frames_got, reliable_sent, reliable_got, jobs_got, again, lost,
@@ -123,7 +128,7 @@ typedef struct World {
     Seen *seen; /* of frames, then of reliable */
     Life *mine;
     uint64_t life, frame_n, reliable_n;
-    uint64_t open_job_life, open_job; /* claimed, not yet acknowledged */
+    uint64_t open_job_life, open_job; /* claimed, not yet acknowledged; no life: none */
 } World;
 
 static horus_result open_frames(horus_pool **pool, horus_context *c)
@@ -250,6 +255,48 @@ static void reliable_turn(World *w, bool send)
     }
 }
 
+/* Each job that was sent comes to somebody; again only if who had it died before he said that it was
+ * done, and then it is marked; and never once that was said. */
+static bool job_came(const void *data, const horus_info *info, uint64_t who)
+{
+    const Head *h = data;
+    if (info->size != 64 || !intact(data, 64) || h->n >= MAX_JOBS)
+        return false;
+    Life *sender = &board->life[h->life];
+    uint8_t before = atomic_fetch_or(&sender->job[h->n], JOB_GOT);
+    if (before & JOB_ENDED)
+        broken("job %llu of %llu was done, and came again", (unsigned long long)h->n,
+               (unsigned long long)h->life);
+    if (before && !info->redelivered)
+        broken("job %llu of %llu came twice", (unsigned long long)h->n,
+               (unsigned long long)h->life);
+    atomic_store(&sender->holder[h->n], (uint16_t)who);
+    return true;
+}
+static void job_ends(World *w)
+{
+    Life *sender = &board->life[w->open_job_life];
+    if (w->open_job_life == 0)
+        return;
+    if (atomic_load(&sender->holder[w->open_job]) != w->life)
+        broken("job %llu of %llu went to another while its consumer lived",
+               (unsigned long long)w->open_job, (unsigned long long)w->open_job_life);
+    atomic_fetch_or(&sender->job[w->open_job], JOB_ENDING);
+}
+static void job_ended(World *w)
+{
+    if (w->open_job_life)
+        atomic_fetch_or(&board->life[w->open_job_life].job[w->open_job], JOB_ENDED);
+    w->open_job_life = 0;
+}
+static void ack_job(World *w)
+{
+    job_ends(w);
+    if (horus_topic_ack(w->jobs) != HORUS_OK)
+        broken("ack: %s", horus_last_error());
+    job_ended(w);
+}
+
 static void job_turn(World *w, bool send)
 {
     uint64_t small[8];
@@ -271,25 +318,28 @@ static void job_turn(World *w, bool send)
             broken("send a job: %s", horus_last_error());
         return;
     }
+    if (w->open_job_life && rng() % 2) {
+        ack_job(w);
+        return;
+    }
+    job_ends(w); /* by this receive, whatever it gets */
     horus_result r =
         horus_topic_receive(w->jobs, small, sizeof small, &info, rng() % 4 ? 0 : 1000000);
+    job_ended(w);
     if (r == HORUS_EMPTY || r == HORUS_TIMEOUT || r == HORUS_INTERRUPTED)
         return;
-    const Head *h = (const Head *)small;
-    if (r != HORUS_OK || !intact(small, sizeof small) || h->n >= MAX_JOBS) {
+    if (r != HORUS_OK || !job_came(small, &info, w->life)) {
         broken("receive a job: %d %s", r, horus_last_error());
         return;
     }
+    const Head *h = (const Head *)small;
+    w->open_job_life = h->life;
+    w->open_job = h->n;
     if (info.redelivered)
         atomic_fetch_add(&board->again, 1);
-    /* done is counted, then acknowledged: a kill in between gives it to another, who is told */
-    uint8_t before = atomic_fetch_add(&board->life[h->life].done[h->n], 1);
-    if (before && !info.redelivered)
-        broken("job %llu of %llu came twice", (unsigned long long)h->n,
-               (unsigned long long)h->life);
     atomic_fetch_add(&board->jobs_got, 1);
-    if (horus_topic_ack(w->jobs) != HORUS_OK)
-        broken("ack: %s", horus_last_error());
+    if (rng() % 2) /* else it stays claimed: a kill by then gives it to another, who is told */
+        ack_job(w);
 }
 
 /* ---- a worker's scheduler, and those of the others */
@@ -468,7 +518,9 @@ static int worker(uint64_t seed, uint64_t mib, int k)
     for (int i = 0; i < HOLD; i++)
         drop(&w.held[i]);
     free(w.seen);
+    job_ends(&w); /* by closing */
     horus_context_close(w.context);
+    job_ended(&w);
     return 0;
 }
 
@@ -587,15 +639,16 @@ static void afterwards(horus_context *c)
           "open jobs: %s", horus_last_error());
     while (horus_topic_receive(jobs, small, sizeof small, &info, 0) == HORUS_OK) {
         const Head *h = (const Head *)small;
-        if (!intact(small, sizeof small) || h->n >= MAX_JOBS ||
-            (atomic_fetch_add(&board->life[h->life].done[h->n], 1) && !info.redelivered))
-            check(false, "a job left over is damaged, or was done already");
+        if (job_came(small, &info, 0))
+            atomic_fetch_or(&board->life[h->life].job[h->n], JOB_ENDING);
+        else
+            check(false, "a job left over is damaged");
         left++;
     }
     horus_topic_close(jobs);
     for (uint32_t i = 0; i < MAX_LIVES; i++)
         for (uint32_t n = 0; n < board->life[i].jobs_sent; n++)
-            missing += board->life[i].done[n] == 0;
+            missing += !(board->life[i].job[n] & JOB_ENDING);
     check(missing == 0, "%llu jobs were never done", (unsigned long long)missing);
     printf("storm: %llu jobs were left over\n", (unsigned long long)left);
 
@@ -708,9 +761,12 @@ int main(int argc, char **argv)
     }
     check(read > killed / 4, "figures of only %ld of %ld dead and gone could be read", read,
           killed + ended);
+    check(killed < 50 || board->again > (uint64_t)killed / 20,
+          "only %llu of %ld killed had a job that was not done", (unsigned long long)board->again,
+          killed);
+    afterwards(c);
     check(atomic_load(&board->broken) == 0, "%u broken promises, the first: %s",
           (unsigned)atomic_load(&board->broken), board->what);
-    afterwards(c);
     char path[400];
     horus_context_info info;
     (void)horus_context_get_info(c, &info);

@@ -6,11 +6,15 @@ static void counted_free(void *memory);
 #define HORUS_MALLOC(n) counted_malloc(n)
 #define HORUS_FREE(p) counted_free(p)
 #include <dirent.h>
+#include <unistd.h>
 static DIR *watched_fdopendir(int fd);
+static ssize_t watched_pread(int fd, void *buffer, size_t bytes, off_t at);
 #define fdopendir watched_fdopendir
+#define pread watched_pread
 #define HORUS_IMPLEMENTATION
 #include "../horus.h"
 #undef fdopendir
+#undef pread
 #include "test.h"
 #include <fcntl.h>
 #include <grp.h>
@@ -47,6 +51,15 @@ static DIR *watched_fdopendir(int fd)
     if (in_a_sweep)
         in_a_sweep();
     return fdopendir(fd);
+}
+
+/* Where whoever joins has seen that nobody is in, and what is there is to be replaced. */
+static void (*in_a_join)(void);
+static ssize_t watched_pread(int fd, void *buffer, size_t bytes, off_t at)
+{
+    if (in_a_join)
+        in_a_join();
+    return pread(fd, buffer, bytes, at);
 }
 
 static const char *space_path(const char *file)
@@ -1518,12 +1531,12 @@ TEST(slot_generations_and_epochs_wrap)
 
 static void child_sends_one(void *arg)
 {
+    horus_context *c;
     horus_topic *t;
     uint64_t n = (uint64_t)(uintptr_t)arg;
-    horus_context_info info;
-    REQUIRE_OK(horus_topic_open(&t, "wrap", NULL));
-    CHECK_OK(horus_context_get_info(NULL, &info));
-    atomic_store(&board->value[0], info.row);
+    REQUIRE_OK(horus_context_default(&c));
+    REQUIRE_OK(horus_topic_open(&t, "wrap", &(horus_topic_desc){.capacity = 1}));
+    atomic_store(&board->value[n], c->incarnation);
     CHECK_OK(horus_topic_send(t, &n, sizeof n, 0));
     if (n % 2)
         (void)kill(getpid(), SIGKILL);
@@ -1543,11 +1556,477 @@ TEST(row_incarnations_wrap)
         CHECK_OK(horus_topic_receive(t, &got, sizeof got, &info, HORUS_NO_WAIT));
         CHECK_EQ(got, i);
         CHECK_EQ(info.lost, 0);
+        /* a message stays until the next one, and its row with it: so two rows take turns, and each
+         * comes to its last number and to those that follow, of which 0 is none */
+        uint64_t turn = i / 2, number = turn < 3 ? UINT32_MAX - 2 + turn : turn - 2;
+        CHECK_EQ(atomic_load(&board->value[i]), number);
         CHECK_OK(horus_context_sweep(c, NULL));
     }
     check_balanced(c->pool);
     horus_topic_close(t);
     horus_context_close(c);
+}
+
+/* ---- nobody stays: the last one out, and who joins as it goes */
+
+enum { GUESTS = 3, OVER = 0, VISITS = 0, FILES, TOGETHER, EMPTIED, NEWEST, STUCK };
+/* Where the last one out lists what it is about to remove, and so on: all others may come meanwhile. */
+static void dawdle(void)
+{
+    if (rng() % 4 == 0)
+        test_sleep_us(rng() % 300);
+}
+/* Whoever is in has the file that is at its path, with all the others. */
+static bool is_at_its_path(const horus_context *c)
+{
+    struct stat s;
+    return CHECK(stat(c->path, &s) == 0 && (uint64_t)s.st_ino == c->pool->ino);
+}
+/* Whoever joins or leaves while another is in the doorway gives up after a second: a machine that
+ * stood still. */
+static void was_stuck(void)
+{
+    atomic_fetch_add(&board->value[STUCK], 1);
+    (void)CHECK_TIMELY(!"somebody stood in the doorway for a second");
+}
+static horus_context *come_in(void)
+{
+    horus_context *c;
+    horus_context_desc d = {.pool_bytes = 2 * MiB, .label = "guest", .max_topics = 8};
+    horus_result r;
+    for (int tries = 0; (r = horus_context_open(&c, &d)) == HORUS_E_BUSY && tries < 10; tries++)
+        was_stuck();
+    REQUIRE_OK(r);
+    return c;
+}
+static void visit(void)
+{
+    horus_context *c = come_in();
+    horus_context_info info;
+    horus_pool *named;
+    horus_topic *t;
+    horus_frame f;
+    void *data;
+    uint64_t n;
+    is_at_its_path(c);
+    if (atomic_exchange(&board->value[NEWEST], c->domain) != c->domain)
+        atomic_fetch_add(&board->value[FILES], 1);
+    CHECK_OK(horus_context_get_info(c, &info));
+    if (info.processes > 1)
+        atomic_fetch_add(&board->value[TOGETHER], 1);
+    if (rng() % 2) { /* a file more, which goes with the other or not at all */
+        REQUIRE_OK(
+            horus_pool_open(&named, "named", &(horus_pool_desc){.context = c, .pool_bytes = MiB}));
+        REQUIRE_OK(horus_frame_alloc(&f, rng() % 2 ? named : pool_of(c), 1000, 0, &data));
+        CHECK(test_is_all(data, 0, 1000));
+        memset(data, (int)c->row + 1, 1000);
+        REQUIRE_OK(horus_topic_open(
+            &t, "t", &(horus_topic_desc){.context = c, .capacity = 4, .history = 4}));
+        n = c->domain;
+        CHECK_OK(horus_topic_send(t, &n, sizeof n, 0));
+        while (horus_topic_receive(t, &n, sizeof n, NULL, 0) == HORUS_OK)
+            CHECK(n == c->domain); /* of this file's guests, not of an earlier one's */
+        if (rng() % 2)
+            test_sleep_us(rng() % 500);
+        CHECK(test_is_all(data, (int)c->row + 1, 1000));
+        if (rng() % 2)
+            CHECK_OK(horus_frame_release(&f));
+    }
+    is_at_its_path(c);
+    uint64_t began = horus_now_ns();
+    horus_context_close(c);
+    if (horus_now_ns() - began >= 1000000000u)
+        was_stuck();
+    if (!exists(space_path("horus"))) /* we, or somebody just now, was the last one */
+        atomic_fetch_add(&board->value[EMPTIED], 1);
+    atomic_fetch_add(&board->value[VISITS], 1);
+}
+static void guest(void *arg)
+{
+    rng_state = (uint64_t)(uintptr_t)arg;
+    in_a_sweep = in_a_join = dawdle;
+    do {
+        visit();
+        if (rng() % 2)
+            test_sleep_us(rng() % 2000);
+    } while (!atomic_load(&board->flag[OVER]));
+}
+static pid_t new_guest(void) { return test_fork(guest, (void *)(uintptr_t)(rng() | 1)); }
+TEST(processes_come_and_go_and_are_killed_and_nobody_stays)
+{
+    const char *given = getenv("SEED");
+    uint64_t seed = given ? strtoull(given, NULL, 10) : horus_now_ns() % 1000000, kills = 0;
+    pid_t pid[GUESTS];
+    printf("processes_come_and_go: seed %llu\n", (unsigned long long)seed);
+    rng_state = seed;
+    for (int round = 0; round < TEST_TIMES(20); round++) {
+        uint64_t goal = atomic_load(&board->value[VISITS]), end = goal + 100;
+        horus_context *c = NULL;
+        horus_frame all;
+        atomic_store(&board->flag[OVER], 0);
+        for (int i = 0; i < GUESTS; i++)
+            pid[i] = new_guest();
+        while (goal < end && atomic_load(&board->failures) == 0) {
+            goal += rng() % 10;
+            while (atomic_load(&board->value[VISITS]) < goal && atomic_load(&board->failures) == 0)
+                test_sleep_us(100);
+            test_sleep_us(rng() % 1000);
+            int k = (int)(rng() % GUESTS);
+            test_kill(pid[k]);
+            kills++;
+            pid[k] = new_guest();
+        }
+        if (round % 2) /* as they come and go, or once they are gone */
+            c = come_in();
+        atomic_store(&board->flag[OVER], 1);
+        for (int i = 0; i < GUESTS; i++)
+            CHECK_JOIN(pid[i]);
+        if (!c) { /* the last one was not killed */
+            CHECK(!exists(space_path("")) || atomic_load(&board->value[STUCK]));
+            c = come_in();
+        }
+        is_at_its_path(c);
+        CHECK_OK(horus_context_sweep(c, NULL));
+        check_balanced(pool_of(c));
+        CHECK_OK(horus_frame_alloc(&all, pool_of(c), 2 * MiB, 0, NULL)); /* messages give way */
+        CHECK_OK(horus_frame_release(&all));
+        check_empty(pool_of(c));
+        horus_context_close(c);
+        CHECK(!exists(space_path("")));
+    }
+    uint64_t visits = atomic_load(&board->value[VISITS]), files = atomic_load(&board->value[FILES]),
+             together = atomic_load(&board->value[TOGETHER]),
+             emptied = atomic_load(&board->value[EMPTIED]);
+    printf(
+        "processes_come_and_go: %llu visits, %llu met another; %llu kills, %llu files, %llu times "
+        "nobody was left\n",
+        (unsigned long long)visits, (unsigned long long)together, (unsigned long long)kills,
+        (unsigned long long)files, (unsigned long long)emptied);
+    CHECK(files > visits / 100);
+    CHECK(emptied > visits / 100);
+    CHECK(together > visits / 100);
+}
+
+/* ---- rows from 64 on: the second word of a slot's holders */
+
+static const horus_topic_desc many_jobs = {.policy = HORUS_QUEUE, .capacity = 4};
+static const horus_topic_desc many_parts = {.policy = HORUS_RELIABLE, .capacity = 2};
+static horus_topic *open_by(horus_context *c, const char *name, const horus_topic_desc *desc)
+{
+    horus_topic *t;
+    horus_topic_desc d = desc ? *desc : (horus_topic_desc){.capacity = 4};
+    d.context = c;
+    REQUIRE_OK(horus_topic_open(&t, name, &d));
+    return t;
+}
+static horus_result send_number(horus_topic *t, uint64_t n)
+{
+    return horus_topic_send(t, &n, sizeof n, HORUS_NO_WAIT);
+}
+/* The rows up to 64 are taken: the last context is the first one of the second word. */
+enum { SECOND = 64 };
+static void join_many(horus_context *c[SECOND + 1])
+{
+    for (uint32_t i = 0; i <= SECOND; i++) {
+        c[i] = join(4 * MiB);
+        REQUIRE(c[i]->row == i);
+    }
+}
+static void leave_many(horus_context *c[SECOND + 1])
+{
+    for (uint32_t i = 0; i <= SECOND; i++)
+        horus_context_close(c[i]);
+}
+static uint32_t topics_of(horus_context *c)
+{
+    horus_context_info info;
+    CHECK_OK(horus_context_get_info(c, &info));
+    return info.topics;
+}
+
+/* Holds a bit of everything until it is killed. */
+static void child_holds_in_the_second_word(void *arg)
+{
+    horus_context *c = join(0);
+    horus_pool *named;
+    horus_frame f;
+    horus_tensor t, got;
+    uint64_t n = 0;
+    int64_t shape = 5000;
+    (void)arg;
+    REQUIRE(c->row > SECOND);
+    atomic_store(&board->value[0], c->row);
+    REQUIRE_OK(horus_frame_alloc(&f, pool_of(c), 1000, 0, NULL));
+    REQUIRE_OK(horus_frame_alloc(&f, pool_of(c), 300000, 0, NULL));
+    REQUIRE_OK(horus_pool_open(&named, "named", &(horus_pool_desc){.context = c}));
+    REQUIRE_OK(horus_frame_alloc(&f, named, 70000, 0, NULL));
+    horus_topic *frames =
+        open_by(c, "frames", &(horus_topic_desc){.policy = HORUS_OVERWRITE, .history = 1});
+    REQUIRE_OK(horus_topic_receive_tensor(frames, &got, NULL, 0));
+    horus_topic *jobs = open_by(c, "jobs", &many_jobs);
+    REQUIRE_OK(horus_topic_receive(jobs, &n, sizeof n, NULL, 0));
+    CHECK_EQ(n, 11);
+    (void)open_by(c, "parts", &many_parts); /* a reader that reads nothing */
+    (void)open_by(c, "alone", NULL);
+    horus_topic *left = open_by(c, "left", NULL);
+    REQUIRE_OK(send_number(left, 7));
+    REQUIRE_OK(horus_tensor_alloc(&t, pool_of(c), HORUS_U8, 1, &shape, 0));
+    memset(t.data, 0x5a, 5000);
+    REQUIRE_OK(horus_topic_send_tensor(left, &t, 0));
+    test_raise(0);
+    test_stay();
+}
+typedef struct tally {
+    uint32_t row, handles, rings, internals;
+} tally;
+static void count_of_row(void *user, const horus_holder *h)
+{
+    tally *n = user;
+    if (h->row != n->row)
+        return;
+    n->rings += h->ring;
+    n->internals += h->internal;
+    n->handles += !h->ring && !h->internal;
+}
+static tally tally_of(horus_pool *p, uint32_t row)
+{
+    horus_audit a;
+    tally n = {.row = row};
+    CHECK_OK(horus_pool_audit(p, &a, count_of_row, &n));
+    return n;
+}
+static void dies_in_the_second_word(uint32_t sweeper)
+{
+    horus_context *c[SECOND + 1];
+    horus_pool *named;
+    horus_frame mine, f[64];
+    horus_tensor t;
+    horus_info info;
+    void *data;
+    uint64_t n;
+    int64_t shape = 5000;
+    uint32_t rows = 0;
+    join_many(c);
+    horus_context *low = c[0], *high = c[SECOND];
+    horus_pool *p = pool_of(low);
+    REQUIRE_OK(
+        horus_pool_open(&named, "named", &(horus_pool_desc){.context = low, .pool_bytes = MiB}));
+    REQUIRE_OK(horus_frame_alloc(&mine, pool_of(high), 200000, 0, &data));
+    memset(data, 0x77, 200000);
+    horus_topic *frames = open_by(low, "frames", NULL), *jobs = open_by(low, "jobs", &many_jobs),
+                *parts = open_by(low, "parts", &many_parts), *left = open_by(low, "left", NULL),
+                *also_left = open_by(high, "left", NULL);
+    uint32_t topics = topics_of(low);
+    REQUIRE_OK(horus_tensor_alloc(&t, p, HORUS_U8, 1, &shape, 0));
+    memset(t.data, 0x33, 5000);
+    CHECK_OK(horus_topic_send_tensor(frames, &t, 0));
+    horus_frame sent = t.frame;
+    CHECK_OK(send_number(jobs, 11));
+    pid_t pid = test_fork(child_holds_in_the_second_word, NULL);
+    test_await(0);
+    uint32_t row = (uint32_t)atomic_load(&board->value[0]);
+    CHECK_EQ(topics_of(low), topics + 1);
+    CHECK_EQ(horus_frame_holders(&sent), 2); /* we and the child */
+    CHECK_OK(send_number(parts, 1));
+    CHECK_OK(send_number(parts, 2));
+    CHECK_RESULT(send_number(parts, 3), HORUS_FULL);
+    CHECK_RESULT(horus_topic_receive(jobs, &n, sizeof n, &info, 0), HORUS_EMPTY);
+    CHECK_OK(horus_context_sweep(c[sweeper], &rows));
+    CHECK_EQ(rows, 0);
+    tally held = tally_of(p, row);
+    CHECK_EQ(held.handles, 3); /* two frames and the one it got */
+    CHECK_EQ(held.rings, 1);
+    CHECK_EQ(held.internals, 8); /* five topics, its own ring and the two that it reads */
+    CHECK_EQ(tally_of(named, row).handles, 1);
+    check_balanced(p);
+    check_balanced(named);
+
+    test_kill(pid);
+    CHECK_OK(send_number(parts, 3)); /* whom a dead reader keeps nobody from */
+    CHECK_OK(horus_context_sweep(c[sweeper], &rows));
+    CHECK_EQ(rows, 1);
+    check_balanced(p);
+    check_empty(named);
+    held = tally_of(p, row);
+    CHECK_EQ(held.handles, 0);
+    CHECK_EQ(held.rings, 1); /* what it sent stays for its readers: a frame, the ring, the topic */
+    CHECK_EQ(held.internals, 2);
+    CHECK_EQ(horus_frame_holders(&sent), 1);
+    CHECK_EQ(topics_of(low), topics); /* it alone had the other one open */
+    CHECK_OK(horus_topic_receive(jobs, &n, sizeof n, &info, 0));
+    CHECK_EQ(n, 11);
+    CHECK(info.redelivered);
+    for (int i = 0; i < 2; i++) {
+        horus_tensor got;
+        horus_topic *reader = i == 0 ? left : also_left;
+        CHECK_OK(horus_topic_receive(reader, &n, sizeof n, &info, 0));
+        CHECK_EQ(n, 7);
+        REQUIRE_OK(horus_topic_receive_tensor(reader, &got, &info, 0));
+        CHECK_EQ(info.lost, 0);
+        CHECK_EQ(info.publisher >> 16, row);
+        CHECK(test_is_all(got.data, 0x5a, 5000));
+        CHECK_OK(horus_tensor_release(&got));
+    }
+
+    /* all memory but what the others hold is there, and the row, too */
+    uint32_t count = fill(p, 65536, f, 64);
+    CHECK_EQ(count, 64 - 9); /* `mine` 4, four topics 2, rings of two sizes 2, `t` 1 */
+    for (uint32_t i = 0; i < count; i++) {
+        CHECK_OK(horus_frame_data(&f[i], &data, NULL));
+        memset(data, 0xee, 65536);
+    }
+    CHECK_EQ(horusi_low(atomic_load(&low->pool->rows[row].word)), HORUSI_ROW_FREE);
+    CHECK_EQ(horus_frame_holders(&mine), 1);
+    CHECK_OK(horus_frame_data(&mine, &data, NULL));
+    CHECK(test_is_all(data, 0x77, 200000));
+    CHECK(test_is_all(t.data, 0x33, 5000));
+    empty(f, count);
+    CHECK_OK(horus_frame_release(&mine));
+    CHECK_OK(horus_tensor_release(&t));
+    horus_context *next = join(0);
+    CHECK_EQ(next->row, row);
+    horus_context_close(next);
+    horus_topic_close(frames);
+    horus_topic_close(jobs);
+    horus_topic_close(parts);
+    horus_topic_close(left);
+    horus_topic_close(also_left);
+    check_balanced(p);
+    leave_many(c);
+}
+TEST(a_row_above_63_dies_and_one_below_sweeps_it) { dies_in_the_second_word(0); }
+TEST(a_row_above_63_dies_and_one_above_sweeps_it) { dies_in_the_second_word(SECOND); }
+
+TEST(a_row_above_63_dies_and_whoever_joins_in_its_place_sweeps_it)
+{
+    horus_context *c[SECOND + 1], *rest[HORUS_MAX_PROCESSES];
+    join_many(c);
+    horus_pool *p = pool_of(c[0]);
+    horus_topic *jobs = open_by(c[0], "jobs", &many_jobs), *frames = open_by(c[0], "frames", NULL);
+    (void)open_by(c[0], "parts", &many_parts);
+    horus_pool *named;
+    horus_tensor t;
+    int64_t shape = 5000;
+    REQUIRE_OK(
+        horus_pool_open(&named, "named", &(horus_pool_desc){.context = c[0], .pool_bytes = MiB}));
+    REQUIRE_OK(horus_tensor_alloc(&t, p, HORUS_U8, 1, &shape, 0));
+    CHECK_OK(horus_topic_send_tensor(frames, &t, 0));
+    CHECK_OK(send_number(jobs, 11));
+    pid_t pid = test_fork(child_holds_in_the_second_word, NULL);
+    test_await(0);
+    test_kill(pid);
+    uint32_t row = (uint32_t)atomic_load(&board->value[0]), last = row, n = 0;
+    (void)open_by(c[row - 64], "jobs", &many_jobs); /* its bit is the same, in the first word */
+    tally twin = tally_of(p, row - 64);
+    CHECK_EQ(twin.internals, 2);                                  /* the topic and the ring */
+    while (last == row || n + SECOND + 2 < HORUS_MAX_PROCESSES) { /* its messages keep it */
+        rest[n] = join(0);
+        CHECK(rest[n]->row != row);
+        last = rest[n++]->row;
+    }
+    CHECK_EQ(last, HORUS_MAX_PROCESSES - 1);
+    CHECK_EQ(tally_of(p, row).rings, 1);
+    rest[n] = join(0); /* until no other row is left */
+    CHECK_EQ(rest[n]->row, row);
+    tally held = tally_of(p, row);
+    CHECK_EQ(held.handles + held.rings + held.internals, 0);
+    held = tally_of(p, row - 64);
+    CHECK(memcmp(&held, &twin, sizeof held) == 0);
+    check_empty(named);
+    check_balanced(p);
+    for (uint32_t i = 0; i <= n; i++)
+        horus_context_close(rest[i]);
+    leave_many(c);
+}
+
+TEST(what_rows_above_63_hold_is_not_free_and_ends_with_them)
+{
+    horus_context *c[SECOND + 1];
+    horus_frame mine, f[64];
+    void *data;
+    uint64_t n;
+    join_many(c);
+    horus_context *low = c[0], *high = c[SECOND];
+    REQUIRE_OK(horus_frame_alloc(&mine, pool_of(high), MiB, 0, &data));
+    memset(data, 0x77, MiB);
+    CHECK_EQ(stats_of(pool_of(low)).used_slots, 1);
+    uint32_t count = fill(pool_of(low), 65536, f, 64);
+    CHECK_EQ(count, 48);
+    CHECK_TEXT(horus_last_error(), "1024 KiB"); /* who holds what: that row, too */
+    for (uint32_t i = 0; i < count; i++) {
+        void *other;
+        CHECK_OK(horus_frame_data(&f[i], &other, NULL));
+        memset(other, 0xee, 65536);
+    }
+    CHECK(test_is_all(data, 0x77, MiB));
+    empty(f, count);
+    CHECK_OK(horus_frame_release(&mine));
+    for (int i = 0; i < 2; i++) { /* a topic lasts as long as its last handle, whoever has it */
+        horus_topic *first = open_by(i ? high : low, "shared", NULL);
+        horus_topic *second = open_by(i ? low : high, "shared", NULL);
+        horus_topic_close(first);
+        CHECK_EQ(topics_of(low), 1);
+        first = open_by(i ? high : low, "shared", NULL);
+        CHECK_OK(send_number(second, 5));
+        CHECK_OK(horus_topic_receive(first, &n, sizeof n, NULL, 0)); /* it is the same one */
+        horus_topic_close(first);
+        horus_topic_close(second);
+        CHECK_OK(horus_frame_alloc(&mine, pool_of(i ? low : high), 4 * MiB, 0,
+                                   NULL)); /* its ring goes */
+        CHECK_OK(horus_frame_release(&mine));
+        CHECK_EQ(topics_of(low), 0);
+        check_empty(pool_of(low));
+    }
+    for (int i = 0; i < 4; i++) /* another topic each time, which nobody below has ever seen */
+        horus_topic_close(open_by(high, "brief", i % 2 ? &many_jobs : &many_parts));
+    leave_many(c);
+}
+
+static void *waits_for_a_message(void *arg)
+{
+    uint64_t n;
+    CHECK_OK(horus_topic_receive(arg, &n, sizeof n, NULL, HORUS_FOREVER));
+    return NULL;
+}
+static void *waits_for_room(void *arg)
+{
+    uint64_t n = 3;
+    CHECK_OK(horus_topic_send(arg, &n, sizeof n, HORUS_FOREVER));
+    return NULL;
+}
+TEST(who_sleeps_in_a_row_above_63_has_its_doorbell_rung)
+{
+    horus_context *c[SECOND + 1];
+    pthread_t thread;
+    uint64_t n;
+    join_many(c);
+    horus_context *low = c[0], *high = c[SECOND];
+    horusi_row *row = &low->pool->rows[SECOND];
+    horus_topic *s = open_by(low, "t", NULL), *r = open_by(high, "t", NULL);
+    REQUIRE(pthread_create(&thread, NULL, waits_for_a_message, r) == 0);
+    while (atomic_load(&s->shm->sleepers[1]) == 0)
+        test_sleep_us(200);
+    CHECK_EQ(atomic_load(&s->shm->sleepers[1]), 1);
+    uint32_t rung = atomic_load(&row->doorbell);
+    CHECK_OK(send_number(s, 1));
+    CHECK_EQ(atomic_load(&row->doorbell), rung + 1);
+    (void)pthread_join(thread, NULL);
+    horus_topic_close(s);
+    horus_topic_close(r);
+    r = open_by(low, "parts", &many_parts);
+    s = open_by(high, "parts", &many_parts);
+    CHECK_OK(send_number(s, 1));
+    CHECK_OK(send_number(s, 2));
+    REQUIRE(pthread_create(&thread, NULL, waits_for_room, s) == 0);
+    while (atomic_load(&r->shm->waiters[1]) == 0)
+        test_sleep_us(200);
+    rung = atomic_load(&row->doorbell);
+    CHECK_OK(horus_topic_receive(r, &n, sizeof n, NULL, 0));
+    CHECK_EQ(atomic_load(&row->doorbell), rung + 1);
+    (void)pthread_join(thread, NULL);
+    horus_topic_close(s);
+    horus_topic_close(r);
+    leave_many(c);
 }
 
 TEST(the_change_counter_wraps)

@@ -2025,6 +2025,80 @@ TEST(messages_survive_their_closed_publisher)
     horus_context_close(c);
 }
 
+/* What a reliable reader has still to read stays when its publisher goes, be it one frame, and as
+ * many as may come after it. */
+static void child_sends_two_frames(void *arg)
+{
+    horus_context *c = join(0);
+    horus_topic *s = open_in(c, "t", (horus_topic_desc){.policy = HORUS_RELIABLE, .capacity = 2});
+    send_frame(s, c, 5000, 1);
+    send_frame(s, c, 5000, 2);
+    if (arg)
+        (void)kill(getpid(), SIGKILL);
+    horus_topic_close(s);
+    horus_context_close(c);
+}
+static uint32_t rings_of(horus_topic *t)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < t->max_lanes; i++)
+        n += atomic_load(&horusi_lanes(t->shm)[i].word) != 0;
+    return n;
+}
+enum { CLOSED, LEFT, KILLED };
+static void the_last_one_stays(int how)
+{
+    horus_context *c = join(8 * MiB), *d = join(0);
+    horus_topic_desc desc = {.policy = HORUS_RELIABLE, .capacity = 8};
+    horus_topic *r = open_in(c, "t", desc), *s = open_in(c, "t", desc), *u;
+    horus_tensor got;
+    horus_info info;
+    uint32_t seen = 0;
+    if (how == CLOSED) {
+        desc.capacity = 2;
+        u = open_in(d, "t", desc);
+        send_frame(u, d, 5000, 1);
+        send_frame(u, d, 5000, 2);
+        horus_topic_close(u);
+    } else {
+        CHECK_EQ(test_wait(test_fork(child_sends_two_frames, how == KILLED ? c : NULL)),
+                 how == KILLED ? SIGKILL : 0);
+    }
+    REQUIRE_OK(horus_topic_receive_tensor(r, &got, &info, 0));
+    CHECK(test_is_all(got.data, 1, 5000));
+    CHECK_OK(horus_tensor_release(&got));
+    for (int i = 3; i <= 7; i++)
+        send_frame(s, c, 5000, i);
+    CHECK_OK(horus_context_sweep(c, NULL));
+    horus_topic_close(open_in(d, "other", (horus_topic_desc){0})); /* ends what is not needed */
+    CHECK_EQ(rings_of(r), 2);
+    horus_tensor other[40]; /* what is free is used again */
+    for (int i = 0; i < 40; i++)
+        other[i] = frame(i % 2 ? c : d, 5000, 0xee);
+    for (int i = 0; i < 40; i++)
+        CHECK_OK(horus_tensor_release(&other[i]));
+    for (int i = 2; i <= 7; i++) {
+        REQUIRE_OK(horus_topic_receive_tensor(r, &got, &info, 0));
+        CHECK_EQ(info.lost, 0);
+        CHECK(test_is_all(got.data, *(uint8_t *)got.data, 5000));
+        seen |= 1u << (*(uint8_t *)got.data & 31);
+        CHECK_OK(horus_tensor_release(&got));
+    }
+    CHECK_EQ(seen, 0xfc);
+    CHECK_RESULT(horus_topic_receive_tensor(r, &got, &info, 0), HORUS_EMPTY);
+    CHECK_OK(horus_context_sweep(c, NULL));
+    horus_topic_close(open_in(d, "other", (horus_topic_desc){0}));
+    CHECK_EQ(rings_of(r), 1); /* now it is not needed */
+    horus_topic_close(r);
+    horus_topic_close(s);
+    check_balanced(pool_of(c));
+    horus_context_close(d);
+    horus_context_close(c);
+}
+TEST(the_last_unread_frame_of_a_closed_reliable_handle_stays) { the_last_one_stays(CLOSED); }
+TEST(the_last_unread_frame_of_a_reliable_publisher_that_left_stays) { the_last_one_stays(LEFT); }
+TEST(the_last_unread_frame_of_a_killed_reliable_publisher_stays) { the_last_one_stays(KILLED); }
+
 TEST(messages_wait_even_when_no_handle_is_open_at_all)
 {
     horus_context *c = join(4 * MiB);
