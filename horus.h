@@ -9342,7 +9342,7 @@ static horus_result horusi_look_around(horus_context *c)
 
 enum { HORUSI_SLICE_NS = 100000000, HORUSI_FIRST_SLICE_NS = 1000000 };
 /* One slice of sleep on our doorbell. OK: look again. *looked: when we looked around last, or 0; a
- * doorbell that rings all the time, for other topics too, does not keep us from it. */
+ * doorbell that rings all the time, for other topics too, does not keep us from it for longer. */
 static horus_result horusi_slice(horus_context *c, uint32_t seen, uint64_t deadline, uint64_t slice,
                                  uint64_t *looked)
 {
@@ -9354,11 +9354,13 @@ static horus_result horusi_slice(horus_context *c, uint32_t seen, uint64_t deadl
         slice = left;
     if (*looked == 0)
         *looked = now;
+    uint64_t due = *looked + HORUSI_SLICE_NS, rest = due > now ? due - now : 0;
+    if (rest < slice)
+        slice = rest;
     if (horusi_sleep_on(&row->doorbell, seen, slice))
         return horusi_fail(HORUS_INTERRUPTED, "a signal handler ran while waiting");
-    if ((horusi_ld32_rlx(W, &row->doorbell) == seen && slice >= 1000000u) ||
-        now - *looked >= HORUSI_SLICE_NS) {
-        *looked = now;
+    if ((horusi_ld32_rlx(W, &row->doorbell) == seen && slice >= 1000000u) || horusi_now() >= due) {
+        *looked = horusi_now();
         return horusi_look_around(c);
     }
     return HORUS_OK;
