@@ -7,8 +7,9 @@
  *                         expects a scene to object, or tests/orders.txt to say why none does, but not
  *                         both; -T: for each scene, once something is weakened (else as -t); -b: a
  *                         sample, as many as can be begun in so long, drawn by -r
- *     explore -w PLACE>ORDER,PLACE>ORDER ...
- *                         weakens these together; a place is function/atomic/label/operation
+ *     explore -w "PLACE>ORDER PLACE>ORDER ..." [scene ...]
+ *                         weakens these together; a place is function/atomic/label/operation, and
+ *                         with #1,3 after it the first and third access there instead of all
  *
  * Without -m or -w it ends with 0 if all scenes hold, 3 if one objects, 4 if one hangs and none
  * objects; 1 or 2: something could not be explored. */
@@ -1952,6 +1953,8 @@ static const x_scenario scenes[] = {
      {{b_joins_and_opens, B, false}, {c_opens_as_well, C, false}}, {2, 0, 3}},
     {"topic: two make it", prepare_two_make, it_is_one,
      {{a_makes, A, true}, {b_makes, B, true}, {c_closes, C, false}}, {2, 1, 2}},
+    {"topic: two enter it", prepare_two_make, it_is_one,
+     {{a_makes, A, false}, {b_makes, B, false}, {c_closes, C, false}}, {3, 0, 2}},
     {"ring: again and again", prepare_again, drained_and_read,
      {{a_opens_again, A, false}, {b_counts, B, false}}, {2, 0, 2}},
     {"ring: ends before it is seen", prepare_unseen, drained_and_read,
@@ -2237,13 +2240,48 @@ static const char *place_of(const x_site *site)
                    op_names[site->op]);
     return place;
 }
+/* The accesses at a place are told apart by their number there, from 1, as the source has them. */
+static int number_of(const x_site *site)
+{
+    char place[200];
+    int number = 1;
+    (void)snprintf(place, sizeof place, "%s", place_of(site));
+    for (const x_site *each = __start_x_sites; each < __stop_x_sites; each++)
+        number += each->id < site->id && strcmp(place_of(each), place) == 0;
+    return number;
+}
+static int sites_at(const char *place)
+{
+    int count = 0;
+    for (const x_site *each = __start_x_sites; each < __stop_x_sites; each++)
+        count += strcmp(place_of(each), place) == 0;
+    return count;
+}
+/* Cuts "#1,3" off a place. Returns a bit for each of these numbers; 0: there are none, or what is no
+ * number from 1 to 31. */
+static uint32_t cut_numbers(char *place)
+{
+    uint32_t which = 0;
+    char *c = strchr(place, '#');
+    if (!c)
+        return 0;
+    for (*c = ','; *c == ',';) {
+        *c = 0;
+        unsigned long number = strtoul(c + 1, &c, 10);
+        if (number < 1 || number > 31)
+            return 0;
+        which |= 1u << number;
+    }
+    return *c == 0 ? which : 0;
+}
 
 enum { NOT_DRAWN = -1 }; /* for x_verdict + 1 */
 enum { ROWS = 1024, GROUPS = 100, WEAKENINGS = 4 * X_SITES };
 typedef struct explained { /* a row of orders.txt */
     char place[160], key[20];
-    int order; /* -1: any weaker one */
-    int sites, silent;
+    int order;      /* -1: any weaker one */
+    uint32_t which; /* of several accesses there: a bit for each; 0: there is only one */
+    int sites;
 } explained;
 static explained rows[ROWS],
     group_rows[GROUPS + 1]; /* of a group: without a key, it has no reason */
@@ -2266,10 +2304,10 @@ static int key_of(const char *key)
     return -1;
 }
 /* orders.txt: "key NAME what it means", "together PLACE>ORDER ... [: KEY why]", or
- * "function atomic label operation[>order] KEY why". */
+ * "function atomic label operation[#number,number ...][>order] KEY why". */
 static void read_reasons(const char *path)
 {
-    char line[1200], function[60], atomic[40], label[10], op[20], key[20];
+    char line[1200], function[60], atomic[40], label[10], op[40], key[20];
     FILE *f = fopen(path, "r");
     if (!f) {
         fprintf(stderr, "explore: cannot read %s: run it in the root of the repository\n", path);
@@ -2300,15 +2338,27 @@ static void read_reasons(const char *path)
             (void)snprintf(groups[group_count], sizeof groups[0], "%s", line + 9);
             group_count++;
         } else if (row_count < ROWS &&
-                   sscanf(line, "%59s %39s %9s %19s %19s", function, atomic, label, op, key) == 5) {
+                   sscanf(line, "%59s %39s %9s %39s %19s", function, atomic, label, op, key) == 5) {
             char *order = strchr(op, '>');
             row->order = order ? order_of(order + 1) : -1;
             if (order)
                 *order = 0;
+            bool numbered = strchr(op, '#') != NULL;
+            row->which = cut_numbers(op);
             (void)snprintf(row->place, sizeof row->place, "%s/%s/%s/%s", function, atomic, label,
                            op);
             strcpy(row->key, key);
             row_count++;
+            int sites = sites_at(row->place);
+            if ((sites > 1) != numbered || (numbered && row->which == 0) ||
+                row->which >> (sites > 1 ? sites + 1 : 1)) {
+                fprintf(
+                    stderr,
+                    "explore: %s: %s has %d accesses: a row names its own by their numbers where "
+                    "there are several, as in load#1,3\n",
+                    path, row->place, sites);
+                exit(2);
+            }
             if (key_of(key) < 0) {
                 fprintf(stderr, "explore: %s: no key is called %s\n", path, key);
                 exit(2);
@@ -2320,10 +2370,11 @@ static void read_reasons(const char *path)
     }
     (void)fclose(f);
 }
-static explained *reason_for(const char *place, int order)
+static explained *reason_for(const char *place, int number, int order)
 {
     for (int i = 0; i < row_count; i++)
-        if ((rows[i].order < 0 || rows[i].order == order) && strcmp(rows[i].place, place) == 0)
+        if ((rows[i].order < 0 || rows[i].order == order) && strcmp(rows[i].place, place) == 0 &&
+            (rows[i].which == 0 || rows[i].which >> number & 1))
             return &rows[i];
     return NULL;
 }
@@ -2331,7 +2382,7 @@ static explained *reason_for(const char *place, int order)
 typedef struct weakening {
     const x_site *site; /* NULL: several */
     int order;
-    char name[100], place[160];
+    char name[200];    /* PLACE>ORDER of a site, as -w takes it */
     explained *reason; /* or NULL */
     uint8_t orders[X_SITES];
 } weakening;
@@ -2342,29 +2393,36 @@ static weakening *add_weakening(const x_site *site, int order)
     weakening *w = &weakenings[weakening_count++];
     w->site = site;
     w->order = order;
-    if (site)
-        (void)snprintf(w->place, sizeof w->place, "%s", place_of(site));
     for (const x_site *each = __start_x_sites; each < __stop_x_sites; each++)
         w->orders[each->id] = each->order;
-    if (site)
+    if (site) {
+        char place[200], which[16] = "";
+        int number = number_of(site);
+        (void)snprintf(place, sizeof place, "%s", place_of(site));
+        if (sites_at(place) > 1)
+            (void)snprintf(which, sizeof which, "#%d", number);
+        (void)snprintf(w->name, sizeof w->name, "%.150s%s>%s", place, which, order_names[order]);
         w->orders[site->id] = (uint8_t)order;
-    w->reason = site ? reason_for(w->place, order) : NULL;
+        w->reason = reason_for(place, number, order);
+    }
     return w;
 }
-/* "place>order place>order ...": all of them together. */
+/* "place[#number ...]>order place>order ...": all of them together. */
 static weakening *add_group(const char *text)
 {
     weakening *w = add_weakening(NULL, 0);
     char copy[1200], *rest = NULL;
     (void)snprintf(copy, sizeof copy, "%s", text);
     (void)snprintf(w->name, sizeof w->name, "%s", text);
-    for (char *item = strtok_r(copy, " ,", &rest); item; item = strtok_r(NULL, " ,", &rest)) {
+    for (char *item = strtok_r(copy, " ", &rest); item; item = strtok_r(NULL, " ", &rest)) {
         char *order = strchr(item, '>');
         int found = 0;
         if (order)
             *order++ = 0;
+        bool numbered = strchr(item, '#') != NULL;
+        uint32_t which = cut_numbers(item);
         for (const x_site *site = __start_x_sites; site < __stop_x_sites; site++)
-            if (strcmp(place_of(site), item) == 0) {
+            if (strcmp(place_of(site), item) == 0 && (!numbered || which >> number_of(site) & 1)) {
                 w->orders[site->id] = (uint8_t)(order ? order_of(order) : X_RLX);
                 found++;
             }
@@ -2379,11 +2437,12 @@ static weakening *add_group(const char *text)
 static void add_label(const char *label, bool relaxed, const char *only)
 {
     bool any = false;
-    weakening *w = add_weakening(NULL, -1);
-    (void)snprintf(w->place, sizeof w->place, "every/*/%s/*", label);
+    weakening *w = add_weakening(NULL, relaxed ? X_RLX : X_ACQREL);
+    char place[40];
+    (void)snprintf(place, sizeof place, "every/*/%s/*", label);
     (void)snprintf(w->name, sizeof w->name, "every %s %s", label,
                    relaxed ? "relaxed" : "not sequentially consistent");
-    w->reason = reason_for(w->place, w->order);
+    w->reason = reason_for(place, 0, w->order);
     for (const x_site *site = __start_x_sites; site < __stop_x_sites; site++) {
         int to = relaxed ? X_RLX : site->order == X_SEQ ? weaker(site, 0) : site->order;
         if (strcmp(site->label, label) != 0 || to == site->order)
@@ -2466,12 +2525,7 @@ static int run_weakenings(int jobs, double budget, uint64_t draw)
                             : v == X_UNABLE ? "BROKEN"
                             : row           ? "explained"
                                             : "SILENT");
-            if (w->site)
-                printf("%-60s %s -> %s: ", w->place, order_names[w->site->order],
-                       order_names[w->order]);
-            else
-                printf("%s: ", w->name);
-            printf("%s\n", v != X_HOLDS ? scenes[by].name : row ? row->key : "nobody");
+            printf("%s: %s\n", w->name, v != X_HOLDS ? scenes[by].name : row ? row->key : "nobody");
             fflush(stdout);
             _exit(0);
         }
@@ -2516,16 +2570,14 @@ static int weaken_all(int jobs, const char *only, const char *together, double b
         int verdict = sum->verdict[n] - 1;
         bool objected = verdict == X_OBJECTS || verdict == X_HANGS, reached = false;
         if (verdict == NOT_DRAWN - 1) {
-            if (w->reason) { /* perhaps it is needed for this one */
+            if (w->reason)
                 w->reason->sites++;
-                w->reason->silent++;
-            }
             continue;
         }
         hung += verdict == X_HANGS;
         if (!objected && verdict != X_HOLDS) {
             broken++;
-            printf("BROKEN  %s%s: it was not explored\n", w->name, w->place);
+            printf("BROKEN  %s: it was not explored\n", w->name);
             continue;
         }
         explained *row = w->reason;
@@ -2533,7 +2585,10 @@ static int weaken_all(int jobs, const char *only, const char *together, double b
             reached |= is_reached(i, w);
         if (row) {
             row->sites++;
-            row->silent += !objected;
+            if (objected) { /* it would hide the day on which no scene does */
+                stale++;
+                printf("STALE  %s %s: a scene objects now\n", w->name, row->key);
+            }
         }
         if (!w->site) {
             groups_caught += objected;
@@ -2548,19 +2603,17 @@ static int weaken_all(int jobs, const char *only, const char *together, double b
         if (!objected && row)
             used_by_key[key_of(row->key)]++;
         else if (!objected)
-            printf("UNEXPLAINED  %s  %s -> %s%s\n", place_of(w->site), order_names[w->site->order],
-                   order_names[w->order], reached ? "" : " (in no scene)");
+            printf("UNEXPLAINED  %s (line %d, %s)%s\n", w->name, w->site->line,
+                   order_names[w->site->order], reached ? "" : " (in no scene)");
     }
     for (int i = 0; i < row_count + group_count && !together; i++) {
         bool group = i >= row_count;
         const explained *row = group ? &group_rows[i - row_count] : &rows[i];
-        bool unknown = row->sites == 0 && !only;
-        if ((group && !row->key[0]) || row->silent > 0 || (row->sites == 0 && only))
+        if ((group && !row->key[0]) || row->sites > 0 || only)
             continue;
-        nothing += unknown;
-        stale += !unknown;
-        printf("STALE  %s %s: %s\n", group ? groups[i - row_count] : row->place, row->key,
-               unknown ? "there is no such access" : "a scene objects now");
+        nothing++;
+        printf("STALE  %s %s: there is no such access\n",
+               group ? groups[i - row_count] : row->place, row->key);
     }
     for (int i = 0; i < key_count && !together; i++)
         printf("  %-8s %d\n", keys[i], used_by_key[i]);
