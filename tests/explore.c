@@ -3,10 +3,12 @@
  *
  *     explore [-t seconds for each scene] [-s seed] [scene ...]
  *     explore -m [-t ...] [-j processes] [-f part of a place] [-T seconds] [-b seconds] [-r seed]
+ *             [-o file]
  *                         weakens each order of horus.h in turn, then each label as a whole, and
  *                         expects a scene to object, or tests/orders.txt to say why none does, but not
- *                         both; -T: for each scene, once something is weakened (else as -t); -b: a
- *                         sample, as many as can be begun in so long, drawn by -r
+ *                         both; -T: for each scene, once something is weakened (else as -t); -b: of
+ *                         those with a reason in orders.txt only as many as can be begun in so long,
+ *                         drawn by -r; -o: writes which scene objected to which (tests/caught.txt)
  *     explore -w "PLACE>ORDER PLACE>ORDER ..." [scene ...]
  *                         weakens these together; a place is function/atomic/label/operation, and
  *                         with #1,3 after it the first and third access there instead of all
@@ -2132,6 +2134,7 @@ typedef struct tally { /* shared with the children */
     uint8_t reached[SCENES][X_SITES];
     uint64_t executions[SCENES], complete[SCENES], deaths;
     int verdict[4 * X_SITES]; /* of each weakening: x_verdict + 1; 0: it did not come to an end */
+    int by[4 * X_SITES];      /* the scene that objected */
 } tally;
 static tally *sum;
 
@@ -2382,6 +2385,7 @@ static explained *reason_for(const char *place, int number, int order)
 typedef struct weakening {
     const x_site *site; /* NULL: several */
     int order;
+    int first;         /* the scene that objected the last time, or -1 */
     char name[200];    /* PLACE>ORDER of a site, as -w takes it */
     explained *reason; /* or NULL */
     uint8_t orders[X_SITES];
@@ -2393,6 +2397,7 @@ static weakening *add_weakening(const x_site *site, int order)
     weakening *w = &weakenings[weakening_count++];
     w->site = site;
     w->order = order;
+    w->first = -1;
     for (const x_site *each = __start_x_sites; each < __stop_x_sites; each++)
         w->orders[each->id] = each->order;
     if (site) {
@@ -2459,12 +2464,48 @@ static bool is_reached(int scene, const weakening *w)
             return true;
     return false;
 }
+/* Which scene objected to which weakening the last time, "scene<TAB>weakening": it is asked first. A
+ * scene that no longer does costs time alone, for all the others are asked then. */
+static void read_caught(const char *path)
+{
+    char line[400];
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof line, f)) {
+        line[strcspn(line, "\n")] = 0;
+        char *name = strchr(line, '\t');
+        if (!name)
+            continue;
+        *name++ = 0;
+        for (int n = 0; n < weakening_count; n++)
+            for (int i = 0; i < SCENES && strcmp(weakenings[n].name, name) == 0; i++)
+                if (strcmp(scenes[i].name, line) == 0)
+                    weakenings[n].first = i;
+    }
+    if (f)
+        (void)fclose(f);
+}
+static void write_caught(const char *path)
+{
+    FILE *f = fopen(path, "w");
+    if (!f) {
+        fprintf(stderr, "explore: cannot write %s\n", path);
+        exit(2);
+    }
+    fprintf(f, "# The scene that objected to each weakening, as `make mutate` wrote it: `make "
+               "test` asks it\n"
+               "# first, and all others where it no longer objects.\n");
+    for (int n = 0; n < weakening_count; n++)
+        if (sum->verdict[n] - 1 == X_OBJECTS || sum->verdict[n] - 1 == X_HANGS)
+            fprintf(f, "%s\t%s\n", scenes[sum->by[n]].name, weakenings[n].name);
+    (void)fclose(f);
+}
 enum { LONG_LOOK = 24 }; /* at what has a reason, in looks of `seconds` at one scene each */
 /* A scene that objects, if one does; else the worst that happened. */
 static x_verdict objector_of(const weakening *w, int *by)
 {
     x_verdict worst = X_HOLDS;
     double factor[] = {1, 8, 40}; /* what no scene has objected to yet is looked at for longer */
+    double at_first = 40;         /* the scene that objected the last time: it ends as it does so */
     int looks = 3, reached = 0;
     for (int i = 0; i < SCENES; i++)
         reached += is_reached(i, w);
@@ -2473,9 +2514,10 @@ static x_verdict objector_of(const weakening *w, int *by)
         looks = factor[1] > 1 ? 2 : 1;
     }
     for (int again = 0; again < looks; again++)
-        for (int i = 0; i < SCENES; i++)
+        for (int k = again == 0 && w->first >= 0 ? -1 : 0; k < SCENES; k++) {
+            int i = k < 0 ? w->first : k;
             if (is_reached(i, w)) {
-                x_verdict v = look(&scenes[i], w->orders, factor[again]);
+                x_verdict v = look(&scenes[i], w->orders, k < 0 ? at_first : factor[again]);
                 if (v > worst) {
                     worst = v;
                     *by = i;
@@ -2483,6 +2525,7 @@ static x_verdict objector_of(const weakening *w, int *by)
                 if (v == X_OBJECTS || v == X_HANGS)
                     return v;
             }
+        }
     return worst;
 }
 static double wall_seconds(void)
@@ -2491,22 +2534,27 @@ static double wall_seconds(void)
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
-/* budget: seconds in which to begin them, in an order that `draw` decides; 0: all. Returns how many
- * were begun. */
+/* budget: seconds in which to begin those that have a reason, in an order that `draw` decides; 0: all.
+ * Those that have none are all begun, and first. Returns how many were begun. */
 static int run_weakenings(int jobs, double budget, uint64_t draw)
 {
-    int running = 0, begun = 0;
+    int running = 0, begun = 0, must = 0;
     double end = wall_seconds() + budget;
     int *order = calloc((size_t)weakening_count + 1, sizeof *order);
     for (int n = 0; n < weakening_count; n++)
-        order[n] = n;
-    for (int n = weakening_count; budget > 0 && n > 1; n--) {
+        if (!weakenings[n].reason)
+            order[must++] = n;
+    for (int n = 0, k = must; n < weakening_count; n++)
+        if (weakenings[n].reason)
+            order[k++] = n;
+    for (int n = weakening_count; budget > 0 && n > must + 1; n--) {
         draw = draw * 6364136223846793005u + 1442695040888963407u;
-        int k = (int)((draw >> 33) % (unsigned)n), other = order[n - 1];
+        int k = must + (int)((draw >> 33) % (unsigned)(n - must)), other = order[n - 1];
         order[n - 1] = order[k];
         order[k] = other;
     }
-    for (; begun < weakening_count && (budget == 0 || wall_seconds() < end); begun++) {
+    for (; begun < weakening_count && (begun < must || budget == 0 || wall_seconds() < end);
+         begun++) {
         int n = order[begun];
         const weakening *w = &weakenings[n];
         if (running == jobs) {
@@ -2519,6 +2567,7 @@ static int run_weakenings(int jobs, double budget, uint64_t draw)
             int by = 0;
             x_verdict v = objector_of(w, &by);
             sum->verdict[n] = 1 + (int)v;
+            sum->by[n] = by;
             const explained *row = w->reason;
             printf("%-9s ", v == X_OBJECTS  ? "objects"
                             : v == X_HANGS  ? "hangs"
@@ -2541,7 +2590,7 @@ static int run_weakenings(int jobs, double budget, uint64_t draw)
 /* Each order, each label as a whole, and what the table says to be needed together. Returns how many
  * have neither an objector nor a reason, and how many reasons are for nothing. */
 static int weaken_all(int jobs, const char *only, const char *together, double budget,
-                      uint64_t draw)
+                      uint64_t draw, const char *write_to)
 {
     int caught = 0, explained_ = 0, unexplained = 0, unreached = 0, stale = 0, nothing = 0;
     int groups_caught = 0, groups_silent = 0, groups_explained = 0, hung = 0, broken = 0;
@@ -2564,7 +2613,10 @@ static int weaken_all(int jobs, const char *only, const char *together, double b
         for (int k = 0, order; (order = weaker(site, k)) >= 0; k++)
             if (!only || strstr(place_of(site), only))
                 (void)add_weakening(site, order);
+    read_caught("tests/caught.txt");
     int begun = run_weakenings(jobs, budget, draw);
+    if (write_to)
+        write_caught(write_to);
     for (int n = 0; n < weakening_count; n++) {
         const weakening *w = &weakenings[n];
         int verdict = sum->verdict[n] - 1;
@@ -2626,8 +2678,10 @@ static int weaken_all(int jobs, const char *only, const char *together, double b
            nothing);
     printf("%d of all those caught hang; %d could NOT BE EXPLORED\n", hung, broken);
     if (budget > 0)
-        printf("%d of %d weakenings were drawn, by -r %llu; `make mutate` has all of them\n", begun,
-               weakening_count, (unsigned long long)draw);
+        printf(
+            "%d of %d weakenings were tried: all without a reason, and others as drawn by -r %llu; "
+            "`make mutate` has all of them\n",
+            begun, weakening_count, (unsigned long long)draw);
     return unexplained + groups_silent + nothing + stale + broken;
 }
 
@@ -2638,8 +2692,8 @@ int main(int argc, char **argv)
     double when_weakened = 0, budget = 0;
     uint64_t draw = 1;
     bool weaken = false, objected = false, hangs = false, unable = false;
-    const char *only = NULL, *together = NULL;
-    while ((option = getopt(argc, argv, "t:s:mj:f:w:T:b:r:")) > 0)
+    const char *only = NULL, *together = NULL, *write_to = NULL;
+    while ((option = getopt(argc, argv, "t:s:mj:f:w:T:b:r:o:")) > 0)
         if (option == 't')
             seconds = strtod(optarg, NULL);
         else if (option == 's')
@@ -2656,6 +2710,8 @@ int main(int argc, char **argv)
             draw = strtoull(optarg, NULL, 0);
         else if (option == 'f')
             only = optarg;
+        else if (option == 'o')
+            write_to = optarg;
         else if (option == 'w')
             together = optarg;
         else
@@ -2690,7 +2746,7 @@ int main(int argc, char **argv)
     }
     seconds = when_weakened > 0 ? when_weakened : seconds;
     if (weaken || together)
-        failed += weaken_all(jobs, only, together, budget, draw);
+        failed += weaken_all(jobs, only, together, budget, draw, write_to);
     uint64_t executions = 0, complete = 0;
     for (int i = 0; i < SCENES; i++) {
         executions += sum->executions[i];
