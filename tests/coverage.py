@@ -92,12 +92,13 @@ def main():
         usual = collections.Counter(len(v) for v in given).most_common(1)[0][0]
         otherwise += any(len(v) != usual for v in given)
         for i in range(usual):
-            branches[n, i] = sum(v[i] for v in given if len(v) == usual)
+            # one below 0 is worked out from the others of a thread that another one ended: it says nothing
+            branches[n, i] = sum(max(v[i], 0) for v in given if len(v) == usual)
     taken = sum(c > 0 for c in branches.values())
     ran = sum(c > 0 for c in lines.values())
     missing = collections.defaultdict(list)
     for (n, i), c in sorted(branches.items()):
-        if c <= 0:  # less than 0: worked out from the others of a thread that another one ended
+        if c == 0:
             missing[n].append(i)
 
     bodies = collections.defaultdict(list)
