@@ -29,7 +29,7 @@ coverage: ## lines and branches of horus.h that the C tests take (95 % at least)
 
 mutate: ## weakens each memory order, and breaks the protocol step by step: the explorer must object
 	@mkdir -p build/mutate && $(CC) -O2 -std=gnu11 -I. -pthread tests/explore.c -o build/mutate/explore
-	@build/mutate/explore -m -t 0.5 -j $(or $(JOBS),2) && python3 tests/explore_mutants.py
+	@build/mutate/explore -m -t 0.5 -j $(or $(JOBS),2) -o tests/caught.txt && python3 tests/explore_mutants.py
 
 fuzz: ## SECONDS=20: fuzzes each target so long
 	@tests/fuzz/run.sh -t $(or $(SECONDS),20)

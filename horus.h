@@ -3166,15 +3166,18 @@ static bool horusi_give_back(int fd, uint64_t offset, uint64_t bytes)
     return r == 0;
 }
 
-/* Free bytes of the file system, at most a quarter of the container's memory limit. */
-static uint64_t horusi_room(int fd)
+/* Free bytes of the file system. UINT64_MAX: it has no limit, or does not say. */
+static uint64_t horusi_free_bytes(int fd)
 {
     struct statvfs v;
-    uint64_t room = UINT64_MAX;
     int got;
     HORUSI_RETRY(got, fstatvfs(fd, &v));
-    if (got == 0 && v.f_blocks)
-        room = (uint64_t)v.f_bavail * v.f_frsize;
+    return got == 0 && v.f_blocks ? (uint64_t)v.f_bavail * v.f_frsize : UINT64_MAX;
+}
+/* The same, at most a quarter of the container's memory limit. */
+static uint64_t horusi_room(int fd)
+{
+    uint64_t room = horusi_free_bytes(fd);
     static const char *const limits[] = {"/sys/fs/cgroup/memory.max",
                                          "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
     for (size_t i = 0; i < 2; i++) {
@@ -3839,6 +3842,19 @@ static bool horusi_back(horus_pool *p, uint64_t offset, uint64_t bytes)
     return true;
 #endif
 }
+/* Free bytes of its file system. UINT64_MAX: not known. */
+static uint64_t horusi_pool_room(const horus_pool *p)
+{
+    uint64_t room = UINT64_MAX;
+#if defined(__linux__) && !defined(HORUS_NO_OS)
+    int fd = horusi_pool_fd(p);
+    room = horusi_free_bytes(fd);
+    horusi_done_with(p, fd);
+#else
+    (void)p;
+#endif
+    return room;
+}
 
 /* What a granule's word means: a slot's size and place. */
 static uint32_t horusi_kind(uint32_t own) { return own >> 30; }
@@ -4343,7 +4359,7 @@ static void horusi_protect(horus_pool *p, uint32_t s, bool readonly)
 
 /* Frees memory for an allocation that would fail otherwise; see >>repair. */
 static bool horusi_make_room(horus_pool *p, horusi_out *caller, uint32_t round);
-static horus_result horusi_pool_full(horus_pool *p, uint64_t bytes);
+static horus_result horusi_pool_full(horus_pool *p, uint64_t bytes, bool backed);
 
 /* Takes a slot of at least `bytes`. `caller` is the ring in whose send this happens, or NULL. */
 static horus_result horusi_alloc(horus_pool *p, uint64_t bytes, bool zero, horusi_out *caller,
@@ -4385,16 +4401,12 @@ static horus_result horusi_alloc(horus_pool *p, uint64_t bytes, bool zero, horus
         if (horusi_ld32_acq(G2, &p->header->changes) != changes && ++passes < 64)
             continue;
         if (!horusi_make_room(p, caller, round++))
-            return horusi_pool_full(p, bytes);
+            return horusi_pool_full(p, bytes, true);
     }
     uint32_t own = horusi_shape(p, s >> p->blocks_log2) & ~HORUSI_MINE;
     if (!known && !horusi_back_data(p, s >> p->blocks_log2, n, &fresh)) {
         horusi_untake(p, s);
-        return horusi_fail(
-            HORUS_E_POOL_FULL,
-            "the file system of pool %s has no memory for %llu more bytes: enlarge it "
-            "(docker: --shm-size), or hold fewer frames",
-            p->name[0] ? p->name : "default", (unsigned long long)bytes);
+        return horusi_pool_full(p, bytes, false);
     }
     uint64_t room = horusi_slot_room(p, s, own, &offset);
     if (room < bytes) {
@@ -6929,7 +6941,7 @@ horus_result horus_pool_audit(horus_pool *pool, horus_audit *out,
     return HORUS_OK;
 }
 
-/* The error of a full pool: who holds how much of it. */
+/* The error of a full pool, or (`backed` false) of a full file system: who holds how much of it. */
 typedef struct horusi_census {
     uint64_t bytes[HORUSI_ROWS];
     uint32_t slots[HORUSI_ROWS];
@@ -6946,10 +6958,10 @@ static void horusi_census_slot(void *user, horus_pool *p, uint32_t s)
             n->slots[row]++;
         }
 }
-static horus_result horusi_pool_full(horus_pool *p, uint64_t bytes)
+static horus_result horusi_pool_full(horus_pool *p, uint64_t bytes, bool backed)
 {
 #ifdef HORUS_NO_OS
-    (void)p, (void)bytes, (void)horusi_census_slot;
+    (void)p, (void)bytes, (void)backed, (void)horusi_census_slot, (void)horusi_pool_room;
     return horusi_fail(HORUS_E_POOL_FULL, "the pool is full");
 #else
     horusi_census n;
@@ -6980,6 +6992,17 @@ static horus_result horusi_pool_full(horus_pool *p, uint64_t bytes)
         }
         at += (size_t)w;
         n.bytes[top] = 0;
+    }
+    if (!backed) {
+        uint64_t room = horusi_pool_room(p);
+        char left[40] = "";
+        if (room != UINT64_MAX)
+            (void)snprintf(left, sizeof left, "%llu KiB are free; ",
+                           (unsigned long long)room >> 10);
+        return horusi_fail(HORUS_E_POOL_FULL,
+                           "no memory for %llu bytes in the file system of pool %s (%sdocker: "
+                           "--shm-size)%s",
+                           (unsigned long long)bytes, p->name[0] ? p->name : "default", left, who);
     }
     return horusi_fail(HORUS_E_POOL_FULL, "pool %s has no %llu bytes free of %llu KiB%s",
                        p->name[0] ? p->name : "default", (unsigned long long)bytes,
@@ -9315,7 +9338,7 @@ static horus_result horusi_look_around(horus_context *c)
 
 enum { HORUSI_SLICE_NS = 100000000, HORUSI_FIRST_SLICE_NS = 1000000 };
 /* One slice of sleep on our doorbell. OK: look again. *looked: when we looked around last, or 0; a
- * doorbell that rings all the time, for other topics too, does not keep us from it. */
+ * doorbell that rings all the time, for other topics too, does not keep us from it for longer. */
 static horus_result horusi_slice(horus_context *c, uint32_t seen, uint64_t deadline, uint64_t slice,
                                  uint64_t *looked)
 {
@@ -9327,11 +9350,13 @@ static horus_result horusi_slice(horus_context *c, uint32_t seen, uint64_t deadl
         slice = left;
     if (*looked == 0)
         *looked = now;
+    uint64_t due = *looked + HORUSI_SLICE_NS, rest = due > now ? due - now : 0;
+    if (rest < slice)
+        slice = rest;
     if (horusi_sleep_on(&row->doorbell, seen, slice))
         return horusi_fail(HORUS_INTERRUPTED, "a signal handler ran while waiting");
-    if ((horusi_ld32_rlx(W, &row->doorbell) == seen && slice >= 1000000u) ||
-        now - *looked >= HORUSI_SLICE_NS) {
-        *looked = now;
+    if ((horusi_ld32_rlx(W, &row->doorbell) == seen && slice >= 1000000u) || horusi_now() >= due) {
+        *looked = horusi_now();
         return horusi_look_around(c);
     }
     return HORUS_OK;

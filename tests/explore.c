@@ -3,12 +3,15 @@
  *
  *     explore [-t seconds for each scene] [-s seed] [scene ...]
  *     explore -m [-t ...] [-j processes] [-f part of a place] [-T seconds] [-b seconds] [-r seed]
+ *             [-o file]
  *                         weakens each order of horus.h in turn, then each label as a whole, and
  *                         expects a scene to object, or tests/orders.txt to say why none does, but not
- *                         both; -T: for each scene, once something is weakened (else as -t); -b: a
- *                         sample, as many as can be begun in so long, drawn by -r
- *     explore -w PLACE>ORDER,PLACE>ORDER ...
- *                         weakens these together; a place is function/atomic/label/operation
+ *                         both; -T: for each scene, once something is weakened (else as -t); -b: of
+ *                         those with a reason in orders.txt only as many as can be begun in so long,
+ *                         drawn by -r; -o: writes which scene objected to which (tests/caught.txt)
+ *     explore -w "PLACE>ORDER PLACE>ORDER ..." [scene ...]
+ *                         weakens these together; a place is function/atomic/label/operation, and
+ *                         with #1,3 after it the first and third access there instead of all
  *
  * Without -m or -w it ends with 0 if all scenes hold, 3 if one objects, 4 if one hangs and none
  * objects; 1 or 2: something could not be explored. */
@@ -1952,6 +1955,8 @@ static const x_scenario scenes[] = {
      {{b_joins_and_opens, B, false}, {c_opens_as_well, C, false}}, {2, 0, 3}},
     {"topic: two make it", prepare_two_make, it_is_one,
      {{a_makes, A, true}, {b_makes, B, true}, {c_closes, C, false}}, {2, 1, 2}},
+    {"topic: two enter it", prepare_two_make, it_is_one,
+     {{a_makes, A, false}, {b_makes, B, false}, {c_closes, C, false}}, {3, 0, 2}},
     {"ring: again and again", prepare_again, drained_and_read,
      {{a_opens_again, A, false}, {b_counts, B, false}}, {2, 0, 2}},
     {"ring: ends before it is seen", prepare_unseen, drained_and_read,
@@ -2129,6 +2134,7 @@ typedef struct tally { /* shared with the children */
     uint8_t reached[SCENES][X_SITES];
     uint64_t executions[SCENES], complete[SCENES], deaths;
     int verdict[4 * X_SITES]; /* of each weakening: x_verdict + 1; 0: it did not come to an end */
+    int by[4 * X_SITES];      /* the scene that objected */
 } tally;
 static tally *sum;
 
@@ -2237,13 +2243,48 @@ static const char *place_of(const x_site *site)
                    op_names[site->op]);
     return place;
 }
+/* The accesses at a place are told apart by their number there, from 1, as the source has them. */
+static int number_of(const x_site *site)
+{
+    char place[200];
+    int number = 1;
+    (void)snprintf(place, sizeof place, "%s", place_of(site));
+    for (const x_site *each = __start_x_sites; each < __stop_x_sites; each++)
+        number += each->id < site->id && strcmp(place_of(each), place) == 0;
+    return number;
+}
+static int sites_at(const char *place)
+{
+    int count = 0;
+    for (const x_site *each = __start_x_sites; each < __stop_x_sites; each++)
+        count += strcmp(place_of(each), place) == 0;
+    return count;
+}
+/* Cuts "#1,3" off a place. Returns a bit for each of these numbers; 0: there are none, or what is no
+ * number from 1 to 31. */
+static uint32_t cut_numbers(char *place)
+{
+    uint32_t which = 0;
+    char *c = strchr(place, '#');
+    if (!c)
+        return 0;
+    for (*c = ','; *c == ',';) {
+        *c = 0;
+        unsigned long number = strtoul(c + 1, &c, 10);
+        if (number < 1 || number > 31)
+            return 0;
+        which |= 1u << number;
+    }
+    return *c == 0 ? which : 0;
+}
 
 enum { NOT_DRAWN = -1 }; /* for x_verdict + 1 */
 enum { ROWS = 1024, GROUPS = 100, WEAKENINGS = 4 * X_SITES };
 typedef struct explained { /* a row of orders.txt */
     char place[160], key[20];
-    int order; /* -1: any weaker one */
-    int sites, silent;
+    int order;      /* -1: any weaker one */
+    uint32_t which; /* of several accesses there: a bit for each; 0: there is only one */
+    int sites;
 } explained;
 static explained rows[ROWS],
     group_rows[GROUPS + 1]; /* of a group: without a key, it has no reason */
@@ -2266,10 +2307,10 @@ static int key_of(const char *key)
     return -1;
 }
 /* orders.txt: "key NAME what it means", "together PLACE>ORDER ... [: KEY why]", or
- * "function atomic label operation[>order] KEY why". */
+ * "function atomic label operation[#number,number ...][>order] KEY why". */
 static void read_reasons(const char *path)
 {
-    char line[1200], function[60], atomic[40], label[10], op[20], key[20];
+    char line[1200], function[60], atomic[40], label[10], op[40], key[20];
     FILE *f = fopen(path, "r");
     if (!f) {
         fprintf(stderr, "explore: cannot read %s: run it in the root of the repository\n", path);
@@ -2300,15 +2341,27 @@ static void read_reasons(const char *path)
             (void)snprintf(groups[group_count], sizeof groups[0], "%s", line + 9);
             group_count++;
         } else if (row_count < ROWS &&
-                   sscanf(line, "%59s %39s %9s %19s %19s", function, atomic, label, op, key) == 5) {
+                   sscanf(line, "%59s %39s %9s %39s %19s", function, atomic, label, op, key) == 5) {
             char *order = strchr(op, '>');
             row->order = order ? order_of(order + 1) : -1;
             if (order)
                 *order = 0;
+            bool numbered = strchr(op, '#') != NULL;
+            row->which = cut_numbers(op);
             (void)snprintf(row->place, sizeof row->place, "%s/%s/%s/%s", function, atomic, label,
                            op);
             strcpy(row->key, key);
             row_count++;
+            int sites = sites_at(row->place);
+            if ((sites > 1) != numbered || (numbered && row->which == 0) ||
+                row->which >> (sites > 1 ? sites + 1 : 1)) {
+                fprintf(
+                    stderr,
+                    "explore: %s: %s has %d accesses: a row names its own by their numbers where "
+                    "there are several, as in load#1,3\n",
+                    path, row->place, sites);
+                exit(2);
+            }
             if (key_of(key) < 0) {
                 fprintf(stderr, "explore: %s: no key is called %s\n", path, key);
                 exit(2);
@@ -2320,10 +2373,11 @@ static void read_reasons(const char *path)
     }
     (void)fclose(f);
 }
-static explained *reason_for(const char *place, int order)
+static explained *reason_for(const char *place, int number, int order)
 {
     for (int i = 0; i < row_count; i++)
-        if ((rows[i].order < 0 || rows[i].order == order) && strcmp(rows[i].place, place) == 0)
+        if ((rows[i].order < 0 || rows[i].order == order) && strcmp(rows[i].place, place) == 0 &&
+            (rows[i].which == 0 || rows[i].which >> number & 1))
             return &rows[i];
     return NULL;
 }
@@ -2331,7 +2385,8 @@ static explained *reason_for(const char *place, int order)
 typedef struct weakening {
     const x_site *site; /* NULL: several */
     int order;
-    char name[100], place[160];
+    int first;         /* the scene that objected the last time, or -1 */
+    char name[200];    /* PLACE>ORDER of a site, as -w takes it */
     explained *reason; /* or NULL */
     uint8_t orders[X_SITES];
 } weakening;
@@ -2342,29 +2397,37 @@ static weakening *add_weakening(const x_site *site, int order)
     weakening *w = &weakenings[weakening_count++];
     w->site = site;
     w->order = order;
-    if (site)
-        (void)snprintf(w->place, sizeof w->place, "%s", place_of(site));
+    w->first = -1;
     for (const x_site *each = __start_x_sites; each < __stop_x_sites; each++)
         w->orders[each->id] = each->order;
-    if (site)
+    if (site) {
+        char place[200], which[16] = "";
+        int number = number_of(site);
+        (void)snprintf(place, sizeof place, "%s", place_of(site));
+        if (sites_at(place) > 1)
+            (void)snprintf(which, sizeof which, "#%d", number);
+        (void)snprintf(w->name, sizeof w->name, "%.150s%s>%s", place, which, order_names[order]);
         w->orders[site->id] = (uint8_t)order;
-    w->reason = site ? reason_for(w->place, order) : NULL;
+        w->reason = reason_for(place, number, order);
+    }
     return w;
 }
-/* "place>order place>order ...": all of them together. */
+/* "place[#number ...]>order place>order ...": all of them together. */
 static weakening *add_group(const char *text)
 {
     weakening *w = add_weakening(NULL, 0);
     char copy[1200], *rest = NULL;
     (void)snprintf(copy, sizeof copy, "%s", text);
     (void)snprintf(w->name, sizeof w->name, "%s", text);
-    for (char *item = strtok_r(copy, " ,", &rest); item; item = strtok_r(NULL, " ,", &rest)) {
+    for (char *item = strtok_r(copy, " ", &rest); item; item = strtok_r(NULL, " ", &rest)) {
         char *order = strchr(item, '>');
         int found = 0;
         if (order)
             *order++ = 0;
+        bool numbered = strchr(item, '#') != NULL;
+        uint32_t which = cut_numbers(item);
         for (const x_site *site = __start_x_sites; site < __stop_x_sites; site++)
-            if (strcmp(place_of(site), item) == 0) {
+            if (strcmp(place_of(site), item) == 0 && (!numbered || which >> number_of(site) & 1)) {
                 w->orders[site->id] = (uint8_t)(order ? order_of(order) : X_RLX);
                 found++;
             }
@@ -2379,11 +2442,12 @@ static weakening *add_group(const char *text)
 static void add_label(const char *label, bool relaxed, const char *only)
 {
     bool any = false;
-    weakening *w = add_weakening(NULL, -1);
-    (void)snprintf(w->place, sizeof w->place, "every/*/%s/*", label);
+    weakening *w = add_weakening(NULL, relaxed ? X_RLX : X_ACQREL);
+    char place[40];
+    (void)snprintf(place, sizeof place, "every/*/%s/*", label);
     (void)snprintf(w->name, sizeof w->name, "every %s %s", label,
                    relaxed ? "relaxed" : "not sequentially consistent");
-    w->reason = reason_for(w->place, w->order);
+    w->reason = reason_for(place, 0, w->order);
     for (const x_site *site = __start_x_sites; site < __stop_x_sites; site++) {
         int to = relaxed ? X_RLX : site->order == X_SEQ ? weaker(site, 0) : site->order;
         if (strcmp(site->label, label) != 0 || to == site->order)
@@ -2400,12 +2464,48 @@ static bool is_reached(int scene, const weakening *w)
             return true;
     return false;
 }
+/* Which scene objected to which weakening the last time, "scene<TAB>weakening": it is asked first. A
+ * scene that no longer does costs time alone, for all the others are asked then. */
+static void read_caught(const char *path)
+{
+    char line[400];
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof line, f)) {
+        line[strcspn(line, "\n")] = 0;
+        char *name = strchr(line, '\t');
+        if (!name)
+            continue;
+        *name++ = 0;
+        for (int n = 0; n < weakening_count; n++)
+            for (int i = 0; i < SCENES && strcmp(weakenings[n].name, name) == 0; i++)
+                if (strcmp(scenes[i].name, line) == 0)
+                    weakenings[n].first = i;
+    }
+    if (f)
+        (void)fclose(f);
+}
+static void write_caught(const char *path)
+{
+    FILE *f = fopen(path, "w");
+    if (!f) {
+        fprintf(stderr, "explore: cannot write %s\n", path);
+        exit(2);
+    }
+    fprintf(f, "# The scene that objected to each weakening, as `make mutate` wrote it: `make "
+               "test` asks it\n"
+               "# first, and all others where it no longer objects.\n");
+    for (int n = 0; n < weakening_count; n++)
+        if (sum->verdict[n] - 1 == X_OBJECTS || sum->verdict[n] - 1 == X_HANGS)
+            fprintf(f, "%s\t%s\n", scenes[sum->by[n]].name, weakenings[n].name);
+    (void)fclose(f);
+}
 enum { LONG_LOOK = 24 }; /* at what has a reason, in looks of `seconds` at one scene each */
 /* A scene that objects, if one does; else the worst that happened. */
 static x_verdict objector_of(const weakening *w, int *by)
 {
     x_verdict worst = X_HOLDS;
     double factor[] = {1, 8, 40}; /* what no scene has objected to yet is looked at for longer */
+    double at_first = 40;         /* the scene that objected the last time: it ends as it does so */
     int looks = 3, reached = 0;
     for (int i = 0; i < SCENES; i++)
         reached += is_reached(i, w);
@@ -2414,9 +2514,10 @@ static x_verdict objector_of(const weakening *w, int *by)
         looks = factor[1] > 1 ? 2 : 1;
     }
     for (int again = 0; again < looks; again++)
-        for (int i = 0; i < SCENES; i++)
+        for (int k = again == 0 && w->first >= 0 ? -1 : 0; k < SCENES; k++) {
+            int i = k < 0 ? w->first : k;
             if (is_reached(i, w)) {
-                x_verdict v = look(&scenes[i], w->orders, factor[again]);
+                x_verdict v = look(&scenes[i], w->orders, k < 0 ? at_first : factor[again]);
                 if (v > worst) {
                     worst = v;
                     *by = i;
@@ -2424,6 +2525,7 @@ static x_verdict objector_of(const weakening *w, int *by)
                 if (v == X_OBJECTS || v == X_HANGS)
                     return v;
             }
+        }
     return worst;
 }
 static double wall_seconds(void)
@@ -2432,22 +2534,27 @@ static double wall_seconds(void)
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
-/* budget: seconds in which to begin them, in an order that `draw` decides; 0: all. Returns how many
- * were begun. */
+/* budget: seconds in which to begin those that have a reason, in an order that `draw` decides; 0: all.
+ * Those that have none are all begun, and first. Returns how many were begun. */
 static int run_weakenings(int jobs, double budget, uint64_t draw)
 {
-    int running = 0, begun = 0;
+    int running = 0, begun = 0, must = 0;
     double end = wall_seconds() + budget;
     int *order = calloc((size_t)weakening_count + 1, sizeof *order);
     for (int n = 0; n < weakening_count; n++)
-        order[n] = n;
-    for (int n = weakening_count; budget > 0 && n > 1; n--) {
+        if (!weakenings[n].reason)
+            order[must++] = n;
+    for (int n = 0, k = must; n < weakening_count; n++)
+        if (weakenings[n].reason)
+            order[k++] = n;
+    for (int n = weakening_count; budget > 0 && n > must + 1; n--) {
         draw = draw * 6364136223846793005u + 1442695040888963407u;
-        int k = (int)((draw >> 33) % (unsigned)n), other = order[n - 1];
+        int k = must + (int)((draw >> 33) % (unsigned)(n - must)), other = order[n - 1];
         order[n - 1] = order[k];
         order[k] = other;
     }
-    for (; begun < weakening_count && (budget == 0 || wall_seconds() < end); begun++) {
+    for (; begun < weakening_count && (begun < must || budget == 0 || wall_seconds() < end);
+         begun++) {
         int n = order[begun];
         const weakening *w = &weakenings[n];
         if (running == jobs) {
@@ -2460,18 +2567,14 @@ static int run_weakenings(int jobs, double budget, uint64_t draw)
             int by = 0;
             x_verdict v = objector_of(w, &by);
             sum->verdict[n] = 1 + (int)v;
+            sum->by[n] = by;
             const explained *row = w->reason;
             printf("%-9s ", v == X_OBJECTS  ? "objects"
                             : v == X_HANGS  ? "hangs"
                             : v == X_UNABLE ? "BROKEN"
                             : row           ? "explained"
                                             : "SILENT");
-            if (w->site)
-                printf("%-60s %s -> %s: ", w->place, order_names[w->site->order],
-                       order_names[w->order]);
-            else
-                printf("%s: ", w->name);
-            printf("%s\n", v != X_HOLDS ? scenes[by].name : row ? row->key : "nobody");
+            printf("%s: %s\n", w->name, v != X_HOLDS ? scenes[by].name : row ? row->key : "nobody");
             fflush(stdout);
             _exit(0);
         }
@@ -2487,7 +2590,7 @@ static int run_weakenings(int jobs, double budget, uint64_t draw)
 /* Each order, each label as a whole, and what the table says to be needed together. Returns how many
  * have neither an objector nor a reason, and how many reasons are for nothing. */
 static int weaken_all(int jobs, const char *only, const char *together, double budget,
-                      uint64_t draw)
+                      uint64_t draw, const char *write_to)
 {
     int caught = 0, explained_ = 0, unexplained = 0, unreached = 0, stale = 0, nothing = 0;
     int groups_caught = 0, groups_silent = 0, groups_explained = 0, hung = 0, broken = 0;
@@ -2510,22 +2613,23 @@ static int weaken_all(int jobs, const char *only, const char *together, double b
         for (int k = 0, order; (order = weaker(site, k)) >= 0; k++)
             if (!only || strstr(place_of(site), only))
                 (void)add_weakening(site, order);
+    read_caught("tests/caught.txt");
     int begun = run_weakenings(jobs, budget, draw);
+    if (write_to)
+        write_caught(write_to);
     for (int n = 0; n < weakening_count; n++) {
         const weakening *w = &weakenings[n];
         int verdict = sum->verdict[n] - 1;
         bool objected = verdict == X_OBJECTS || verdict == X_HANGS, reached = false;
         if (verdict == NOT_DRAWN - 1) {
-            if (w->reason) { /* perhaps it is needed for this one */
+            if (w->reason)
                 w->reason->sites++;
-                w->reason->silent++;
-            }
             continue;
         }
         hung += verdict == X_HANGS;
         if (!objected && verdict != X_HOLDS) {
             broken++;
-            printf("BROKEN  %s%s: it was not explored\n", w->name, w->place);
+            printf("BROKEN  %s: it was not explored\n", w->name);
             continue;
         }
         explained *row = w->reason;
@@ -2533,7 +2637,10 @@ static int weaken_all(int jobs, const char *only, const char *together, double b
             reached |= is_reached(i, w);
         if (row) {
             row->sites++;
-            row->silent += !objected;
+            if (objected) { /* it would hide the day on which no scene does */
+                stale++;
+                printf("STALE  %s %s: a scene objects now\n", w->name, row->key);
+            }
         }
         if (!w->site) {
             groups_caught += objected;
@@ -2548,19 +2655,17 @@ static int weaken_all(int jobs, const char *only, const char *together, double b
         if (!objected && row)
             used_by_key[key_of(row->key)]++;
         else if (!objected)
-            printf("UNEXPLAINED  %s  %s -> %s%s\n", place_of(w->site), order_names[w->site->order],
-                   order_names[w->order], reached ? "" : " (in no scene)");
+            printf("UNEXPLAINED  %s (line %d, %s)%s\n", w->name, w->site->line,
+                   order_names[w->site->order], reached ? "" : " (in no scene)");
     }
     for (int i = 0; i < row_count + group_count && !together; i++) {
         bool group = i >= row_count;
         const explained *row = group ? &group_rows[i - row_count] : &rows[i];
-        bool unknown = row->sites == 0 && !only;
-        if ((group && !row->key[0]) || row->silent > 0 || (row->sites == 0 && only))
+        if ((group && !row->key[0]) || row->sites > 0 || only)
             continue;
-        nothing += unknown;
-        stale += !unknown;
-        printf("STALE  %s %s: %s\n", group ? groups[i - row_count] : row->place, row->key,
-               unknown ? "there is no such access" : "a scene objects now");
+        nothing++;
+        printf("STALE  %s %s: there is no such access\n",
+               group ? groups[i - row_count] : row->place, row->key);
     }
     for (int i = 0; i < key_count && !together; i++)
         printf("  %-8s %d\n", keys[i], used_by_key[i]);
@@ -2573,8 +2678,10 @@ static int weaken_all(int jobs, const char *only, const char *together, double b
            nothing);
     printf("%d of all those caught hang; %d could NOT BE EXPLORED\n", hung, broken);
     if (budget > 0)
-        printf("%d of %d weakenings were drawn, by -r %llu; `make mutate` has all of them\n", begun,
-               weakening_count, (unsigned long long)draw);
+        printf(
+            "%d of %d weakenings were tried: all without a reason, and others as drawn by -r %llu; "
+            "`make mutate` has all of them\n",
+            begun, weakening_count, (unsigned long long)draw);
     return unexplained + groups_silent + nothing + stale + broken;
 }
 
@@ -2585,8 +2692,8 @@ int main(int argc, char **argv)
     double when_weakened = 0, budget = 0;
     uint64_t draw = 1;
     bool weaken = false, objected = false, hangs = false, unable = false;
-    const char *only = NULL, *together = NULL;
-    while ((option = getopt(argc, argv, "t:s:mj:f:w:T:b:r:")) > 0)
+    const char *only = NULL, *together = NULL, *write_to = NULL;
+    while ((option = getopt(argc, argv, "t:s:mj:f:w:T:b:r:o:")) > 0)
         if (option == 't')
             seconds = strtod(optarg, NULL);
         else if (option == 's')
@@ -2603,6 +2710,8 @@ int main(int argc, char **argv)
             draw = strtoull(optarg, NULL, 0);
         else if (option == 'f')
             only = optarg;
+        else if (option == 'o')
+            write_to = optarg;
         else if (option == 'w')
             together = optarg;
         else
@@ -2637,7 +2746,7 @@ int main(int argc, char **argv)
     }
     seconds = when_weakened > 0 ? when_weakened : seconds;
     if (weaken || together)
-        failed += weaken_all(jobs, only, together, budget, draw);
+        failed += weaken_all(jobs, only, together, budget, draw, write_to);
     uint64_t executions = 0, complete = 0;
     for (int i = 0; i < SCENES; i++) {
         executions += sum->executions[i];

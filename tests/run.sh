@@ -181,7 +181,8 @@ plain) # the longest first
     part coverage env -u ONLY SANITIZE=coverage LANES=1 BESIDE=1 tests/run.sh # the C tests once more, and what they reach
     part cross tests/cross.sh
     part fuzz tests/fuzz/run.sh -t "${FUZZ_SECONDS:-20}"
-    # all scenes; then orders weakened, as many as 40 s take, others in each run (SEED=n: the same)
+    # all scenes; then all orders weakened that a scene must catch, and of those that orders.txt explains
+    # as many as 40 s leave time for, others in each run (SEED=n: the same)
     part explore "$out/explore" -t 1 -m -T 0.2 -b "${ORDERS_SECONDS:-40}" -r "${SEED:-$RANDOM}"
     part kill "$out/kill" # -n 300000: every step of every operation
     part spin tests/spin/run.sh

@@ -297,6 +297,18 @@ TEST(a_doorbell_that_always_rings_does_not_hide_the_death_of_a_reader)
     (void)test_wait(pid);
     horus_topic_close(sender);
 }
+/* How long this thread has been ready to run and was not let: the machine's doing, not ours. */
+static uint64_t kept_waiting_ns(void)
+{
+    char text[96] = "";
+    unsigned long long ran = 0, waited = 0;
+    int fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && read(fd, text, sizeof text - 1) > 0)
+        (void)sscanf(text, "%llu %llu", &ran, &waited);
+    if (fd >= 0)
+        close(fd);
+    return waited;
+}
 TEST(a_doorbell_that_always_rings_does_not_hide_that_the_file_is_gone)
 {
     horus_context *c = join(2 * MiB);
@@ -305,7 +317,15 @@ TEST(a_doorbell_that_always_rings_does_not_hide_that_the_file_is_gone)
     word = (uint64_t *)(void *)&c->pool->rows[c->row].doorbell;
     REQUIRE(unlink(c->path) == 0);
     meddle_with(ring_always);
-    CHECK_RESULT(horus_topic_receive(reader, &n, sizeof n, NULL, 10000000000), HORUS_E_GONE);
+    uint64_t fastest =
+        UINT64_MAX; /* it looks each 100 ms; a machine may delay one by its own doings */
+    for (int i = 0; i < 5 && fastest > 150000000; i++) {
+        uint64_t begin = horus_now_ns() - kept_waiting_ns();
+        CHECK_RESULT(horus_topic_receive(reader, &n, sizeof n, NULL, 10000000000), HORUS_E_GONE);
+        uint64_t took = horus_now_ns() - kept_waiting_ns() - begin;
+        fastest = took < fastest ? took : fastest;
+    }
+    CHECK(fastest <= 150000000);
     meddle_with(NULL);
     char dir[400];
     (void)snprintf(dir, sizeof dir, "%s", c->path);

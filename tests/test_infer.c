@@ -16,6 +16,8 @@ static void counted_free(void *memory);
 #include <malloc.h>
 #include <math.h>
 #include <pthread.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 static const uint64_t ms = 1000000;
 
@@ -164,6 +166,13 @@ TEST(validity_the_model_path_map)
     (void)snprintf(pipe_path, sizeof pipe_path, "%.90s/pipe", folder);
     REQUIRE(mkfifo(pipe_path, 0600) == 0); /* a runtime would wait for its writer */
     d.model_path_map = ENTRIES({"m1", pipe_path});
+    CHECK_REPORT(d, 1, "invalid file path for model m1", "Invalid argument");
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    (void)snprintf(at.sun_path, sizeof at.sun_path, "%.90s/socket", folder);
+    REQUIRE(listener >= 0 && bind(listener, (struct sockaddr *)&at, sizeof at) == 0);
+    (void)close(listener);
+    d.model_path_map = ENTRIES({"m1", at.sun_path});
     CHECK_REPORT(d, 1, "invalid file path for model m1", "Invalid argument");
     d.model_path_map = ENTRIES({"m1", NULL});
     CHECK_REPORT(d, 1, "invalid file path for model m1", "");
@@ -3225,6 +3234,12 @@ TEST(engines_are_of_the_weights_too_that_lie_in_files_of_their_own)
     (void)file_of("m.onnx", model + 512, n);
     CHECK_OK(horusi_folder_of(far, out, sizeof out, &made));
     CHECK(made && rmdir(out) == 0);
+    char loop[400]; /* one that cannot be looked at, before others */
+    (void)snprintf(loop, sizeof loop, "%s/loop", folder);
+    REQUIRE(symlink("loop", loop) == 0);
+    n = put_location(model, "loop");
+    n += put_location(model + n, "weights.bin");
+    (void)folder_made_of(file_of("m.onnx", model, n), HORUS_E_PERMISSION);
     if (geteuid() != 0) {
         REQUIRE(chmod(file_of("big.bin", "1", 1), 0) == 0);
         (void)folder_made_of(path, HORUS_E_SYSTEM);

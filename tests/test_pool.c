@@ -2408,11 +2408,15 @@ TEST(a_full_file_system_is_an_error_of_alloc_not_a_crash)
     horus_pool *p = pool_of(c);
     horus_frame f;
     void *data;
+    REQUIRE_OK(horus_frame_alloc(&f, p, 100000, 0, &data));
     eat("eater", 300000); /* somebody else takes what we had counted on */
     CHECK_RESULT(horus_frame_alloc(&f, p, MiB, 0, &data), HORUS_E_POOL_FULL);
     CHECK_ZERO(f);
     CHECK(data == NULL);
-    CHECK_TEXT(horus_last_error(), "file system");
+    CHECK_TEXT(horus_last_error(),
+               "no memory for 1048576 bytes in the file system of pool default");
+    CHECK_TEXT(horus_last_error(), " KiB are free; docker: --shm-size)");
+    CHECK_TEXT(horus_last_error(), ": held by "); /* what might be given back */
     for (int i = 0; i < 1000; i++) { /* small ones go on until nothing is left at all */
         horus_result r = horus_frame_alloc(&f, p, 4000, 0, &data);
         if (r != HORUS_OK) {

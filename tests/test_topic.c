@@ -3,6 +3,7 @@
 #include "../horus.h"
 #include "test.h"
 #include <pthread.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 
 static horus_topic *open_in(horus_context *c, const char *name, horus_topic_desc d)
@@ -2958,10 +2959,27 @@ TEST(a_child_that_a_handler_forks_leaves_its_parents_wait_alone)
     horus_context_close(c);
 }
 
+/* How often a thread of ours has given up the processor by itself: the sleep that it is in counts. */
+static uint64_t sleeps_of(pid_t thread)
+{
+    char path[64], text[4096] = "";
+    (void)snprintf(path, sizeof path, "/proc/self/task/%d/status", (int)thread);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    REQUIRE(fd >= 0 && read(fd, text, sizeof text - 1) > 0);
+    close(fd);
+    const char *count = strstr(text, "\nvoluntary_ctxt_switches:");
+    REQUIRE(count);
+    return strtoull(count + 25, NULL, 10);
+}
+static struct {
+    pid_t waiter;
+    uint64_t sleeps; /* of the waiter, when the file was no more */
+} removal;
 static void *remove_file(void *arg)
 {
     test_sleep_us(30000);
     CHECK(unlink(arg) == 0);
+    removal.sleeps = sleeps_of(removal.waiter);
     return NULL;
 }
 TEST(a_waiter_is_told_that_the_file_was_removed)
@@ -2972,10 +2990,18 @@ TEST(a_waiter_is_told_that_the_file_was_removed)
     uint64_t n;
     pthread_t thread;
     CHECK_OK(horus_context_get_info(c, &info));
+    removal.waiter = (pid_t)syscall(SYS_gettid);
     REQUIRE(pthread_create(&thread, NULL, remove_file, info.path) == 0);
     CHECK_RESULT(horus_topic_receive(t, &n, sizeof n, NULL, HORUS_FOREVER), HORUS_E_GONE);
+    uint64_t sleeps = sleeps_of(removal.waiter);
     CHECK_TEXT(horus_last_error(), info.path);
     (void)pthread_join(thread, NULL);
+    /* within a slice, which is one sleep: the one that it was in, or was about to begin */
+    if (sleeps > removal.sleeps + 1)
+        CHECK_EQ(sleeps, removal.sleeps + 1);
+    uint64_t begin = sleeps_of(removal.waiter); /* and when it was gone before */
+    CHECK_RESULT(horus_topic_receive(t, &n, sizeof n, NULL, HORUS_FOREVER), HORUS_E_GONE);
+    CHECK_EQ(sleeps_of(removal.waiter), begin + 1);
     horus_topic_close(t);
     horus_context *fresh = join(4 * MiB); /* a new start works beside it */
     horus_topic *u = open_in(fresh, "t", (horus_topic_desc){0});
