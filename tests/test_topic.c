@@ -110,6 +110,32 @@ TEST(names_that_differ_are_topics_that_differ)
     horus_context_close(c);
 }
 
+static uint32_t short_hash(const char *name) /* what the directory keeps of it */
+{
+    uint32_t hash = horusi_hash(name, strlen(name), 2166136261u);
+    return (hash ^ hash >> 15) & 0x7fff;
+}
+TEST(names_whose_hashes_agree_are_topics_that_differ)
+{
+    char name[2][32] = {"one", "other"};
+    horus_context *c = join(8 * MiB);
+    horus_topic *t[2];
+    for (unsigned i = 0; short_hash(name[1]) != short_hash(name[0]); i++)
+        (void)snprintf(name[1], sizeof name[1], "other%u", i);
+    for (int i = 0; i < 2; i++)
+        t[i] = open_in(c, name[i], (horus_topic_desc){.capacity = 4});
+    uint64_t w[2] = {atomic_load(&c->pool->directory[0]), atomic_load(&c->pool->directory[1])};
+    CHECK_EQ(w[0] >> 48, w[1] >> 48);
+    CHECK(w[0] != w[1]);
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(send(t[i], (uint64_t)i));
+    for (int i = 0; i < 2; i++) {
+        CHECK_GETS(t[i], (uint64_t)i);
+        CHECK_NOTHING(t[i]);
+        horus_topic_close(t[i]);
+    }
+    horus_context_close(c);
+}
 TEST(a_topic_ends_with_its_last_handle)
 {
     horus_context *c = join(4 * MiB);
