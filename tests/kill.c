@@ -1729,7 +1729,7 @@ static void pause_us(long us_)
     struct timespec t = {0, us_ * 1000};
     (void)nanosleep(&t, NULL);
 }
-enum { SLICE_MS = 100, MOST_MS = 150, SLACK_MS = 900, TAKEN = 1 << 12 };
+enum { SLICE_MS = 100, SLACK_MS = 900, TAKEN = 1 << 12 };
 /* One sleeps in a call of the library, the other is before its operation. */
 static void bring_to_sleep(const sleeping *s)
 {
@@ -2115,8 +2115,8 @@ int main(int argc, char **argv)
             try_sleeping(&sleepings[i]);
     }
     now.operation = "the end";
-    /* the machine may delay one of them by its own doings, but not many */
-    if (taken >= 100 && (taken_ms(50) > SLICE_MS || taken_ms(95) > MOST_MS))
+    /* the machine may delay one of them by its own doings, but not many: two slices would be seen */
+    if (taken >= 100 && (taken_ms(50) > SLICE_MS * 3 / 2 || taken_ms(95) > SLICE_MS * 5 / 2))
         die("sleepers slept on for %llu ms, and %llu ms in the slowest of 20",
             (unsigned long long)taken_ms(50), (unsigned long long)taken_ms(95));
     if (passed == 0)
