@@ -8985,7 +8985,7 @@ static bool horusi_unclaim(horus_topic *t)
 /* True if the message that we have is of this ring. */
 static bool horusi_has_claim(const horus_topic *t, const horusi_in *in)
 {
-    return t->claim && t->claim >= in->ring.claims &&
+    return t->claim && horusi_is_queue(in) && t->claim >= in->ring.claims &&
            t->claim < in->ring.claims + in->ring.capacity;
 }
 /* True if nothing is left to be got from a ring whose publisher has ended it. */

@@ -746,6 +746,33 @@ TEST(a_place_that_another_takes_first_is_left_to_it)
     horus_context_close(c);
 }
 /* What a publisher that died at the worst moment leaves: an entry that its count does not know. */
+TEST(a_ring_without_claims_beside_a_claim_of_another_is_survived)
+{
+    horus_context *c = join(4 * MiB);
+    horus_topic *t[3]; /* one that sends, another, and a reader */
+    horus_topic_stats stats;
+    uint64_t n = 1;
+    for (int i = 0; i < 3; i++)
+        t[i] = open_in(c, "t", (horus_topic_desc){.capacity = 4, .policy = HORUS_QUEUE});
+    CHECK_OK(horus_topic_send(t[0], &n, sizeof n, 0));
+    CHECK_OK(horus_topic_receive(t[2], &n, sizeof n, NULL, 0)); /* and has it, until the next */
+    horusi_a32 *policy = &t[2]->shm->policy;
+    atomic_store(policy, HORUS_OVERWRITE);
+    CHECK_OK(horus_topic_send(t[1], &n, sizeof n, 0));
+    CHECK_OK(horus_topic_get_stats(t[2], &stats)); /* finds that ring */
+    CHECK_EQ(t[2]->in_count, 2);
+    CHECK(t[2]->claim && !t[2]->in[1].ring.claims);
+    horusi_a64 *lane = &horusi_lanes(t[2]->shm)[t[2]->in[1].lane].word;
+    uint64_t was = atomic_exchange(lane, 0);
+    CHECK_OK(horus_topic_get_stats(t[2], &stats)); /* and that it is over */
+    CHECK(t[2]->claim && t[2]->in[1].gone);
+    atomic_store(lane, was);
+    atomic_store(policy, HORUS_QUEUE);
+    horus_topic_close(t[1]);
+    horus_topic_close(t[2]);
+    horus_topic_close(t[0]);
+    horus_context_close(c);
+}
 TEST(an_entry_that_is_not_counted_yet_is_neither_skipped_nor_lost)
 {
     horus_context *c = join(4 * MiB);
