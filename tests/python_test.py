@@ -93,7 +93,12 @@ def unlocked(python, log):
 def environment(python, folder, packages):
     """A virtual environment with these packages. Returns its interpreter, or None."""
     ready = os.path.join(folder, "ready")
-    if not os.path.exists(ready):
+    try:
+        with open(ready) as file:
+            there = file.read().split()
+    except OSError:
+        there = []
+    if there != packages:
         log = folder + ".pip.log"
         if run([python, "-m", "venv", folder], log) or \
            run([os.path.join(folder, "bin", "pip"), "install", "-q", *packages], log):
