@@ -793,8 +793,7 @@ class Threads(unittest.TestCase):
 
     def test_stop_from_a_thread(self):
         s = horus.Scheduler()
-        s.add(horus.Node("n", nothing, rate=1000))
-        threading.Timer(0.1, s.stop).start()
+        s.add(horus.Node("n", nothing, rate=1000, init=lambda n: threading.Timer(0.1, s.stop).start()))
         begin = time.monotonic()
         s.run()
         self.assertLess(time.monotonic() - begin, 20)
@@ -1151,9 +1150,10 @@ print("after")
         beside = """
 import horus, os, signal, threading
 s = horus.Scheduler()
-s.add(horus.Node("n", lambda n: None, rate=100, compute=True))
+def init(node): # it runs by now
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+s.add(horus.Node("n", lambda n: None, rate=100, compute=True, init=init))
 signal.signal(signal.SIGINT, lambda *a: s.stop())
-threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
 s.run()
 print("after")
 """
@@ -1161,8 +1161,8 @@ print("after")
         waiting = """
 import asyncio, horus, os, signal, threading
 async def init(node):
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
     await asyncio.sleep(1000)
-threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
 horus.run(horus.Node("n", lambda n: None, init=init))
 print("after")
 """

@@ -643,9 +643,9 @@ class Threads(unittest.TestCase):
         topic = horus.Topic("threads.ctrlc")
         before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
         self.addCleanup(signal.signal, signal.SIGINT, before)
-        threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
         begin = time.monotonic()
         with self.assertRaises(KeyboardInterrupt):
+            threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
             topic.recv(timeout=30)
         self.assertLess(time.monotonic() - begin, 10)
         topic.send(5)
@@ -661,9 +661,9 @@ class Threads(unittest.TestCase):
             signal.pthread_kill(threading.get_ident(), signal.SIGINT)
             time.sleep(0.5)
         thread = threading.Thread(target=interrupt)
-        thread.start()
         begin = time.monotonic()
         with self.assertRaises(KeyboardInterrupt):
+            thread.start()
             topic.recv(timeout=20)
         self.assertLess(time.monotonic() - begin, 10)
         thread.join()
@@ -672,8 +672,12 @@ class Threads(unittest.TestCase):
         topic = horus.Topic("threads.iterate")
         for i in range(3):
             topic.send(i)
-        threading.Timer(0.2, topic.close).start()
-        self.assertEqual(list(topic), [0, 1, 2])
+        got = []
+        for message in topic:
+            got.append(message)
+            if message == 2:
+                threading.Timer(0.2, topic.close).start()
+        self.assertEqual(got, [0, 1, 2])
 
 
 def echo(name, count):
