@@ -12,7 +12,8 @@ is an error, and so is a branch that nothing explains, and a row that explains n
 branches are taken: the list can neither outlive the code nor hide what is new. "~ " before a piece, and
 "* n": chance decides it, so that some runs have nothing to explain. What chance decides is not all known:
 so many unexplained branches (default 0; tests/run.sh allows 4) are named, and pass, where the function
-has an access to an atomic: elsewhere what is taken is the same in each run."""
+has an access to an atomic: elsewhere what is taken is the same in each run, but for what the fuzzer alone
+comes to, which has rows of its own."""
 import collections
 import glob
 import gzip

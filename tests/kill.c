@@ -1664,64 +1664,54 @@ static const sleeping sleepings[] = {
 };
 enum { SLEEPINGS = sizeof sleepings / sizeof sleepings[0] };
 
-static char state_of(pid_t pid)
+/* What the kernel says of a process now. Empty: nothing. */
+static const char *told_of(pid_t pid, const char *what)
 {
-    char path[64], text[256] = "";
-    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    static char text[4096];
+    char path[64];
+    ssize_t n = -1;
+    (void)snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, what);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
-        ssize_t n = read(fd, text, sizeof text - 1);
-        text[n > 0 ? n : 0] = 0;
+        n = read(fd, text, sizeof text - 1);
         close(fd);
     }
-    const char *end = strrchr(text, ')');
+    text[n > 0 ? n : 0] = 0;
+    return text;
+}
+static char state_of(pid_t pid)
+{
+    const char *end = strrchr(told_of(pid, "stat"), ')');
     return end && end[1] ? end[2] : '?';
 }
-/* How long this thread has been ready to run and was not let: the machine's doing, not ours. */
+/* How long this process has been ready to run and was not let: the machine's doing, not ours. */
 static uint64_t kept_waiting_ns(void)
 {
-    char text[96] = "";
     unsigned long long ran = 0, waited = 0;
-    int fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        ssize_t n = read(fd, text, sizeof text - 1);
-        text[n > 0 ? n : 0] = 0;
-        close(fd);
-    }
-    (void)sscanf(text, "%llu %llu", &ran, &waited);
+    (void)sscanf(told_of(getpid(), "schedstat"), "%llu %llu", &ran, &waited);
     return waited;
 }
 /* How often it has given up the processor by itself: the sleep that it is in counts. */
 static uint64_t sleeps_of(pid_t pid)
 {
-    char path[64], text[4096] = "";
-    (void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    MUST(fd >= 0);
-    ssize_t n = read(fd, text, sizeof text - 1);
-    text[n > 0 ? n : 0] = 0;
-    close(fd);
-    const char *count = strstr(text, "\nvoluntary_ctxt_switches:");
+    const char *count = strstr(told_of(pid, "status"), "\nvoluntary_ctxt_switches:");
     MUST(count);
     return strtoull(count + 25, NULL, 10);
 }
-/* For how long it has asked the kernel to let it sleep. 0: it is not in such a call. */
+/* For how long it has asked the kernel to let it sleep. 0: it is not in such a call, or was not all the time. */
 static uint64_t asked_for_ns(pid_t pid)
 {
-    char path[64], text[256] = "";
     long number = -1, t[2] = {0, 0};
     unsigned long a[4];
-    (void)snprintf(path, sizeof path, "/proc/%d/syscall", (int)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    MUST(fd >= 0);
-    ssize_t n = read(fd, text, sizeof text - 1);
-    text[n > 0 ? n : 0] = 0;
-    close(fd);
-    if (sscanf(text, "%ld %lx %lx %lx %lx", &number, &a[0], &a[1], &a[2], &a[3]) != 5 ||
+    uint64_t sleeps = sleeps_of(pid);
+    if (sscanf(told_of(pid, "syscall"), "%ld %lx %lx %lx %lx", &number, &a[0], &a[1], &a[2],
+               &a[3]) != 5 ||
         number != SYS_futex)
         return 0;
     struct iovec here = {t, sizeof t}, there = {(void *)(uintptr_t)a[3], sizeof t};
     MUST(process_vm_readv(pid, &here, 1, &there, 1, 0) == (ssize_t)sizeof t);
+    if (sleeps_of(pid) != sleeps || state_of(pid) != 'S')
+        return 0;
     return (uint64_t)t[0] * 1000000000u + (uint64_t)t[1];
 }
 static void pause_us(long us_)
